@@ -1,0 +1,63 @@
+/**
+ * Everything that happens, as one union. The reports (terminal, JUnit, HTML, JSON lines) see only these; whoever does
+ * the work sends them to an `EventSink`.
+ */
+import type {FailureDescription} from '../host/error.ts';
+
+/** A stage of the plan: cached, being made, made, or failed. `stage` is its name (`image bookworm`), `key` its hash. */
+export type StageEvent =
+	| {type: 'stage'; reason: 'cached'; stage: string; key: string}
+	| {type: 'stage'; reason: 'waiting'; stage: string; key: string; holder: string}
+	| {type: 'stage'; reason: 'started'; stage: string; key: string}
+	| {type: 'stage'; reason: 'progress'; stage: string; key: string; text: string}
+	| {type: 'stage'; reason: 'made'; stage: string; key: string; seconds: number; bytes: number}
+	| {type: 'stage'; reason: 'failed'; stage: string; key: string; seconds: number; error: FailureDescription};
+
+/** A lab as a whole. Seconds count from its start. */
+export type LabStateEvent =
+	| {type: 'lab'; reason: 'starting' | 'booting'; lab: string}
+	| {type: 'lab'; reason: 'ready'; lab: string; seconds: number}
+	| {type: 'lab'; reason: 'failed'; lab: string; error: FailureDescription}
+	| {type: 'lab'; reason: 'stopping' | 'ended'; lab: string};
+
+/** One machine. Seconds count from its power-on. */
+export type MachineEvent =
+	| {type: 'machine'; reason: 'started'; lab: string; machine: string; pid: number}
+	| {type: 'machine'; reason: 'answers'; lab: string; machine: string; seconds: number}
+	| {type: 'machine'; reason: 'ready'; lab: string; machine: string; seconds: number}
+	| {type: 'machine'; reason: 'exited'; lab: string; machine: string; code: number | null; signal: string | null};
+
+/** A wait: it has a sentence, a deadline and a last observation. Seconds. */
+export type WaitEvent =
+	| {type: 'wait'; reason: 'started'; sentence: string; deadline: number}
+	| {type: 'wait'; reason: 'met'; sentence: string; seconds: number}
+	| {type: 'wait'; reason: 'expired'; sentence: string; seconds: number; last: string};
+
+/** A scenario and its steps. */
+export type ScenarioEvent =
+	| {type: 'scenario'; reason: 'started'; scenario: string; summary: string}
+	| {type: 'scenario'; reason: 'passed'; scenario: string; seconds: number}
+	| {type: 'scenario'; reason: 'failed'; scenario: string; seconds: number; error: FailureDescription}
+	| {type: 'step'; reason: 'started'; scenario: string; step: string}
+	| {type: 'step'; reason: 'passed'; scenario: string; step: string; seconds: number}
+	| {type: 'step'; reason: 'failed'; scenario: string; step: string; seconds: number; error: FailureDescription}
+	| {type: 'evidence'; scenario: string; path: string; files: number};
+
+/** A sentence for the person, outside the others. */
+export interface NoteEvent {
+	type: 'note';
+	level: 'info' | 'warning';
+	text: string;
+}
+
+/** Anything that happens. */
+export type LabEvent = StageEvent | LabStateEvent | MachineEvent | WaitEvent | ScenarioEvent | NoteEvent;
+
+/** An event with the moment it happened: milliseconds since 1970. */
+export type TimedEvent = LabEvent & {at: number};
+
+/** Takes events; must not throw. */
+export type EventSink = (event: LabEvent) => void;
+
+/** A sink that forgets, for callers who do not want to know. */
+export const noEvents: EventSink = () => {};

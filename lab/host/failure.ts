@@ -1,0 +1,69 @@
+/**
+ * The catalogue of everything that can go wrong: one named factory for each, so that a message is written once, has a
+ * stable code, and the right exit code.
+ */
+import {LabError, type SourcePlace} from './error.ts';
+
+/** `a, b and c` */
+function list(names: readonly string[]): string {
+	return names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
+}
+
+export const failure = {
+	/** A duration, size, address or option in a declaration does not parse. */
+	badValue(kind: string, value: string, wanted: string, where?: SourcePlace): LabError {
+		return new LabError({
+			code: 'bad-value', kind: 'declaration', message: `\`${value}\` is not a ${kind}`, hint: `Write ${wanted}.`,
+			...(where && {where}),
+		});
+	},
+
+	/** A declaration does not have the shape it must have; all its problems at once. */
+	badDeclaration(what: string, problems: readonly string[], where?: SourcePlace): LabError {
+		return new LabError({
+			code: 'bad-declaration', kind: 'declaration', message: `The declaration of ${what} is wrong`, details: problems,
+			hint: 'Correct the lines named above.', ...(where && {where}),
+		});
+	},
+
+	/** A name that nothing has: an overlay, image, scenario, machine, capability. Lists the known ones. */
+	unknownName(kind: string, name: string, known: readonly string[], where?: SourcePlace): LabError {
+		return new LabError({
+			code: `unknown-${kind.replaceAll(' ', '-')}`, kind: 'declaration', message: `There is no ${kind} \`${name}\``,
+			hint: known.length === 0 ? `No ${kind} is known.` : `Known: ${list(known)}.`, ...(where && {where}),
+		});
+	},
+
+	/** A program of the host ended badly. Output is its last lines. */
+	programFailed(command: string, outcome: string, output: readonly string[], log?: string): LabError {
+		return new LabError({
+			code: 'program-failed', kind: 'host', message: `\`${command}\` ${outcome}`, details: output, ...(log && {log}),
+		});
+	},
+
+	/** A program that the host needs is missing. */
+	programMissing(program: string, hint: string): LabError {
+		return new LabError({code: 'program-missing', kind: 'host', message: `\`${program}\` is not installed`, hint});
+	},
+
+	/** No room left where something was being written. */
+	diskFull(path: string, cause?: unknown): LabError {
+		return new LabError({
+			code: 'disk-full', kind: 'host', message: `No space is left on the disk of ${path}`,
+			hint: 'Make room (`vmlab cache prune` removes what no recent lab used) and run it again: what was built is kept.', cause,
+		});
+	},
+
+	/** The user, or a signal, ended it. */
+	interrupted(signal: string): LabError {
+		return new LabError({code: 'interrupted', kind: 'interrupted', message: `Interrupted by ${signal}`});
+	},
+
+	/** A wait ran out. */
+	waitExpired(sentence: string, seconds: number, last: string): LabError {
+		return new LabError({
+			code: 'wait-expired', kind: 'timeout', message: `${sentence}: not within ${Math.round(seconds)} s`,
+			details: [`last seen: ${last}`],
+		});
+	},
+};

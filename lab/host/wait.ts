@@ -1,0 +1,67 @@
+/** Waiting: every wait has a sentence, a deadline and a last observation. There is no bare sleep. */
+import {setTimeout as delay} from 'node:timers/promises';
+import {type EventSink, noEvents} from '../event/event.ts';
+import {failure} from './failure.ts';
+
+/** What one look at the awaited thing gave: it holds, with a value, or not yet, with what was seen instead. */
+export type Observation<Value> = {met: true; value: Value} | {met: false; seen: string};
+
+export interface WaitOptions {
+	/** Milliseconds until the wait expires, already scaled to the machine's speed. */
+	readonly deadline: number;
+	/** Milliseconds between two looks; grows from a tenth of this. Default 1000. */
+	readonly interval?: number;
+	readonly signal?: AbortSignal | undefined;
+	readonly events?: EventSink;
+}
+
+/**
+ * Looks again and again until the observation is met. An observation that throws counts as not met, with its message
+ * as what was seen; a LabError of kind 'machine' or 'interrupted' ends the wait at once.
+ *
+ * @throws the `wait-expired` failure with the sentence and the last observation
+ */
+export async function until<Value>(
+	sentence: string,
+	observe: (signal: AbortSignal | undefined) => Promise<Observation<Value>>,
+	options: WaitOptions,
+): Promise<Value> {
+	const {deadline, interval = 1000, signal, events = noEvents} = options;
+	const start = performance.now();
+	let last = 'nothing yet';
+	let pause = interval / 10;
+	events({type: 'wait', reason: 'started', sentence, deadline: deadline / 1000});
+	for (;;) {
+		signal?.throwIfAborted();
+		try {
+			const observation = await observe(signal);
+			if (observation.met) {
+				events({type: 'wait', reason: 'met', sentence, seconds: (performance.now() - start) / 1000});
+				return observation.value;
+			}
+
+			last = observation.seen;
+		} catch (error) {
+			signal?.throwIfAborted();
+			if (isFinal(error)) {
+				throw error;
+			}
+
+			last = error instanceof Error ? error.message : String(error);
+		}
+
+		const left = deadline - (performance.now() - start);
+		if (left <= 0) {
+			const seconds = (performance.now() - start) / 1000;
+			events({type: 'wait', reason: 'expired', sentence, seconds, last});
+			throw failure.waitExpired(sentence, seconds, last);
+		}
+
+		await delay(Math.min(pause, left), undefined, {signal});
+		pause = Math.min(pause * 1.5, interval);
+	}
+}
+
+function isFinal(error: unknown): boolean {
+	return error instanceof Error && 'kind' in error && (error.kind === 'machine' || error.kind === 'interrupted');
+}

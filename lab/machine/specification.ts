@@ -1,0 +1,42 @@
+/** What one virtual machine is started from: enough to write QEMU's command line, which is a pure function of it. */
+
+/** How the guest's instructions are run. */
+export type Accelerator = 'kvm' | 'tcg';
+
+export interface MachineForward {
+	/** On 127.0.0.1 of the host. */
+	readonly hostPort: number;
+	/** On the machine. */
+	readonly guestPort: number;
+}
+
+export interface MachineSpecification {
+	/** The lab's name and the machine's: `-name LAB/MACHINE` marks the process as ours. */
+	readonly lab: string;
+	readonly name: string;
+	readonly accelerator: Accelerator;
+	readonly cpus: number;
+	/** Bytes. */
+	readonly memory: number;
+	/** The file that backs the memory, in /dev/shm or the lab's folder; created by QEMU. */
+	readonly memoryFile: string;
+	/** Files; initramfs is the image's followed by the machine's seed. */
+	readonly kernel: string;
+	readonly initramfs: string;
+	/** Kernel arguments. */
+	readonly append: readonly string[];
+	/** erofs images, lowest first, with their sizes in bytes (multiples of 2 MiB), attached as virtio-pmem. */
+	readonly layers: ReadonlyArray<{readonly file: string; readonly bytes: number}>;
+	/** qcow2. */
+	readonly disk: string;
+	/** NICs on the fabric: each connects to a unix socket. Paths may be relative to the process's working folder. */
+	readonly links: ReadonlyArray<{readonly mac: string; readonly socket: string}>;
+	readonly maintenance: {readonly mac: string; readonly forwards: readonly MachineForward[]; readonly egress: boolean};
+	/** Unix socket of QMP, in a 0700 folder. */
+	readonly qmpSocket: string;
+	/** File that the serial console is logged to; and the unix socket for an interactive console. */
+	readonly consoleLog: string;
+	readonly consoleSocket: string;
+	/** File for QEMU's own messages. */
+	readonly log: string;
+}

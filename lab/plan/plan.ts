@@ -1,0 +1,92 @@
+/**
+ * The plan: all that is decided before anything runs. Pure data; two plans from the same declarations are equal.
+ */
+import type {ComponentDeclaration, ContainerImageDeclaration} from '../spec/component.ts';
+import type {ImageDeclaration} from '../spec/image.ts';
+import type {ClusterAccess, EvidenceDeclaration, ForwardDeclaration, ReadyCondition} from '../spec/overlay.ts';
+import type {FileDeclaration} from '../spec/secret.ts';
+import type {LabMachine, LabTopology, Role, Route} from '../spec/topology.ts';
+
+/** A file of an overlay's folder, as the loader found it. */
+export interface TreeEntry {
+	/** Relative to the tree: 'usr/bin/foo'. */
+	readonly path: string;
+	readonly kind: 'file' | 'folder' | 'link';
+	/** Permission bits. */
+	readonly mode: number;
+	/** Hex sha256 of a file's bytes, a link's target, or ''. */
+	readonly digest: string;
+}
+
+/** What a stage makes, with everything that makeStage needs to make it. */
+export type StageRecipe =
+	/** Kernel, initramfs and root filesystem: out/vmlinuz, out/initramfs, out/root.erofs, out/packages.txt. */
+	| {readonly kind: 'image'; readonly name: string; readonly image: ImageDeclaration; readonly packages: readonly string[]}
+	/** The programs of a component: out/NAME each. `folder` is the overlay's. */
+	| {readonly kind: 'component'; readonly component: ComponentDeclaration; readonly folder: string; readonly localDigest?: string}
+	/** A container image: out/image.tar (OCI layout). `from` is the name of the component's stage for a recipe. */
+	| {readonly kind: 'container-image'; readonly image: ContainerImageDeclaration; readonly from?: string}
+	/** A read-only image store for a runtime that can share one (CRI-O): part of a layer. */
+	| {readonly kind: 'image-store'; readonly images: readonly string[]}
+	/** The merged layer of a role: out/layer.erofs. */
+	| {
+		readonly kind: 'layer';
+		readonly role: Role;
+		/** rootfs/ folders, in the order of the overlays. */
+		readonly trees: ReadonlyArray<{readonly overlay: string; readonly folder: string}>;
+		/** Component stages, by stage name, and where their programs go. */
+		readonly components: ReadonlyArray<{readonly stage: string; readonly programs: ComponentDeclaration['programs']}>;
+		/** Container image stages, by stage name: /usr/lib/vmlab/images/*.tar. */
+		readonly images: readonly string[];
+	}
+	/** An empty ext4 disk: out/disk.raw, sparse. Bytes. */
+	| {readonly kind: 'disk'; readonly size: number};
+
+/** A stage of the chain. */
+export interface PlannedStage {
+	/** Unique in a plan: 'image bookworm', 'component etcd', 'layer node'. */
+	readonly name: string;
+	/** Hex sha256 of everything that goes into it. */
+	readonly key: string;
+	/** Names of the stages that it is made from. */
+	readonly needs: readonly string[];
+	readonly recipe: StageRecipe;
+}
+
+/** A machine with all that is needed to boot it. */
+export interface PlannedMachine extends LabMachine {
+	readonly cpus: number;
+	/** Bytes. */
+	readonly memory: number;
+	/** Bytes. */
+	readonly disk: number;
+	/** The maintenance NIC (QEMU user-mode network, 10.0.2.0/24, in the VRF). */
+	readonly maintenanceMac: string;
+	readonly overlays: readonly string[];
+	readonly routes: readonly Route[];
+	/** All overlays' files for this machine, and the generated ones. */
+	readonly files: readonly FileDeclaration[];
+	readonly units: readonly string[];
+	/** Folders kept on its own disk. */
+	readonly state: readonly string[];
+	readonly ready: readonly ReadyCondition[];
+	readonly evidence: readonly EvidenceDeclaration[];
+	/** Stage names: its image, its role's layer, its blank disk. */
+	readonly stages: {readonly image: string; readonly layer: string; readonly disk: string};
+}
+
+export interface Plan {
+	readonly topology: LabTopology;
+	readonly imageName: string;
+	readonly image: ImageDeclaration;
+	/** In the order of the overlay graph. */
+	readonly overlays: readonly string[];
+	readonly machines: readonly PlannedMachine[];
+	readonly forwards: readonly ForwardDeclaration[];
+	readonly access?: ClusterAccess;
+	readonly egress: boolean;
+	/** In an order in which each comes after what it needs. */
+	readonly stages: readonly PlannedStage[];
+	/** Hex sha256 of everything that a booted lab is made of, secrets apart. */
+	readonly key: string;
+}

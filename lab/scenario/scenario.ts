@@ -1,0 +1,80 @@
+/** Scenarios: a lab and the steps that run against it. The steps are the lines of the report. */
+import type {LabDeclaration} from '../spec/lab.ts';
+import type {Duration} from '../spec/units.ts';
+import type {LabTopology, LabMachine} from '../spec/topology.ts';
+
+/** What a command on a machine gave. */
+export interface CommandResult {
+	readonly stdout: string;
+	readonly stderr: string;
+	readonly exitCode: number;
+}
+
+/** Runs a shell command, quoted like zx: each interpolated value becomes one word (an array several). */
+export type CommandTag = (pieces: TemplateStringsArray, ...values: ReadonlyArray<string | number | readonly (string | number)[]>) => Promise<CommandResult>;
+
+/** A machine of the lab, as steps see it. */
+export interface MachineHandle {
+	readonly name: string;
+	readonly machine: LabMachine;
+	/** Runs a command over ssh; rejects when it exits with another code than 0, with the command and its output. */
+	readonly $: CommandTag;
+	/** The same; never rejects because of the exit code. */
+	readonly try$: CommandTag;
+	/** Rejects when the command succeeds: for what must not work. */
+	readonly fail$: CommandTag;
+	readFile(path: string): Promise<string>;
+	writeFile(path: string, text: string, mode?: number): Promise<void>;
+}
+
+/** The Kubernetes cluster, through the API server's forwarded port. */
+export interface ClusterHandle {
+	/** The path of the lab's private kubeconfig, for programs on the host. */
+	readonly kubeconfig: string;
+	/** Runs kubectl on the host with that kubeconfig. */
+	readonly kubectl: CommandTag;
+	/** Applies manifests, YAML or objects. */
+	apply(manifest: string | object | readonly object[]): Promise<void>;
+	/** `kubectl get ... -o json`, parsed. */
+	get<Value = any>(...words: readonly string[]): Promise<Value>;
+}
+
+export interface StepContext {
+	readonly lab: LabTopology;
+	/** A machine by name; throws for an unknown one, naming the known. */
+	machine(name: string): MachineHandle;
+	/** All machines of a role, in order. */
+	machines(role: string): readonly MachineHandle[];
+	/** The same as machine(), in the words of a story. */
+	node(name: string): MachineHandle;
+	router(name: string): MachineHandle;
+	tester(name: string): MachineHandle;
+	readonly cluster: ClusterHandle;
+	/** zx on the host. */
+	readonly host: typeof import('zx').$;
+	/** A line of the report. A rejection fails the step, and the scenario ends there. */
+	step<Value>(title: string, run: () => Promise<Value>): Promise<Value>;
+	/**
+	 * Looks until `observe` does not reject, then gives its value. The deadline is at KVM speed and scaled; the last
+	 * rejection's message is the last observation.
+	 */
+	eventually<Value>(sentence: string, observe: () => Promise<Value>, options?: {deadline?: Duration; interval?: Duration}): Promise<Value>;
+	/** The reverse of a step's claim: passes when `run` rejects, fails when it does not. For negative controls; what it rejected with is returned. */
+	refuted(sentence: string, run: () => Promise<unknown>): Promise<Error>;
+	/** A sentence in the report. */
+	note(text: string): void;
+	readonly signal: AbortSignal;
+}
+
+export interface ScenarioDeclaration {
+	readonly summary: string;
+	readonly lab: LabDeclaration;
+	/** At KVM speed, without builds and boot. */
+	readonly budget: Duration;
+	readonly steps: (context: StepContext) => Promise<void>;
+}
+
+/** Declares a scenario; the default export of `scripts/<name>.ts`. */
+export function defineScenario(declaration: ScenarioDeclaration): ScenarioDeclaration {
+	return declaration;
+}

@@ -1,0 +1,49 @@
+/** Labs: machines, networks, overlays and options, before anything is resolved. */
+import type {Family, PerFamily} from './family.ts';
+import type {ForwardDeclaration} from './overlay.ts';
+import type {OptionValue, Role} from './topology.ts';
+import type {Size} from './units.ts';
+
+/** The machines of one role. */
+export interface MachinesDeclaration {
+	readonly count: number;
+	/** Default 1. */
+	readonly cpus?: number;
+	readonly memory?: Size;
+	/** Default '4GiB', sparse. */
+	readonly disk?: Size;
+	/** The networks it is on, in order. Default: nodes ['cluster'], routers ['cluster', 'external'], others ['external']. */
+	readonly networks?: readonly string[];
+}
+
+export interface NetworkDeclaration {
+	/** CIDR per family; a family that the lab does not have is left out. */
+	readonly subnets: PerFamily<string>;
+	/** Default 1500. */
+	readonly mtu?: number;
+}
+
+export interface LabDeclaration {
+	/** Default 'bookworm'. */
+	readonly image?: string;
+	/** One or two, the preferred first. Default ['ipv4']. */
+	readonly families?: readonly Family[];
+	/** Role -> machines: {node: {count: 2}, router: {count: 1}}. */
+	readonly machines: Readonly<Record<Role, MachinesDeclaration>>;
+	/** Default: 'cluster' and 'external', with the addresses of the design. */
+	readonly networks?: Readonly<Record<string, NetworkDeclaration>>;
+	readonly overlays: readonly string[];
+	/** Overlay -> option -> value. */
+	readonly options?: Readonly<Record<string, Readonly<Record<string, OptionValue>>>>;
+	readonly pods?: PerFamily<string>;
+	readonly services?: PerFamily<string>;
+	readonly external?: PerFamily<string>;
+	readonly forwards?: readonly ForwardDeclaration[];
+	/** May machines reach the outside through the host? Default false. */
+	readonly egress?: boolean;
+}
+
+/** Declares a lab that several scenarios share. */
+export function defineLab(declaration: LabDeclaration): LabDeclaration {
+	return declaration;
+}

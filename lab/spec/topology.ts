@@ -1,0 +1,90 @@
+/**
+ * What an overlay's functions are told about the lab that it is part of. All of it is decided by the plan, before
+ * anything runs, and nothing of it differs between two copies of one lab: no host port, no folder, no lab name.
+ */
+import type {Family, PerFamily} from './family.ts';
+
+/** What a machine is for. Open: a lab may have roles of its own. */
+export type Role = 'node' | 'router' | 'tester' | (string & {});
+
+/** An address on a link. */
+export interface LinkAddress {
+	readonly family: Family;
+	/** '192.168.1.1' */
+	readonly address: string;
+	/** Bits: 24. */
+	readonly prefix: number;
+}
+
+/** A machine's end of a network: a NIC. */
+export interface MachineLink {
+	readonly network: string;
+	/** The name inside the machine: 'eth1', 'eth2', in the order of the machine's networks. */
+	readonly device: string;
+	readonly mac: string;
+	readonly mtu: number;
+	readonly addresses: readonly LinkAddress[];
+}
+
+/** A route, as `ip route add` takes it; several gateways make it multipath (ECMP). */
+export interface Route {
+	readonly family: Family;
+	/** A CIDR, or 'default'. */
+	readonly to: string;
+	readonly via: readonly string[];
+}
+
+export interface LabMachine {
+	readonly name: string;
+	readonly role: Role;
+	/** Counts from 1 within the role. */
+	readonly index: number;
+	readonly links: readonly MachineLink[];
+	/** The first address on the machine's first network, per family the lab has: its InternalIP. */
+	readonly address: PerFamily<string>;
+	/** The pod subnets of a node, per family; empty for other roles. */
+	readonly pods: PerFamily<string>;
+}
+
+export interface LabNetwork {
+	readonly name: string;
+	/** CIDR, per family that the lab has. */
+	readonly subnets: PerFamily<string>;
+	readonly mtu: number;
+}
+
+/** The lab, as overlays see it. */
+export interface LabTopology {
+	/** One or two, the preferred first. */
+	readonly families: readonly Family[];
+	readonly machines: readonly LabMachine[];
+	readonly networks: readonly LabNetwork[];
+	/** CIDRs per family: all pods, Services' cluster addresses, external service addresses. */
+	readonly pods: PerFamily<string>;
+	readonly services: PerFamily<string>;
+	readonly external: PerFamily<string>;
+	/** Overlay name -> its resolved options; only overlays of the lab are there. */
+	readonly options: Readonly<Record<string, Readonly<Record<string, OptionValue>>>>;
+	/** Capability -> the overlay that provides it in this lab: {cri: 'containerd'}. */
+	readonly providers: Readonly<Record<string, string>>;
+	/** All container images of the lab, by reference. */
+	readonly images: readonly string[];
+}
+
+export type OptionValue = string | number | boolean;
+
+/** What the functions of an overlay's manifest are given. */
+export interface MachineContext<Options = Readonly<Record<string, OptionValue>>> {
+	readonly machine: LabMachine;
+	readonly lab: LabTopology;
+	/** The overlay's own options, resolved. */
+	readonly options: Options;
+	/** All routes of the machine, of all overlays; empty while routes themselves are computed. */
+	readonly routes: readonly Route[];
+}
+
+/** The same, where no machine is meant. */
+export interface LabContext<Options = Readonly<Record<string, OptionValue>>> {
+	readonly lab: LabTopology;
+	readonly options: Options;
+}

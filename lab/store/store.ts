@@ -1,0 +1,55 @@
+/**
+ * The stage engine: a stage has a key and a make(); it is run once, under a lock, into a content-addressed store.
+ */
+import type {EventSink} from '../event/event.ts';
+
+/** What make() is given. */
+export interface StageWork {
+	/** An empty folder to put the result in; it becomes the stage's folder when make() returns. */
+	readonly out: string;
+	/** A scratch folder on the same filesystem; removed afterwards, whatever happens. */
+	readonly scratch: string;
+	/** Aborted on Ctrl-C: programs must be ended, make() must reject. */
+	readonly signal: AbortSignal;
+	/** A line about what is going on; also written to the stage's log. */
+	progress(text: string): void;
+	/** The log file of this making; programs' output goes here. */
+	readonly log: string;
+}
+
+/** A stage as the store knows it: where a made thing is. */
+export interface StageRequest {
+	/** 'image bookworm' */
+	readonly name: string;
+	/** Hex sha256 of everything that goes into it. */
+	readonly key: string;
+	readonly make: (work: StageWork) => Promise<void>;
+}
+
+/** A made stage. */
+export interface MadeStage {
+	readonly name: string;
+	readonly key: string;
+	/** The folder with what was made; read-only. */
+	readonly folder: string;
+	/** Milliseconds since 1970. */
+	readonly madeAt: number;
+	readonly seconds: number;
+	readonly bytes: number;
+}
+
+export interface Store {
+	readonly folder: string;
+	/** The made stage, or undefined. Cheap: no digests are computed. */
+	find(key: string): Promise<MadeStage | undefined>;
+	/**
+	 * Finds the stage or makes it. Two processes that want the same stage make it once: the second waits, and says so.
+	 * A failed or interrupted make leaves nothing but its log.
+	 */
+	make(request: StageRequest, options: {events: EventSink; signal: AbortSignal}): Promise<MadeStage>;
+	list(): Promise<MadeStage[]>;
+	/** Checks the digests of a stage's files against those recorded when it was made. Returns the problems. */
+	verify(stage: MadeStage): Promise<string[]>;
+	/** Removes stages that were not used since the moment (milliseconds since 1970), and all scratch of dead makers. */
+	prune(options: {unusedSince: number}): Promise<MadeStage[]>;
+}
