@@ -54,6 +54,13 @@ export const failure = {
 		});
 	},
 
+	/** Somebody else has a lock that is not waited for. */
+	locked(file: string, holder: string): LabError {
+		return new LabError({
+			code: 'locked', kind: 'host', message: `${holder} holds the lock ${file}`, hint: 'Wait until it is done, and run this again.',
+		});
+	},
+
 	/** The user, or a signal, ended it. */
 	interrupted(signal: string): LabError {
 		return new LabError({code: 'interrupted', kind: 'interrupted', message: `Interrupted by ${signal}`});

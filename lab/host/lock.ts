@@ -1,0 +1,103 @@
+/**
+ * Locks between processes: the kernel's own, taken by flock(1), so that they end with their holder however it ends.
+ * The holder writes who it is into the lock file, for those who wait.
+ */
+import {spawn, type ChildProcess} from 'node:child_process';
+import {mkdir, readFile, writeFile} from 'node:fs/promises';
+import path from 'node:path';
+import {failure} from './failure.ts';
+import {findProgram} from './program.ts';
+
+export interface LockOptions {
+	readonly signal?: AbortSignal | undefined;
+	/** Called once when somebody else has the lock, with who that is: `process 4711`. */
+	readonly onWait?: (holder: string) => void;
+	/** Gives up at once where somebody else has the lock. Default false: waits. */
+	readonly immediate?: boolean;
+}
+
+/**
+ * Runs `use` while holding the lock of the file. The file is kept: its existence means nothing.
+ *
+ * @throws `interrupted` when the signal aborts the wait; `locked` with `immediate` when somebody else has it
+ */
+export async function withLock<Value>(file: string, use: () => Promise<Value>, options: LockOptions = {}): Promise<Value> {
+	const release = await takeLock(file, options);
+	try {
+		return await use();
+	} finally {
+		await release();
+	}
+}
+
+/**
+ * Takes the lock and gives the function that releases it. For holders that live as long as a lab; everything else
+ * uses `withLock`.
+ */
+export async function takeLock(file: string, options: LockOptions = {}): Promise<() => Promise<void>> {
+	const {signal, onWait, immediate = false} = options;
+	await mkdir(path.dirname(file), {recursive: true});
+	const flock = await findProgram('flock');
+	if (flock === undefined) {
+		throw failure.programMissing('flock', 'Install the Debian package util-linux.');
+	}
+
+	let holder = await hold(flock, file, true, signal);
+	if (holder === undefined) {
+		const who = (await readFile(file, 'utf8').catch(() => '')).trim() || 'another process';
+		if (immediate) {
+			throw failure.locked(file, who);
+		}
+
+		onWait?.(who);
+		holder = await hold(flock, file, false, signal);
+	}
+
+	if (holder === undefined) {
+		throw failure.interrupted('a request to stop');
+	}
+
+	const child = holder;
+	await writeFile(file, `process ${process.pid}\n`);
+	return async () => {
+		await new Promise<void>((resolve) => {
+			child.once('close', () => {
+				resolve();
+			});
+			child.stdin?.end();
+		});
+	};
+}
+
+/**
+ * A child that has the lock until its stdin closes, which it also does when we die. `cat` is the whole program that runs
+ * under the lock; undefined when somebody else has the lock (and we do not wait), or when the wait was aborted.
+ */
+async function hold(flock: string, file: string, immediate: boolean, signal: AbortSignal | undefined): Promise<ChildProcess | undefined> {
+	const child = spawn(flock, [...(immediate ? ['--nonblock'] : []), '--no-fork', file, 'sh', '-c', 'echo; exec cat >/dev/null'], {
+		stdio: ['pipe', 'pipe', 'ignore'],
+		detached: true,
+	});
+	const abort = (): void => {
+		child.kill('SIGKILL');
+	};
+
+	signal?.addEventListener('abort', abort, {once: true});
+	if (signal?.aborted) {
+		abort();
+	}
+
+	const taken = await new Promise<boolean>((resolve) => {
+		child.stdout?.once('data', () => {
+			resolve(true);
+		});
+		child.once('close', () => {
+			resolve(false);
+		});
+		child.once('error', () => {
+			resolve(false);
+		});
+	});
+	signal?.removeEventListener('abort', abort);
+	return taken ? child : undefined;
+}

@@ -1,0 +1,338 @@
+/**
+ * Programs of this computer. All are started here, so that what holds for one holds for all: its own process group, ended
+ * as a whole; dead with us, even after `kill -9`; output kept for the error.
+ *
+ * `setpriv --pdeathsig` (util-linux, prctl(2) PR_SET_PDEATHSIG) covers the program itself; its children are covered by
+ * the process group as long as we live to end it.
+ */
+import {constants} from 'node:fs';
+import {access} from 'node:fs/promises';
+import path from 'node:path';
+import {closeSync, createWriteStream, openSync, type WriteStream} from 'node:fs';
+import {finished} from 'node:stream/promises';
+import {execa, type Options} from 'execa';
+import {failure} from './failure.ts';
+
+export interface RunOptions {
+	readonly cwd?: string;
+	/** Added to our own environment; undefined removes. */
+	readonly env?: Readonly<Record<string, string | undefined>>;
+	readonly input?: string | Uint8Array;
+	/** A file that the whole output is appended to. */
+	readonly log?: string;
+	readonly signal?: AbortSignal | undefined;
+	/** Milliseconds. */
+	readonly timeout?: number;
+	/** Told of each line of either output, as it comes. */
+	readonly onLine?: (line: string) => void;
+	/** Exit codes that do not throw. Default [0]. */
+	readonly accept?: readonly number[];
+}
+
+export interface RunResult {
+	/** Without the last newline. */
+	readonly stdout: string;
+	readonly stderr: string;
+	readonly exitCode: number;
+}
+
+/** Output beyond this is cut, in characters; the log has it all. */
+const longestOutput = 64 * 1024 * 1024;
+/** How long a program may take to end after SIGTERM, in milliseconds. */
+const grace = 3000;
+/** How many of the last lines an error shows. */
+const shownLines = 15;
+
+function searchPath(): string[] {
+	const folders = (process.env['PATH'] ?? '').split(':').filter((folder) => folder !== '');
+	return [...folders, ...['/usr/local/sbin', '/usr/sbin', '/sbin'].filter((folder) => !folders.includes(folder))];
+}
+
+/** The path of a program in PATH or in the system's sbin folders, which an ordinary user's PATH lacks on Debian. */
+export async function findProgram(name: string): Promise<string | undefined> {
+	if (name.includes('/')) {
+		return (await isExecutable(name)) ? name : undefined;
+	}
+
+	for (const folder of searchPath()) {
+		const candidate = path.join(folder, name);
+		if (await isExecutable(candidate)) {
+			return candidate;
+		}
+	}
+
+	return undefined;
+}
+
+async function isExecutable(file: string): Promise<boolean> {
+	try {
+		await access(file, constants.X_OK);
+		return true;
+	} catch {
+		return false;
+	}
+}
+
+/** Debian packages of programs whose package has another name. */
+const packages: Readonly<Record<string, string>> = {
+	'qemu-system-x86_64': 'qemu-system-x86',
+	'qemu-img': 'qemu-utils',
+	'mkfs.erofs': 'erofs-utils',
+	mke2fs: 'e2fsprogs',
+	setpriv: 'util-linux',
+	flock: 'util-linux',
+	go: 'golang-go',
+	newuidmap: 'uidmap',
+};
+
+/** The Debian package that brings a program. */
+export function debianPackage(program: string): string {
+	return packages[program] ?? program;
+}
+
+async function locate(program: string): Promise<string> {
+	const file = await findProgram(program);
+	if (file === undefined) {
+		throw failure.programMissing(program, `Install it (Debian package ${debianPackage(program)}), or run \`vmlab doctor --fix\`.`);
+	}
+
+	return file;
+}
+
+function environmentWith(changes: RunOptions['env']): Record<string, string> {
+	const environment: Record<string, string | undefined> = {...process.env, PATH: searchPath().join(':'), LC_ALL: 'C.UTF-8', ...changes};
+	return Object.fromEntries(Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined));
+}
+
+/** Ends a whole process group; one that is gone already is fine. */
+function signalGroup(pid: number, signal: NodeJS.Signals): void {
+	try {
+		process.kill(-pid, signal);
+	} catch (error) {
+		if ((error as NodeJS.ErrnoException).code !== 'ESRCH') {
+			throw error;
+		}
+	}
+}
+
+/** Groups of programs that run now: ended when this process exits in any way that lets it do something. */
+const groups = new Set<number>();
+process.on('exit', () => {
+	for (const pid of groups) {
+		signalGroup(pid, 'SIGKILL');
+	}
+});
+
+/**
+ * Runs a program to its end.
+ *
+ * @throws `program-missing`, `program-failed` (with the last lines of its output), `interrupted` when the signal aborts,
+ * `disk-full` when the program says so
+ */
+export async function run(program: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+	const {cwd, env, input, log, signal, timeout, onLine, accept = [0]} = options;
+	throwIfInterrupted(signal);
+	const [setpriv, file] = await Promise.all([locate('setpriv'), locate(program)]);
+	const shown = [program, ...args].join(' ');
+	const command = shown.length > 300 ? `${shown.slice(0, 300)}...` : shown;
+
+	let logStream: WriteStream | undefined;
+	if (log !== undefined) {
+		logStream = createWriteStream(log, {flags: 'a'});
+		logStream.write(`$ ${shown}\n`);
+	}
+
+	const child = execa(setpriv, ['--pdeathsig', 'KILL', '--', file, ...args], {
+		detached: true,
+		cleanup: false,
+		reject: false,
+		extendEnv: false,
+		env: environmentWith(env),
+		maxBuffer: longestOutput,
+		...(cwd === undefined ? {} : {cwd}),
+		...(input === undefined ? {stdin: 'ignore'} : {input}),
+	} as Options);
+	const {pid} = child;
+	if (pid !== undefined) {
+		groups.add(pid);
+	}
+
+	let killer: NodeJS.Timeout | undefined;
+	let timedOut = false;
+	const end = (): void => {
+		if (pid !== undefined && killer === undefined) {
+			signalGroup(pid, 'SIGTERM');
+			killer = setTimeout(() => {
+				signalGroup(pid, 'SIGKILL');
+			}, grace);
+		}
+	};
+
+	const alarm = timeout === undefined ? undefined : setTimeout(() => {
+		timedOut = true;
+		end();
+	}, timeout);
+	signal?.addEventListener('abort', end, {once: true});
+	for (const stream of [child.stdout, child.stderr]) {
+		if (logStream !== undefined) {
+			stream?.pipe(logStream, {end: false});
+		}
+
+		if (onLine !== undefined) {
+			watchLines(stream ?? undefined, onLine);
+		}
+	}
+
+	const result = await child;
+	clearTimeout(alarm);
+	clearTimeout(killer);
+	signal?.removeEventListener('abort', end);
+	if (pid !== undefined) {
+		// The program has ended; what it left in its group has no business to go on.
+		signalGroup(pid, 'SIGKILL');
+		groups.delete(pid);
+	}
+
+	if (logStream !== undefined) {
+		logStream.end();
+		await finished(logStream).catch(() => {});
+	}
+
+	throwIfInterrupted(signal);
+	const stdout = text(result.stdout);
+	const stderr = text(result.stderr);
+	const output = lastLines(`${stdout}\n${stderr}`);
+	if (timedOut) {
+		throw failure.programFailed(command, `did not end within ${Math.round((timeout ?? 0) / 1000)} s`, output, log);
+	}
+
+	if (result.exitCode === undefined) {
+		throw failure.programFailed(command, result.signal === undefined ? `could not be started: ${result.originalMessage ?? result.code ?? ''}` : `was ended by ${result.signal}`, output, log);
+	}
+
+	if (!accept.includes(result.exitCode)) {
+		if (/no space left on device/i.test(stderr)) {
+			throw failure.diskFull(cwd ?? log ?? process.cwd(), failure.programFailed(command, `ended with exit code ${result.exitCode}`, output, log));
+		}
+
+		throw failure.programFailed(command, `ended with exit code ${result.exitCode}`, output, log);
+	}
+
+	return {stdout, stderr, exitCode: result.exitCode};
+}
+
+/** A program that runs beside us. */
+export interface Daemon {
+	readonly pid: number;
+	/** Resolves when it has ended, however it ended; never rejects. */
+	readonly ended: Promise<{code: number | null; signal: string | null}>;
+	/** Signals the program's whole group. */
+	kill(signal: NodeJS.Signals): void;
+}
+
+/**
+ * Starts a program that goes on running until it is ended, or until we end: the kernel kills it with us.
+ * Both outputs go to the log file.
+ *
+ * @throws `program-missing`, `program-failed` when it cannot be started
+ */
+export async function spawnDaemon(program: string, args: readonly string[], options: {cwd: string; log: string}): Promise<Daemon> {
+	const [setpriv, file] = await Promise.all([locate('setpriv'), locate(program)]);
+	const log = openSync(options.log, 'a', 0o600);
+	const child = execa(setpriv, ['--pdeathsig', 'KILL', '--', file, ...args], {
+		detached: true,
+		cleanup: false,
+		reject: false,
+		buffer: false,
+		extendEnv: false,
+		env: environmentWith(undefined),
+		cwd: options.cwd,
+		stdin: 'ignore',
+		// A descriptor of its own: nothing of the output passes through us, so that it goes on without us.
+		stdout: log,
+		stderr: log,
+	} as Options);
+	closeSync(log);
+	const {pid} = child;
+	if (pid === undefined) {
+		const result = await child;
+		throw failure.programFailed(program, `could not be started: ${result.originalMessage ?? result.code ?? ''}`, [], options.log);
+	}
+
+	groups.add(pid);
+	const ended = child.then((result) => {
+		groups.delete(pid);
+		return {code: result.exitCode ?? null, signal: result.signal ?? null};
+	});
+	return {
+		pid,
+		ended,
+		kill(signal) {
+			if (groups.has(pid)) {
+				signalGroup(pid, signal);
+			}
+		},
+	};
+}
+
+/**
+ * Starts a program that outlives us, in a session of its own, with both outputs to the log file.
+ *
+ * @returns its process id
+ */
+export async function spawnDetached(program: string, args: readonly string[], options: {cwd: string; log: string}): Promise<number> {
+	const file = await locate(program);
+	const log = openSync(options.log, 'a', 0o600);
+	const child = execa(file, args, {
+		detached: true,
+		cleanup: false,
+		reject: false,
+		buffer: false,
+		extendEnv: false,
+		env: environmentWith(undefined),
+		cwd: options.cwd,
+		stdin: 'ignore',
+		// A descriptor of its own: nothing of the output passes through us, so that it goes on without us.
+		stdout: log,
+		stderr: log,
+	} as Options);
+	closeSync(log);
+	const {pid} = child;
+	if (pid === undefined) {
+		const result = await child;
+		throw failure.programFailed(program, `could not be started: ${result.originalMessage ?? result.code ?? ''}`, [], options.log);
+	}
+
+	child.unref();
+	return pid;
+}
+
+function throwIfInterrupted(signal: AbortSignal | undefined): void {
+	if (signal?.aborted) {
+		throw signal.reason instanceof Error && 'kind' in signal.reason ? signal.reason : failure.interrupted('a request to stop');
+	}
+}
+
+function text(value: unknown): string {
+	return typeof value === 'string' ? value : '';
+}
+
+function lastLines(output: string): string[] {
+	return output.split('\n').map((line) => line.trimEnd()).filter((line) => line !== '').slice(-shownLines);
+}
+
+function watchLines(stream: NodeJS.ReadableStream | undefined, onLine: (line: string) => void): void {
+	let rest = '';
+	stream?.on('data', (chunk: Buffer | string) => {
+		const lines = (rest + chunk.toString()).split('\n');
+		rest = lines.pop() ?? '';
+		for (const line of lines) {
+			onLine(line);
+		}
+	});
+	stream?.on('end', () => {
+		if (rest !== '') {
+			onLine(rest);
+		}
+	});
+}
