@@ -33,15 +33,28 @@ export type WaitEvent =
 	| {type: 'wait'; reason: 'met'; sentence: string; seconds: number}
 	| {type: 'wait'; reason: 'expired'; sentence: string; seconds: number; last: string};
 
-/** A scenario and its steps. */
+/**
+ * A scenario and its steps. A step inside another names it as `parent`; within one parent titles are unique.
+ * `lab` is the lab that the scenario runs against.
+ */
 export type ScenarioEvent =
-	| {type: 'scenario'; reason: 'started'; scenario: string; summary: string}
+	| {type: 'scenario'; reason: 'started'; scenario: string; summary: string; lab: string}
 	| {type: 'scenario'; reason: 'passed'; scenario: string; seconds: number}
 	| {type: 'scenario'; reason: 'failed'; scenario: string; seconds: number; error: FailureDescription}
-	| {type: 'step'; reason: 'started'; scenario: string; step: string}
-	| {type: 'step'; reason: 'passed'; scenario: string; step: string; seconds: number}
-	| {type: 'step'; reason: 'failed'; scenario: string; step: string; seconds: number; error: FailureDescription}
+	| {type: 'step'; reason: 'started'; scenario: string; step: string; parent?: string}
+	| {type: 'step'; reason: 'passed'; scenario: string; step: string; parent?: string; seconds: number}
+	| {type: 'step'; reason: 'failed'; scenario: string; step: string; parent?: string; seconds: number; error: FailureDescription}
 	| {type: 'evidence'; scenario: string; path: string; files: number};
+
+/** What a lab is made of, for a picture of it. */
+export interface TopologyEvent {
+	type: 'topology';
+	lab: string;
+	/** Subnets as CIDR. */
+	networks: ReadonlyArray<{name: string; subnets: readonly string[]}>;
+	/** Addresses with their prefix: '192.168.1.1/24'. */
+	machines: ReadonlyArray<{name: string; role: string; links: ReadonlyArray<{network: string; addresses: readonly string[]}>}>;
+}
 
 /** A sentence for the person, outside the others. */
 export interface NoteEvent {
@@ -51,7 +64,7 @@ export interface NoteEvent {
 }
 
 /** Anything that happens. */
-export type LabEvent = StageEvent | LabStateEvent | MachineEvent | WaitEvent | ScenarioEvent | NoteEvent;
+export type LabEvent = StageEvent | LabStateEvent | MachineEvent | WaitEvent | ScenarioEvent | TopologyEvent | NoteEvent;
 
 /** An event with the moment it happened: milliseconds since 1970. */
 export type TimedEvent = LabEvent & {at: number};

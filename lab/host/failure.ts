@@ -73,4 +73,67 @@ export const failure = {
 			details: [`last seen: ${last}`],
 		});
 	},
+
+	/** A command of a scenario ended with another exit code than it should: the claim failed. `last` is the end of its output. */
+	commandFailed(command: string, where: string, outcome: string, last: readonly string[], place?: SourcePlace): LabError {
+		const end = last.at(-1);
+		return new LabError({
+			code: 'command-failed', kind: 'scenario', message: `\`${command}\` on ${where} ${outcome}${end === undefined ? '' : `: ${end}`}`,
+			details: last, ...(place && {where: place}),
+		});
+	},
+
+	/** A step's claim does not hold. */
+	stepFailed(step: string, message: string, details: readonly string[], place?: SourcePlace, cause?: unknown): LabError {
+		return new LabError({
+			code: 'step-failed', kind: 'scenario', message: `${step}: ${message}`, details, ...(place && {where: place}), cause,
+		});
+	},
+
+	/** A negative control: what must not work does. */
+	notRefuted(sentence: string, place?: SourcePlace): LabError {
+		return new LabError({
+			code: 'not-refuted', kind: 'scenario', message: `Negative control: nothing failed, so a pass of the same check proves nothing: ${sentence}`,
+			hint: 'Look for another way that the packets take, or for something left over from before.', ...(place && {where: place}),
+		});
+	},
+
+	/** A scenario without a step proves nothing. */
+	noSteps(scenario: string): LabError {
+		return new LabError({
+			code: 'no-steps', kind: 'scenario', message: `The scenario ${scenario} has no steps`, hint: 'Call `step(title, async () => ...)` at least once.',
+		});
+	},
+
+	/** A step is called in a way that the report could not tell. */
+	stepMisused(step: string, problem: string, hint: string, place?: SourcePlace): LabError {
+		return new LabError({
+			code: 'step-misused', kind: 'declaration', message: `The step "${step}" ${problem}`, hint, ...(place && {where: place}),
+		});
+	},
+
+	/** A scenario took longer than its budget. Seconds. */
+	budgetExceeded(scenario: string, seconds: number, running: readonly string[]): LabError {
+		return new LabError({
+			code: 'budget-exceeded', kind: 'timeout',
+			message: `The scenario ${scenario} was not done within its budget of ${Math.round(seconds)} s${running.length === 0 ? '' : `, in the step "${running.join(' / ')}"`}`,
+			hint: 'See what the step was waiting for; raise `budget` only if each step was still getting on.',
+		});
+	},
+
+	/** A machine cannot be talked to any more: the machine broke, not the claim. */
+	machineBroke(machine: string, problem: string, cause?: unknown): LabError {
+		return new LabError({
+			code: 'machine-broke', kind: 'machine', message: `The machine ${machine} broke: ${problem}`,
+			hint: `Look at its console: \`vmlab logs ${machine}\`, or console.log in the evidence.`, cause,
+		});
+	},
+
+	/** Something of a cluster is asked of a lab that has none. */
+	noCluster(lab: string, missing: string): LabError {
+		return new LabError({
+			code: 'no-cluster', kind: 'declaration', message: `The lab ${lab} has no cluster to talk to: it has no ${missing}`,
+			hint: 'Add the overlay `kubernetes` to the lab.',
+		});
+	},
 };
