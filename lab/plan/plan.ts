@@ -1,22 +1,14 @@
 /**
  * The plan: all that is decided before anything runs. Pure data; two plans from the same declarations are equal.
  */
-import type {ComponentDeclaration, ContainerImageDeclaration} from '../spec/component.ts';
+import type {ComponentDeclaration, ContainerImageDeclaration, ProgramDeclaration} from '../spec/component.ts';
 import type {ImageDeclaration} from '../spec/image.ts';
 import type {ClusterAccess, EvidenceDeclaration, ForwardDeclaration, ReadyCondition} from '../spec/overlay.ts';
 import type {FileDeclaration} from '../spec/secret.ts';
 import type {LabMachine, LabTopology, Role, Route} from '../spec/topology.ts';
 
-/** A file of an overlay's folder, as the loader found it. */
-export interface TreeEntry {
-	/** Relative to the tree: 'usr/bin/foo'. */
-	readonly path: string;
-	readonly kind: 'file' | 'folder' | 'link';
-	/** Permission bits. */
-	readonly mode: number;
-	/** Hex sha256 of a file's bytes, a link's target, or ''. */
-	readonly digest: string;
-}
+/** A program that a layer has. */
+export type InstalledProgram = ProgramDeclaration & {readonly path: string};
 
 /** What a stage makes, with everything that makeStage needs to make it. */
 export type StageRecipe =
@@ -35,7 +27,7 @@ export type StageRecipe =
 		/** rootfs/ folders, in the order of the overlays. */
 		readonly trees: ReadonlyArray<{readonly overlay: string; readonly folder: string}>;
 		/** Component stages, by stage name, and where their programs go. */
-		readonly components: ReadonlyArray<{readonly stage: string; readonly programs: ComponentDeclaration['programs']}>;
+		readonly components: ReadonlyArray<{readonly stage: string; readonly programs: readonly InstalledProgram[]}>;
 		/** Container image stages, by stage name: /usr/lib/vmlab/images/*.tar. */
 		readonly images: readonly string[];
 	}

@@ -1,9 +1,10 @@
 /** Components: third-party programs at a pinned version, and container images made from them. */
 
-/** One program of a component and where a layer has it. Paths are usr-merged: `/usr/bin/etcd`. */
+/** One program of a component and where a layer has it. */
 export interface ProgramDeclaration {
 	readonly name: string;
-	readonly path: string;
+	/** Absolute and usr-merged: `/usr/bin/etcd`. Without it the program is in no layer: it is there for container images. */
+	readonly path?: string;
 	/** Octal mode, default 0o755. */
 	readonly mode?: number;
 }
