@@ -2,6 +2,7 @@
 export {defineOverlay} from './spec/overlay.ts';
 export {defineImage} from './spec/image.ts';
 export {defineLab} from './spec/lab.ts';
+export {addressAt, familyOf, subnetSize, urlHost} from './spec/address.ts';
 export {defineScenario} from './scenario/scenario.ts';
 export type * from './spec/family.ts';
 export type * from './spec/component.ts';
