@@ -49,7 +49,7 @@ export interface DebianDeclaration {
 
 /** C sources that come inside the component's Go module (cri-o's pinns). */
 export interface CSourceDeclaration {
-	/** Program name -> its folder in the module. */
+	/** Program name -> its folder in the module, or its one file there where others lie beside it. */
 	readonly folders: Readonly<Record<string, string>>;
 }
 
