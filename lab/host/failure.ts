@@ -34,6 +34,46 @@ export const failure = {
 		});
 	},
 
+	/** A user's file cannot be read as a declaration: it does not parse, throws, or lacks its default export. */
+	brokenDeclaration(file: string, reason: string, where: SourcePlace, hint?: string, cause?: unknown): LabError {
+		return new LabError({
+			code: 'broken-declaration', kind: 'declaration', message: `${file} cannot be loaded: ${reason}`, where, cause, ...(hint && {hint}),
+		});
+	},
+
+	/** Overlays that need one another in a circle: `['a', 'b', 'a']`. */
+	overlayCycle(cycle: readonly string[]): LabError {
+		return new LabError({
+			code: 'overlay-cycle', kind: 'declaration', message: `Overlays need each other in a circle: ${cycle.join(' -> ')}`,
+			hint: 'Take one of these needs away.',
+		});
+	},
+
+	/** A capability that an overlay needs is provided by none of the lab's overlays. */
+	capabilityMissing(capability: string, neededBy: string, providers: readonly string[], known: readonly string[]): LabError {
+		return new LabError({
+			code: 'capability-missing', kind: 'declaration', message: `Overlay \`${neededBy}\` needs \`${capability}\`, which is no overlay, and no overlay of the lab provides it`,
+			hint: providers.length === 0 ? `No overlay provides it. Known overlays: ${list(known)}.` : `Add an overlay that does to the lab: ${list(providers)}.`,
+		});
+	},
+
+	/** One capability, several providers. */
+	capabilityTwice(capability: string, providers: readonly string[]): LabError {
+		return new LabError({
+			code: 'capability-twice', kind: 'declaration', message: `The overlays ${list(providers)} all provide \`${capability}\`, and a lab has only one`,
+			hint: 'Take all but one out of the lab, or choose one by the option of the overlay that needs it.',
+		});
+	},
+
+	/** Overlays that write one path, or set one thing differently. */
+	overlayCollision(problems: readonly string[]): LabError {
+		return new LabError({
+			code: 'overlay-collision', kind: 'declaration', message: problems.length === 1 ? problems[0]! : `Overlays collide in ${problems.length} places`,
+			...(problems.length > 1 && {details: problems}),
+			hint: 'Where one is meant to win, name the path in its `replaces`.',
+		});
+	},
+
 	/** A program of the host ended badly. Output is its last lines. */
 	programFailed(command: string, outcome: string, output: readonly string[], log?: string): LabError {
 		return new LabError({
