@@ -1,7 +1,7 @@
 /** Labs: machines, networks, overlays and options, before anything is resolved. */
 import type {Family, PerFamily} from './family.ts';
 import type {ForwardDeclaration} from './overlay.ts';
-import type {OptionValue, Role} from './topology.ts';
+import type {OptionValue} from './topology.ts';
 import type {Size} from './units.ts';
 
 /** The machines of one role. */
@@ -29,7 +29,7 @@ export interface LabDeclaration {
 	/** One or two, the preferred first. Default ['ipv4']. */
 	readonly families?: readonly Family[];
 	/** Role -> machines: {node: {count: 2}, router: {count: 1}}. */
-	readonly machines: Readonly<Record<Role, MachinesDeclaration>>;
+	readonly machines: Readonly<Record<string, MachinesDeclaration>>;
 	/** Default: 'cluster' and 'external', with the addresses of the design. */
 	readonly networks?: Readonly<Record<string, NetworkDeclaration>>;
 	readonly overlays: readonly string[];

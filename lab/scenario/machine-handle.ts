@@ -1,0 +1,136 @@
+/** Machines as steps see them: commands over an ssh connection that is kept open. */
+import {LabError, type SourcePlace} from '../host/error.ts';
+import {failure} from '../host/failure.ts';
+import type {LabMachine} from '../spec/topology.ts';
+import {commandSignal, waitIsOver} from './command-scope.ts';
+import {lastLines} from './output.ts';
+import {callPlace} from './place.ts';
+import {quoteCommand, quoteWord} from './quoting.ts';
+import type {CommandResult, CommandTag, MachineHandle} from './scenario.ts';
+import type {ScenarioConnection, ScenarioLab} from './scenario-lab.ts';
+
+/** All machines of a lab, each with one connection: opened by its first command, opened anew after it broke. */
+export interface Machines {
+	/** @throws `unknown-machine`, naming the known */
+	handle(name: string): MachineHandle;
+	/** Closes all connections. */
+	close(): Promise<void>;
+}
+
+/** Stops at the first command that fails, also in a pipe, and at a variable that is not set. */
+const strict = 'set -euo pipefail; ';
+
+/** The machines of a lab. Commands end when `signal` aborts. */
+export function openMachines(lab: ScenarioLab, signal: AbortSignal): Machines {
+	const connections = new Map<string, Promise<ScenarioConnection>>();
+	const handles = new Map<string, MachineHandle>();
+
+	async function connect(name: string): Promise<ScenarioConnection> {
+		const known = connections.get(name);
+		if (known !== undefined) {
+			return known;
+		}
+
+		const connecting = lab.ssh(name, signal);
+		connections.set(name, connecting);
+		try {
+			return await connecting;
+		} catch (error) {
+			connections.delete(name);
+			throw error;
+		}
+	}
+
+	/** Closes a connection, unless it is closed already. */
+	async function forget(name: string, connection: ScenarioConnection): Promise<void> {
+		if (await connections.get(name) === connection) {
+			connections.delete(name);
+			await Promise.resolve(connection.close()).catch(() => {});
+		}
+	}
+
+	async function execute(machine: LabMachine, command: string, input?: string): Promise<CommandResult> {
+		const connection = await connect(machine.name).catch((error: unknown) => {
+			throw broken(machine.name, error);
+		});
+		try {
+			return await connection.exec(strict + command, {signal: commandSignal(signal), ...(input === undefined ? {} : {input})});
+		} catch (error) {
+			if (waitIsOver(signal)) {
+				throw failure.commandFailed(command, machine.name, 'did not end before the wait around it did', []);
+			}
+
+			// What broke this connection may have passed by the next command, which gets a new one.
+			await forget(machine.name, connection);
+			throw broken(machine.name, error);
+		}
+	}
+
+	function broken(name: string, error: unknown): LabError {
+		signal.throwIfAborted();
+		return error instanceof LabError ? error : failure.machineBroke(name, error instanceof Error ? error.message : String(error), error);
+	}
+
+	function createHandle(machine: LabMachine): MachineHandle {
+		const {name} = machine;
+		const must = async (command: string, place: SourcePlace | undefined, input?: string): Promise<CommandResult> => {
+			const result = await execute(machine, command, input);
+			if (result.exitCode !== 0) {
+				throw failure.commandFailed(command, name, `ended with exit code ${result.exitCode}`, lastLines(result), place);
+			}
+
+			return result;
+		};
+
+		const $: CommandTag = async (pieces, ...values) => must(quoteCommand(pieces, values), callPlace());
+		return {
+			name,
+			machine,
+			$,
+			try$: async (pieces, ...values) => execute(machine, quoteCommand(pieces, values)),
+			async fail$(pieces, ...values) {
+				const place = callPlace();
+				const command = quoteCommand(pieces, values);
+				const result = await execute(machine, command);
+				if (result.exitCode === 0) {
+					throw failure.commandFailed(command, name, 'succeeded, and must not', lastLines(result), place);
+				}
+
+				return result;
+			},
+			async readFile(path) {
+				return (await must(`cat -- ${quoteWord(path)}`, callPlace())).stdout;
+			},
+			async writeFile(path, text, mode = 0o644) {
+				const target = quoteWord(path);
+				const partial = quoteWord(`${path}.partial`);
+				// Renamed into place: who reads it sees the old text or the new.
+				await must(`mkdir -p -- "$(dirname -- ${target})"; umask 077; cat >${partial}; chmod ${mode.toString(8)} -- ${partial}; mv -- ${partial} ${target}`, callPlace(), text);
+			},
+		};
+	}
+
+	return {
+		handle(name) {
+			const known = handles.get(name);
+			if (known !== undefined) {
+				return known;
+			}
+
+			const {machines} = lab.plan.topology;
+			const machine = machines.find((candidate) => candidate.name === name);
+			if (machine === undefined) {
+				throw failure.unknownName('machine', name, machines.map((candidate) => candidate.name), callPlace());
+			}
+
+			const handle = createHandle(machine);
+			handles.set(name, handle);
+			return handle;
+		},
+		async close() {
+			const open = [...connections.values()];
+			connections.clear();
+			await Promise.allSettled(open.map(async (connecting) => (await connecting).close()));
+		},
+	};
+}

@@ -1,0 +1,153 @@
+/** Runs a scenario's steps against a running lab. */
+import type {EventSink} from '../event/event.ts';
+import {asLabError, LabError} from '../host/error.ts';
+import {failure} from '../host/failure.ts';
+import {until} from '../host/wait.ts';
+import {milliseconds, type Duration} from '../spec/units.ts';
+import {asStepFailure} from './claim.ts';
+import {collectEvidence} from './cluster-evidence.ts';
+import {openCluster} from './cluster-handle.ts';
+import {withCommandSignal} from './command-scope.ts';
+import {openMachines} from './machine-handle.ts';
+import type {MachineHandle, ScenarioDeclaration, StepContext} from './scenario.ts';
+import type {ScenarioLab} from './scenario-lab.ts';
+import {Story} from './story.ts';
+import {topologyEvent} from './topology-event.ts';
+
+export interface ScenarioRun {
+	readonly name: string;
+	readonly scenario: ScenarioDeclaration;
+	readonly lab: ScenarioLab;
+	readonly events: EventSink;
+	/** Ctrl-C: the scenario ends as interrupted. */
+	readonly signal: AbortSignal;
+	/** A folder for what is collected when the scenario fails; without it nothing is collected. */
+	readonly evidence?: string;
+}
+
+/** For `eventually` without options. */
+const defaultDeadline: Duration = '30s';
+const defaultInterval: Duration = '1s';
+/** How long evidence may take at KVM speed, after a failure, and after Ctrl-C, when somebody waits. */
+const evidenceTime: Duration = '60s';
+const hurriedEvidenceTime: Duration = '10s';
+
+/**
+ * Runs a scenario to its end. The lab is left as it is: whoever booted it takes it down.
+ *
+ * @throws `step-failed` (kind scenario: the claim failed), `no-steps`, `step-misused`, `budget-exceeded` (kind timeout),
+ * a failure of kind machine (the machine broke), or `interrupted`; the same is told as event
+ */
+export async function runScenario(run: ScenarioRun): Promise<void> {
+	const {name, scenario, lab, events} = run;
+	const start = performance.now();
+	const budget = milliseconds(scenario.budget) * lab.speed;
+	const ending = new AbortController();
+	const story = new Story(name, events, ending.signal);
+	const interrupt = (): void => {
+		const {reason} = run.signal;
+		ending.abort(reason instanceof LabError ? reason : failure.interrupted('a request to stop'));
+	};
+
+	events(topologyEvent(lab.name, lab.plan.topology));
+	events({type: 'scenario', reason: 'started', scenario: name, summary: scenario.summary, lab: lab.name});
+	const alarm = setTimeout(() => {
+		ending.abort(failure.budgetExceeded(name, budget / 1000, story.running));
+	}, budget);
+	run.signal.addEventListener('abort', interrupt, {once: true});
+	const machines = openMachines(lab, ending.signal);
+	try {
+		if (run.signal.aborted) {
+			interrupt();
+		}
+
+		ending.signal.throwIfAborted();
+		const context = await createContext(run, story, machines.handle, ending.signal);
+		await untilAborted(scenario.steps(context), ending.signal);
+		story.finish();
+		events({type: 'scenario', reason: 'passed', scenario: name, seconds: (performance.now() - start) / 1000});
+	} catch (thrown) {
+		const seconds = (performance.now() - start) / 1000;
+		const error = verdict(thrown, ending.signal);
+		// What the script still does in the background ends here, before anything is collected.
+		story.abandon(error);
+		ending.abort(error);
+		clearTimeout(alarm);
+		if (run.evidence !== undefined) {
+			const time = milliseconds(run.signal.aborted ? hurriedEvidenceTime : evidenceTime) * lab.speed;
+			const files = await collectEvidence(lab, run.evidence, AbortSignal.timeout(time));
+			events({type: 'evidence', scenario: name, path: run.evidence, files});
+		}
+
+		events({type: 'scenario', reason: 'failed', scenario: name, seconds, error: error.toJSON()});
+		throw error;
+	} finally {
+		clearTimeout(alarm);
+		run.signal.removeEventListener('abort', interrupt);
+		ending.abort(failure.interrupted('the end of the scenario'));
+		await machines.close();
+	}
+}
+
+/** What the scenario failed with: why it was ended counts more than what its steps rejected with because of that. */
+function verdict(thrown: unknown, signal: AbortSignal): LabError {
+	if (signal.aborted) {
+		return asLabError(signal.reason);
+	}
+
+	// What the script rejects with outside of any step is its own claim too.
+	return thrown instanceof LabError ? thrown : asStepFailure('outside of the steps', thrown);
+}
+
+/** The promise's value, or a rejection as soon as the signal aborts, though the promise may hang. */
+async function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
+	let onAbort = (): void => {};
+	const aborted = new Promise<never>((_resolve, reject) => {
+		onAbort = () => {
+			reject(signal.reason as Error);
+		};
+	});
+	signal.addEventListener('abort', onAbort, {once: true});
+	try {
+		return await Promise.race([promise, aborted]);
+	} finally {
+		signal.removeEventListener('abort', onAbort);
+	}
+}
+
+async function createContext(run: ScenarioRun, story: Story, machine: (name: string) => MachineHandle, signal: AbortSignal): Promise<StepContext> {
+	const {lab, events} = run;
+	// zx takes a while to load, and only whoever runs a scenario needs it.
+	const zx = await import('zx');
+	const cluster = openCluster(lab, signal);
+	return {
+		lab: lab.plan.topology,
+		machine,
+		machines: (role) => lab.plan.topology.machines.filter((candidate) => candidate.role === role).map(({name}) => machine(name)),
+		node: machine,
+		router: machine,
+		tester: machine,
+		cluster,
+		host: zx.$({signal, quiet: true, killSignal: 'SIGTERM'}),
+		step: (title, steps) => story.step(title, steps),
+		async eventually(sentence, observe, options = {}) {
+			const deadline = milliseconds(options.deadline ?? defaultDeadline) * lab.speed;
+			const over = new AbortController();
+			const alarm = setTimeout(() => {
+				over.abort();
+			}, deadline);
+			try {
+				return await until(sentence, async () => ({met: true, value: await withCommandSignal(over.signal, observe)}), {
+					deadline, interval: milliseconds(options.interval ?? defaultInterval), signal, events,
+				});
+			} finally {
+				clearTimeout(alarm);
+			}
+		},
+		refuted: (sentence, check) => story.refuted(sentence, check),
+		note(text) {
+			events({type: 'note', level: 'info', text});
+		},
+		signal,
+	};
+}

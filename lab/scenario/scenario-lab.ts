@@ -1,0 +1,24 @@
+/** What the runner needs of a running lab; a `Lab` of runtime/ is one. */
+import type {Plan} from '../plan/plan.ts';
+import type {MadeStage} from '../store/store.ts';
+
+/** What the runner needs of an ssh connection. */
+export interface ScenarioConnection {
+	exec(command: string, options?: {input?: string; signal?: AbortSignal}): Promise<{stdout: string; stderr: string; exitCode: number}>;
+	close(): void | Promise<void>;
+}
+
+export interface ScenarioLab {
+	readonly name: string;
+	readonly plan: Pick<Plan, 'topology'>;
+	/** The made stages by name: kubectl is a program of the stage 'component kubernetes'. */
+	readonly made: ReadonlyMap<string, MadeStage>;
+	/** How many times slower than KVM the machines are; at least 1. */
+	readonly speed: number;
+	/** The path of the private kubeconfig, where the lab has a cluster. */
+	readonly kubeconfig?: string | undefined;
+	/** A connection of one's own to a machine. Rejects with a failure of kind 'machine'. */
+	ssh(machine: string, signal?: AbortSignal): Promise<ScenarioConnection>;
+	/** Collects the machines' evidence into a folder. */
+	collectEvidence(folder: string, signal?: AbortSignal): Promise<unknown>;
+}
