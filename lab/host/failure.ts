@@ -3,6 +3,7 @@
  * stable code, and the right exit code.
  */
 import {LabError, type SourcePlace} from './error.ts';
+import {suggest} from './suggestion.ts';
 
 /** `a, b and c` */
 function list(names: readonly string[]): string {
@@ -26,11 +27,12 @@ export const failure = {
 		});
 	},
 
-	/** A name that nothing has: an overlay, image, scenario, machine, capability. Lists the known ones. */
+	/** A name that nothing has: an overlay, image, scenario, machine, capability. Lists the known ones, the likeliest first. */
 	unknownName(kind: string, name: string, known: readonly string[], where?: SourcePlace): LabError {
+		const meant = suggest(name, known);
 		return new LabError({
 			code: `unknown-${kind.replaceAll(' ', '-')}`, kind: 'declaration', message: `There is no ${kind} \`${name}\``,
-			hint: known.length === 0 ? `No ${kind} is known.` : `Known: ${list(known)}.`, ...(where && {where}),
+			hint: known.length === 0 ? `No ${kind} is known.` : `${meant === undefined ? '' : `Did you mean \`${meant}\`? `}Known: ${list(known)}.`, ...(where && {where}),
 		});
 	},
 
@@ -175,5 +177,86 @@ export const failure = {
 			code: 'no-cluster', kind: 'declaration', message: `The lab ${lab} has no cluster to talk to: it has no ${missing}`,
 			hint: 'Add the overlay `kubernetes` to the lab.',
 		});
+	},
+
+	/** QEMU ended when nobody asked it to. Words are the last lines that it wrote. */
+	machineExited(machine: string, outcome: string, words: readonly string[], log: string, hint?: string): LabError {
+		return new LabError({
+			code: 'machine-exited', kind: 'machine', message: `The machine ${machine} ended ${outcome}`, details: words, log,
+			hint: hint ?? 'The lines above are what QEMU said; the log has more.',
+		});
+	},
+
+	/** A port of this computer that a forward wants is in use. */
+	portTaken(port: number, machine: string, log?: string): LabError {
+		return new LabError({
+			code: 'port-taken', kind: 'machine', message: `Port ${port} of this computer, which the machine ${machine} is to answer on, is in use`,
+			hint: `Find who has it with \`ss -ltnp 'sport = :${port}'\`, or choose another one.`, ...(log && {log}),
+		});
+	},
+
+	/** QEMU's monitor is gone, silent, or speaks something else. */
+	monitorLost(machine: string, reason: string): LabError {
+		return new LabError({code: 'monitor-lost', kind: 'machine', message: `QEMU's monitor of the machine ${machine} was lost: ${reason}`});
+	},
+
+	/** QEMU's monitor answered a command with an error. Class is QMP's, such as CommandNotFound. */
+	monitorRefused(machine: string, command: string, description: string, errorClass: string): LabError {
+		return new LabError({
+			code: 'monitor-refused', kind: 'machine', message: `QEMU refused \`${command}\` for the machine ${machine}: ${description}`,
+			details: [`class ${errorClass}`],
+		});
+	},
+
+	/** Somebody else than the machine answers on its ssh port. */
+	hostKeyMismatch(machine: string, port: number): LabError {
+		return new LabError({
+			code: 'host-key-mismatch', kind: 'machine',
+			message: `What answers on 127.0.0.1:${port} is not the machine ${machine}: it has another host key than the lab gave it`,
+			hint: 'Take the lab down and start it again.',
+		});
+	},
+
+	/** The machine's ssh server does not take the lab's key. */
+	sshRefused(machine: string, reason: string): LabError {
+		return new LabError({
+			code: 'ssh-refused', kind: 'machine', message: `The machine ${machine} refused the lab's ssh key: ${reason}`,
+			hint: 'Look at its console: the lab\'s public key should be in /root/.ssh/authorized_keys.',
+		});
+	},
+
+	/** The ssh connection to a machine ended or a channel of it could not be had. */
+	sshLost(machine: string, reason: string, cause?: unknown): LabError {
+		return new LabError({
+			code: 'ssh-lost', kind: 'machine', message: `The ssh connection to the machine ${machine} was lost: ${reason}`,
+			hint: 'Look at its console: it may have crashed or be out of memory.', cause,
+		});
+	},
+
+	/** A command on a machine wrote more than is taken. Bytes. */
+	outputTooLong(machine: string, command: string, limit: number): LabError {
+		return new LabError({
+			code: 'output-too-long', kind: 'scenario', message: `\`${command}\` on ${machine} wrote more than ${Math.round(limit / 1024 ** 2)} MiB`,
+			hint: 'Write it to a file on the machine and fetch that.',
+		});
+	},
+
+	/** A command on a machine did not end in time. Seconds. */
+	commandTimedOut(machine: string, command: string, seconds: number, last: readonly string[]): LabError {
+		return new LabError({
+			code: 'command-timed-out', kind: 'timeout', message: `\`${command}\` on ${machine} did not end within ${Math.round(seconds)} s`, details: last,
+		});
+	},
+
+	/** A file could not be copied to or from a machine. */
+	copyFailed(machine: string, file: string, reason: string, hint?: string): LabError {
+		return new LabError({
+			code: 'copy-failed', kind: 'machine', message: `${file} could not be copied to or from the machine ${machine}: ${reason}`, ...(hint && {hint}),
+		});
+	},
+
+	/** The user-space switch of a lab failed. */
+	fabricFailed(reason: string, cause?: unknown): LabError {
+		return new LabError({code: 'fabric-failed', kind: 'machine', message: `The fabric failed: ${reason}`, cause});
 	},
 };

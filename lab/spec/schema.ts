@@ -4,7 +4,7 @@
  */
 import {z} from 'zod';
 import {families} from './family.ts';
-import {suggest} from './suggestion.ts';
+import {suggest} from '../host/suggestion.ts';
 
 const text = z.string();
 const words = z.array(text);
