@@ -259,4 +259,40 @@ export const failure = {
 	fabricFailed(reason: string, cause?: unknown): LabError {
 		return new LabError({code: 'fabric-failed', kind: 'machine', message: `The fabric failed: ${reason}`, cause});
 	},
+
+	/** The words of the command line make no sense. */
+	usage(message: string, hint?: string): LabError {
+		return new LabError({code: 'usage', kind: 'usage', message, ...(hint && {hint})});
+	},
+
+	/** Packages that vmlab cannot install itself. `advice` is the whole sentence on how to. */
+	installByHand(distribution: string, packages: readonly string[], advice: string): LabError {
+		return new LabError({
+			code: 'install-by-hand', kind: 'host', message: `vmlab cannot install packages on ${distribution}`, details: [`missing: ${packages.join(' ')}`], hint: advice,
+		});
+	},
+
+	/** The doctor found what keeps vmlab from working; its findings were printed. */
+	hostNotReady(problems: readonly string[]): LabError {
+		return new LabError({
+			code: 'host-not-ready', kind: 'host', message: 'This computer is not ready for vmlab', details: problems,
+			hint: 'Do what the lines above say, or let `vmlab doctor --fix` install what is missing.',
+		});
+	},
+
+	/** No lab of that name runs. */
+	noSuchLab(lab: string, running: readonly string[]): LabError {
+		return new LabError({
+			code: 'no-such-lab', kind: 'usage', message: `No lab \`${lab}\` runs`,
+			hint: running.length === 0 ? 'No lab runs; `vmlab up SCENARIO` starts one.' : `These run: ${list(running)}.`,
+		});
+	},
+
+	/** Which lab is meant is not clear: none runs, or several do. */
+	labNotClear(running: readonly string[]): LabError {
+		return new LabError({
+			code: 'lab-not-clear', kind: 'usage', message: running.length === 0 ? 'No lab runs' : 'Several labs run, and none is named',
+			hint: running.length === 0 ? 'Start one with `vmlab up SCENARIO`.' : `Name one of ${list(running)}.`,
+		});
+	},
 };

@@ -307,6 +307,32 @@ export async function spawnDetached(program: string, args: readonly string[], op
 	return pid;
 }
 
+/**
+ * Runs a program that talks to the person: it has our terminal and our process group, and its stdout is our stderr.
+ *
+ * @throws `program-missing`, `program-failed`, `interrupted`
+ */
+export async function runAttached(program: string, args: readonly string[], options: {signal?: AbortSignal | undefined} = {}): Promise<void> {
+	const {signal} = options;
+	throwIfInterrupted(signal);
+	const file = await locate(program);
+	const child = execa(file, args, {
+		reject: false,
+		buffer: false,
+		extendEnv: false,
+		env: environmentWith(undefined),
+		stdin: 'inherit',
+		stdout: process.stderr,
+		stderr: 'inherit',
+		...(signal === undefined ? {} : {cancelSignal: signal}),
+	} as Options);
+	const result = await child;
+	throwIfInterrupted(signal);
+	if (result.exitCode !== 0) {
+		throw failure.programFailed([program, ...args].join(' '), result.exitCode === undefined ? 'could not be run' : `ended with exit code ${result.exitCode}`, []);
+	}
+}
+
 function throwIfInterrupted(signal: AbortSignal | undefined): void {
 	if (signal?.aborted) {
 		throw signal.reason instanceof Error && 'kind' in signal.reason ? signal.reason : failure.interrupted('a request to stop');
