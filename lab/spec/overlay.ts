@@ -55,6 +55,10 @@ export interface KernelDeclaration {
 
 type Options = Readonly<Record<string, OptionValue>>;
 
+/** What a user may set an option to: any value of its default's type. */
+type Widened<Value> = Value extends string ? string : Value extends number ? number : Value extends boolean ? boolean : Value;
+type Resolved<O extends Options> = {readonly [Name in keyof O]: Widened<O[Name]>};
+
 /**
  * An overlay's manifest. A value: no I/O, no clock, no environment in it. Its functions are pure. The folder's `rootfs/`
  * is copied as it is into the layer of every machine whose role has the overlay.
@@ -65,26 +69,26 @@ export interface OverlayDeclaration<O extends Options = Options> {
 	/** Capabilities beside its own name: ['cri']. */
 	readonly provides?: readonly string[];
 	/** Overlays or capabilities that must be there, and come first. */
-	readonly needs?: readonly string[] | ((options: O) => readonly string[]);
+	readonly needs?: readonly string[] | ((options: Resolved<O>) => readonly string[]);
 	readonly options?: {readonly [Name in keyof O]: OptionDeclaration<O[Name]>};
 	/** The roles that get it; default all. */
 	readonly roles?: readonly Role[];
-	readonly components?: (options: O) => readonly ComponentDeclaration[];
+	readonly components?: (options: Resolved<O>) => readonly ComponentDeclaration[];
 	/** Container images that the nodes have before they are needed. */
-	readonly images?: (options: O) => readonly ContainerImageDeclaration[];
+	readonly images?: (options: Resolved<O>) => readonly ContainerImageDeclaration[];
 	/** Debian packages of the image. */
 	readonly packages?: readonly string[];
-	readonly kernel?: (context: MachineContext<O>) => KernelDeclaration;
+	readonly kernel?: (context: MachineContext<Resolved<O>>) => KernelDeclaration;
 	/** Folders that are kept on the machine's own disk (ext4), not on the overlay root: ['/var/lib/etcd']. */
 	readonly state?: readonly string[];
-	readonly routes?: (context: MachineContext<O>) => readonly Route[];
-	readonly files?: (context: MachineContext<O>) => readonly FileDeclaration[];
+	readonly routes?: (context: MachineContext<Resolved<O>>) => readonly Route[];
+	readonly files?: (context: MachineContext<Resolved<O>>) => readonly FileDeclaration[];
 	/** systemd units to enable. */
-	readonly units?: (context: MachineContext<O>) => readonly string[];
-	readonly ready?: (context: MachineContext<O>) => readonly ReadyCondition[];
-	readonly evidence?: (context: MachineContext<O>) => readonly EvidenceDeclaration[];
-	readonly forwards?: (context: LabContext<O>) => readonly ForwardDeclaration[];
-	readonly access?: (context: LabContext<O>) => ClusterAccess;
+	readonly units?: (context: MachineContext<Resolved<O>>) => readonly string[];
+	readonly ready?: (context: MachineContext<Resolved<O>>) => readonly ReadyCondition[];
+	readonly evidence?: (context: MachineContext<Resolved<O>>) => readonly EvidenceDeclaration[];
+	readonly forwards?: (context: LabContext<Resolved<O>>) => readonly ForwardDeclaration[];
+	readonly access?: (context: LabContext<Resolved<O>>) => ClusterAccess;
 	/** Paths of other overlays that this one's rootfs or files override on purpose. */
 	readonly replaces?: readonly string[];
 }
