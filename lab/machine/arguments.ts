@@ -1,0 +1,118 @@
+/** QEMU's command line, as a pure function of what the machine is to be. Written for QEMU 7.2 and later. */
+import type {MachineSpecification} from './specification.ts';
+
+const kibibyte = 1024;
+const mebibyte = 1024 ** 2;
+
+/**
+ * One `key=value,key=value` argument. QEMU splits these at commas and takes a doubled comma for one, so each value's are
+ * doubled; keys are ours and have none. A value that is `undefined` leaves its key out.
+ */
+function keyed(first: string, values: Readonly<Record<string, string | number | undefined>>): string {
+	const pairs = Object.entries(values).flatMap(([key, value]) => (value === undefined ? [] : [`${key}=${quoted(String(value))}`]));
+	return [first, ...pairs].filter((part) => part !== '').join(',');
+}
+
+function quoted(value: string): string {
+	return value.replaceAll(',', ',,');
+}
+
+/** The text on QEMU's command line by which a process is known as this machine: the marker of its ProcessIdentity. */
+export function machineMarker(spec: Pick<MachineSpecification, 'lab' | 'name'>): string {
+	// With what follows it, so that node-1 is not found in node-10.
+	return `-name ${quoted(`${spec.lab}/${spec.name}`)},debug-threads=on`;
+}
+
+/** The arguments that every QEMU of ours starts with, the probe's too: no defaults, no devices but those named, confined. */
+export const confinement: readonly string[] = [
+	'-nodefaults',
+	'-no-user-config',
+	'-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny',
+	'-display', 'none',
+];
+
+/** How the guest's instructions are run, and the processor that it sees. */
+export function processorArguments(accelerator: MachineSpecification['accelerator'], cpus: number): string[] {
+	return [
+		...(accelerator === 'kvm' ? ['-accel', 'kvm', '-cpu', 'host'] : ['-accel', 'tcg,thread=multi', '-cpu', 'max']),
+		'-smp', String(cpus),
+	];
+}
+
+/**
+ * The arguments for qemu-system-x86_64. Paths are taken as they are, so relative ones are relative to the working folder
+ * that QEMU is started in (which is how socket paths stay below the 107 bytes that the kernel allows).
+ */
+export function machineArguments(spec: MachineSpecification): string[] {
+	return [
+		'-name', keyed(quoted(`${spec.lab}/${spec.name}`), {'debug-threads': 'on'}),
+		...confinement,
+		// A crash of QEMU should not write the guest's memory to a core file.
+		'-M', keyed('pc', {'memory-backend': 'ram', usb: 'off', vmport: 'off', 'dump-guest-core': 'off'}),
+		...processorArguments(spec.accelerator, spec.cpus),
+		...memoryArguments(spec),
+		...layerArguments(spec),
+		...diskArguments(spec),
+		// What starved guests of entropy in the ancestor of this project: see the design, `A machine`.
+		'-object', keyed('rng-random', {id: 'entropy', filename: '/dev/urandom'}),
+		'-device', keyed('virtio-rng-pci', {rng: 'entropy', 'max-bytes': 1024, period: 80_000}),
+		...networkArguments(spec),
+		'-chardev', keyed('socket', {id: 'console', path: spec.consoleSocket, server: 'on', wait: 'off', logfile: spec.consoleLog, logappend: 'on'}),
+		'-serial', 'chardev:console',
+		'-chardev', keyed('socket', {id: 'monitor', path: spec.qmpSocket, server: 'on', wait: 'off'}),
+		'-mon', keyed('', {chardev: 'monitor', mode: 'control'}),
+		'-kernel', spec.kernel,
+		'-initrd', spec.initramfs,
+		'-append', spec.append.join(' '),
+	];
+}
+
+function memoryArguments({memory, memoryFile, layers}: MachineSpecification): string[] {
+	// Layers are mapped above the memory, in a window that maxmem opens. Each may need alignment: one granule more each.
+	const window = layers.reduce((sum, layer) => sum + Math.ceil(layer.bytes / mebibyte + 128) * mebibyte, 0);
+	return [
+		'-m', keyed('', {
+			size: `${memory / kibibyte}K`,
+			...(layers.length === 0 ? {} : {slots: layers.length, maxmem: `${(memory + window) / kibibyte}K`}),
+		}),
+		// In a file and shared, so that a lab can be frozen where its memory is.
+		'-object', keyed('memory-backend-file', {id: 'ram', 'mem-path': memoryFile, size: memory, share: 'on'}),
+	];
+}
+
+function layerArguments({layers}: MachineSpecification): string[] {
+	return layers.flatMap((layer, index) => [
+		// Shared and read-only: all machines of all labs use the one copy in the host's page cache, and none can change it.
+		'-object', keyed('memory-backend-file', {id: `layer${index}`, 'mem-path': layer.file, size: layer.bytes, share: 'on', readonly: 'on'}),
+		'-device', keyed('virtio-pmem-pci', {id: `pmem${index}`, memdev: `layer${index}`}),
+	]);
+}
+
+function diskArguments({disk}: MachineSpecification): string[] {
+	return [
+		// cache.no-flush is what -drive calls cache=unsafe: a lab's disk does not outlive its computer's crash, and need not.
+		// The file is named by its driver, so that a colon in the path is not taken for a protocol.
+		'-blockdev', keyed('', {
+			driver: 'qcow2', 'node-name': 'disk', 'cache.no-flush': 'on', discard: 'unmap', 'detect-zeroes': 'unmap',
+			'file.driver': 'file', 'file.filename': disk, 'file.cache.no-flush': 'on', 'file.discard': 'unmap',
+		}),
+		'-device', keyed('virtio-blk-pci', {id: 'vda', drive: 'disk'}),
+	];
+}
+
+function networkArguments({maintenance, links}: MachineSpecification): string[] {
+	const forwards = maintenance.forwards.map(({hostPort, guestPort}) => `,hostfwd=tcp:127.0.0.1:${hostPort}-:${guestPort}`).join('');
+	return [
+		'-netdev', keyed('user', {id: 'maintenance', ipv6: 'off', restrict: maintenance.egress ? 'off' : 'on'}) + forwards,
+		...networkCard('maintenance', maintenance.mac),
+		...links.flatMap((link, index) => [
+			'-netdev', keyed('stream', {id: `link${index}`, server: 'off', 'addr.type': 'unix', 'addr.path': link.socket}),
+			...networkCard(`link${index}`, link.mac),
+		]),
+	];
+}
+
+function networkCard(netdev: string, mac: string): string[] {
+	// An empty romfile: nothing boots from the network, and the option ROM would cost start time.
+	return ['-device', keyed('virtio-net-pci', {id: `nic-${netdev}`, netdev, mac, romfile: ''})];
+}

@@ -1,0 +1,167 @@
+/** Copying files and folders to and from a machine by sftp. Names that a guest gives are not trusted. */
+import {lstat, mkdir, readdir, stat} from 'node:fs/promises';
+import path from 'node:path';
+import type {SFTPWrapper, Stats} from 'ssh2';
+import {LabError} from '../host/error.ts';
+import {failure} from '../host/failure.ts';
+
+export interface CopyOptions {
+	readonly signal?: AbortSignal | undefined;
+	/** Told of each file, by its path on the machine, before it is copied. */
+	readonly onFile?: (file: string) => void;
+}
+
+/** Folders nested deeper than this are taken for a trick (bytes of a path run out about there, too). */
+const deepest = 100;
+
+/** Calls one of sftp's functions, which take a callback last. */
+async function call<Value>(start: (done: (error: Error | undefined | null, value?: Value) => void) => void): Promise<Value> {
+	return new Promise((resolve, reject) => {
+		start((error, value) => {
+			if (error) {
+				reject(error);
+			} else {
+				resolve(value as Value);
+			}
+		});
+	});
+}
+
+async function remoteStat(sftp: SFTPWrapper, file: string): Promise<Stats | undefined> {
+	return call<Stats>((done) => {
+		sftp.stat(file, done);
+	}).catch((error: Error & {code?: number}) => {
+		// SSH_FX_NO_SUCH_FILE, draft-ietf-secsh-filexfer-02.
+		if (error.code === 2) {
+			return undefined;
+		}
+
+		throw error;
+	});
+}
+
+/** Runs the copy, ends the sftp session afterwards, and says which file a failure was about. */
+async function copying(sftp: SFTPWrapper, machine: string, file: string, options: CopyOptions, copy: () => Promise<number>): Promise<number> {
+	const abort = (): void => {
+		sftp.end();
+	};
+
+	options.signal?.addEventListener('abort', abort, {once: true});
+	try {
+		return await copy();
+	} catch (error) {
+		if (options.signal?.aborted) {
+			throw options.signal.reason instanceof LabError ? options.signal.reason : failure.interrupted('a request to stop');
+		}
+
+		throw error instanceof LabError ? error : failure.copyFailed(machine, file, error instanceof Error ? error.message : String(error));
+	} finally {
+		options.signal?.removeEventListener('abort', abort);
+		sftp.end();
+	}
+}
+
+/**
+ * Copies a file, or a folder with what is in it, to the machine, with permission bits. Where `remote` is a folder already,
+ * it goes into it under its own name. Links are followed to files; sockets, devices and links to folders are left out.
+ *
+ * @returns the number of files
+ * @throws `copy-failed`, `interrupted`
+ */
+export async function upload(sftp: SFTPWrapper, machine: string, local: string, remote: string, options: CopyOptions): Promise<number> {
+	return copying(sftp, machine, local, options, async () => {
+		const target = (await remoteStat(sftp, remote))?.isDirectory() ? path.posix.join(remote, path.basename(path.resolve(local))) : remote;
+		return uploadEntry(sftp, local, target, options, 0);
+	});
+}
+
+async function uploadEntry(sftp: SFTPWrapper, local: string, remote: string, options: CopyOptions, depth: number): Promise<number> {
+	options.signal?.throwIfAborted();
+	const status = await stat(local);
+	if (status.isDirectory()) {
+		if (!(await remoteStat(sftp, remote))?.isDirectory()) {
+			await call<void>((done) => {
+				sftp.mkdir(remote, {mode: status.mode & 0o777}, done);
+			});
+		}
+
+		let files = 0;
+		for (const name of (await readdir(local)).sort()) {
+			const entry = path.join(local, name);
+			if (await isWanted(entry, depth)) {
+				files += await uploadEntry(sftp, entry, path.posix.join(remote, name), options, depth + 1);
+			}
+		}
+
+		return files;
+	}
+
+	options.onFile?.(remote);
+	await call<void>((done) => {
+		sftp.fastPut(local, remote, {mode: status.mode & 0o777}, done);
+	});
+	return 1;
+}
+
+async function isWanted(entry: string, depth: number): Promise<boolean> {
+	const own = await lstat(entry);
+	if (own.isDirectory()) {
+		return depth < deepest;
+	}
+
+	return own.isFile() || (own.isSymbolicLink() && (await stat(entry).then((target) => target.isFile(), () => false)));
+}
+
+/**
+ * The same from the machine. A name from the machine that is more than a name ('..', 'a/b') ends the copy, and no link is
+ * made on this computer, so that nothing is written outside the target.
+ *
+ * @returns the number of files
+ * @throws `copy-failed`, `interrupted`
+ */
+export async function download(sftp: SFTPWrapper, machine: string, remote: string, local: string, options: CopyOptions): Promise<number> {
+	return copying(sftp, machine, remote, options, async () => {
+		const status = await remoteStat(sftp, remote);
+		if (status === undefined) {
+			throw failure.copyFailed(machine, remote, 'there is no such file on the machine');
+		}
+
+		const isFolder = await stat(local).then((found) => found.isDirectory(), () => false);
+		const target = isFolder ? path.join(local, path.posix.basename(path.posix.resolve('/', remote))) : local;
+		return downloadEntry(sftp, machine, remote, status, target, options, 0);
+	});
+}
+
+async function downloadEntry(sftp: SFTPWrapper, machine: string, remote: string, status: Stats, local: string, options: CopyOptions, depth: number): Promise<number> {
+	options.signal?.throwIfAborted();
+	if (status.isFile()) {
+		options.onFile?.(remote);
+		await call<void>((done) => {
+			sftp.fastGet(remote, local, {mode: status.mode & 0o777}, done);
+		});
+		return 1;
+	}
+
+	if (!status.isDirectory() || depth >= deepest) {
+		return 0;
+	}
+
+	await mkdir(local, {recursive: true});
+	const entries = await call<Array<{filename: string; attrs: Stats}>>((done) => {
+		sftp.readdir(remote, done as Parameters<SFTPWrapper['readdir']>[1]);
+	});
+	let files = 0;
+	for (const {filename, attrs} of entries) {
+		if (filename === '' || filename === '.' || filename === '..' || filename.includes('/') || filename.includes('\0')) {
+			throw failure.copyFailed(machine, remote, `the machine names an entry ${JSON.stringify(filename)}`);
+		}
+
+		const entry = path.posix.join(remote, filename);
+		const followed = attrs.isSymbolicLink() ? await remoteStat(sftp, entry) : attrs;
+		if (followed !== undefined && !(attrs.isSymbolicLink() && followed.isDirectory())) {
+			files += await downloadEntry(sftp, machine, entry, followed, path.join(local, filename), options, depth + 1);
+		}
+	}
+
+	return files;
+}
