@@ -1,0 +1,272 @@
+/** What happened, folded from the events: the common ground of all reports. */
+import type {LabEvent, TimedEvent, TopologyEvent} from '../event/event.ts';
+
+/** The error of an event. */
+export type ReportedError = Extract<LabEvent, {reason: 'failed'}>['error'];
+
+/** Something that takes time. Moments are milliseconds since 1970. */
+export interface Span {
+	readonly name: string;
+	readonly start: number;
+	/** Undefined while it goes on, and when it never ended. */
+	end?: number;
+	state: 'running' | 'cached' | 'done' | 'failed';
+	error?: ReportedError;
+}
+
+export interface StageSpan extends Span {
+	/** Of the made stage. */
+	bytes?: number;
+	/** The last line about what is going on. */
+	progress?: string;
+}
+
+export interface MachineSpan extends Span {
+	readonly lab: string;
+	/** Seconds since power-on. */
+	answers?: number;
+	ready?: number;
+	exit?: string;
+}
+
+export interface LabSpan extends Span {
+	/** Seconds since its start. */
+	ready?: number;
+	stopping: boolean;
+}
+
+export interface StepSpan extends Span {
+	readonly parent?: string;
+}
+
+export interface ScenarioSpan extends Span {
+	readonly summary: string;
+	readonly lab: string;
+	readonly steps: StepSpan[];
+	evidence?: {readonly path: string; readonly files: number};
+}
+
+export interface WaitSpan extends Span {
+	/** Seconds. */
+	readonly deadline: number;
+}
+
+export interface History {
+	/** Of the first event and the last; 0 without events. */
+	start: number;
+	end: number;
+	readonly stages: StageSpan[];
+	readonly labs: LabSpan[];
+	readonly machines: MachineSpan[];
+	readonly scenarios: ScenarioSpan[];
+	/** Waits that go on, and those that expired. */
+	readonly waits: WaitSpan[];
+	readonly topologies: TopologyEvent[];
+	readonly notes: Array<{readonly at: number; readonly level: 'info' | 'warning'; readonly text: string}>;
+}
+
+export function emptyHistory(): History {
+	return {start: 0, end: 0, stages: [], labs: [], machines: [], scenarios: [], waits: [], topologies: [], notes: []};
+}
+
+/** The history of a list of events. */
+export function foldEvents(events: readonly TimedEvent[]): History {
+	const history = emptyHistory();
+	for (const event of events) {
+		addEvent(history, event);
+	}
+
+	return history;
+}
+
+function last<Value>(spans: readonly Value[], fits: (span: Value) => boolean): Value | undefined {
+	return spans.findLast(fits);
+}
+
+/** Adds one event to a history, in place. An event that continues what never started is told as if it had started then. */
+export function addEvent(history: History, event: TimedEvent): void {
+	const {at} = event;
+	history.start ||= at;
+	history.end = Math.max(history.end, at);
+	switch (event.type) {
+		case 'stage': {
+			let span = last(history.stages, ({name, state}) => name === event.stage && state === 'running');
+			if (span === undefined) {
+				span = {name: event.stage, start: at, state: 'running'};
+				history.stages.push(span);
+			}
+
+			switch (event.reason) {
+				case 'cached': {
+					span.state = 'cached';
+					span.end = at;
+					break;
+				}
+
+				case 'waiting': {
+					span.progress = `waiting for ${event.holder}`;
+					break;
+				}
+
+				case 'started': {
+					delete span.progress;
+					break;
+				}
+
+				case 'progress': {
+					span.progress = event.text;
+					break;
+				}
+
+				case 'made': {
+					span.state = 'done';
+					span.end = at;
+					span.bytes = event.bytes;
+					break;
+				}
+
+				case 'failed': {
+					span.state = 'failed';
+					span.end = at;
+					span.error = event.error;
+					break;
+				}
+			}
+
+			break;
+		}
+
+		case 'lab': {
+			let span = last(history.labs, ({name, end}) => name === event.lab && end === undefined);
+			if (span === undefined) {
+				span = {name: event.lab, start: at, state: 'running', stopping: false};
+				history.labs.push(span);
+			}
+
+			if (event.reason === 'ready') {
+				span.ready = event.seconds;
+				span.state = 'done';
+			} else if (event.reason === 'failed') {
+				span.state = 'failed';
+				span.error = event.error;
+			} else if (event.reason === 'stopping') {
+				span.stopping = true;
+			} else if (event.reason === 'ended') {
+				span.end = at;
+			}
+
+			break;
+		}
+
+		case 'machine': {
+			let span = last(history.machines, ({name, lab, end}) => name === event.machine && lab === event.lab && end === undefined);
+			if (span === undefined || event.reason === 'started') {
+				span = {name: event.machine, lab: event.lab, start: at, state: 'running'};
+				history.machines.push(span);
+			}
+
+			if (event.reason === 'answers') {
+				span.answers = event.seconds;
+			} else if (event.reason === 'ready') {
+				span.ready = event.seconds;
+				span.state = 'done';
+			} else if (event.reason === 'exited') {
+				span.end = at;
+				span.exit = event.signal === null ? `exit code ${event.code}` : `signal ${event.signal}`;
+				if (!isStopping(history, event.lab)) {
+					span.state = 'failed';
+				}
+			}
+
+			break;
+		}
+
+		case 'wait': {
+			if (event.reason === 'started') {
+				history.waits.push({name: event.sentence, start: at, state: 'running', deadline: event.deadline});
+				break;
+			}
+
+			const index = history.waits.findLastIndex(({name, state}) => name === event.sentence && state === 'running');
+			const span = history.waits[index];
+			if (span !== undefined && event.reason === 'expired') {
+				span.state = 'failed';
+				span.end = at;
+			} else if (index !== -1) {
+				history.waits.splice(index, 1);
+			}
+
+			break;
+		}
+
+		case 'scenario': {
+			if (event.reason === 'started') {
+				history.scenarios.push({name: event.scenario, summary: event.summary, lab: event.lab, start: at, state: 'running', steps: []});
+				break;
+			}
+
+			const span = last(history.scenarios, ({name, state}) => name === event.scenario && state === 'running');
+			if (span !== undefined) {
+				span.end = at;
+				span.state = event.reason === 'passed' ? 'done' : 'failed';
+				if (event.reason === 'failed') {
+					span.error = event.error;
+				}
+			}
+
+			break;
+		}
+
+		case 'step': {
+			const scenario = last(history.scenarios, ({name, state}) => name === event.scenario && state === 'running');
+			if (scenario === undefined) {
+				break;
+			}
+
+			if (event.reason === 'started') {
+				scenario.steps.push({name: event.step, start: at, state: 'running', ...(event.parent === undefined ? {} : {parent: event.parent})});
+				break;
+			}
+
+			const span = last(scenario.steps, ({name, parent, state}) => name === event.step && parent === event.parent && state === 'running');
+			if (span !== undefined) {
+				span.end = at;
+				span.state = event.reason === 'passed' ? 'done' : 'failed';
+				if (event.reason === 'failed') {
+					span.error = event.error;
+				}
+			}
+
+			break;
+		}
+
+		case 'evidence': {
+			const scenario = last(history.scenarios, ({name}) => name === event.scenario);
+			if (scenario !== undefined) {
+				scenario.evidence = {path: event.path, files: event.files};
+			}
+
+			break;
+		}
+
+		case 'topology': {
+			const index = history.topologies.findIndex(({lab}) => lab === event.lab);
+			if (index === -1) {
+				history.topologies.push(event);
+			} else {
+				history.topologies[index] = event;
+			}
+
+			break;
+		}
+
+		case 'note': {
+			history.notes.push({at, level: event.level, text: event.text});
+			break;
+		}
+	}
+}
+
+function isStopping(history: History, lab: string): boolean {
+	return last(history.labs, ({name}) => name === lab)?.stopping ?? false;
+}

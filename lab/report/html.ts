@@ -1,0 +1,150 @@
+/**
+ * A run as one page: nothing is loaded from anywhere, there are no scripts, and what machines said is text only.
+ */
+import path from 'node:path';
+import type {TimedEvent} from '../event/event.ts';
+import {formatBytes, formatSeconds} from './duration.ts';
+import {formatPlace} from './error-text.ts';
+import {foldEvents, type History, type ReportedError, type ScenarioSpan, type Span, type StepSpan} from './history.ts';
+import {Markup, markup} from './markup.ts';
+import {printableLine} from './printable.ts';
+import {style} from './style.ts';
+import {timelinePicture, type TimelineRow} from './timeline.ts';
+import {topologyPicture} from './topology-picture.ts';
+
+export interface HtmlOptions {
+	/** The folder that the page will be in: links to evidence are relative to it. */
+	readonly folder?: string;
+	/** Source files below this folder are told relative to it. Default: the current one. */
+	readonly sources?: string;
+}
+
+/** What a state is called on the page, and its sign. */
+const states: Readonly<Record<Span['state'], {readonly word: string; readonly sign: string}>> = {
+	running: {word: 'not finished', sign: '…'},
+	cached: {word: 'built before', sign: '='},
+	done: {word: 'passed', sign: '✔'},
+	failed: {word: 'failed', sign: '✖'},
+};
+
+/** The page of a run. */
+export function htmlReport(events: readonly TimedEvent[], options: HtmlOptions = {}): string {
+	const history = foldEvents(events);
+	const {scenarios} = history;
+	const passed = scenarios.filter(({state}) => state === 'done').length;
+	const failedBefore = [...history.stages, ...history.labs].filter(({state, error}) => state === 'failed' && error !== undefined);
+	// An error of a lab often is that of its scenario: it is told once.
+	const told = new Set(scenarios.map(({error}) => error?.message));
+	const verdict = scenarios.length === 0
+		? (failedBefore.length === 0 ? 'No scenario ran' : 'Failed before any scenario ran')
+		: `${passed} of ${scenarios.length} ${scenarios.length === 1 ? 'scenario' : 'scenarios'} passed`;
+	const good = scenarios.length > 0 && passed === scenarios.length;
+	const page = markup`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>vmlab: ${verdict}</title>
+<style>${new Markup(style)}</style>
+</head>
+<body>
+<header>
+<h1 class="${good ? 'done' : 'failed'}">${good ? '✔' : '✖'} ${verdict}</h1>
+<p>${events.length === 0 ? 'Nothing happened.' : markup`Started <time>${new Date(history.start).toISOString().replace('T', ' ').replace(/\.\d+Z$/, ' UTC')}</time>, took ${formatSeconds((history.end - history.start) / 1000)}.`}</p>
+</header>
+<main>
+${failedBefore.filter(({error}) => !told.has(error?.message)).map(({name, error}) => markup`<section><h2 class="failed">✖ ${name}</h2>${errorBlock(error, options)}</section>`)}
+${scenarios.map((scenario) => scenarioSection(scenario, history, options))}
+${stagesSection(history)}
+${notesSection(history)}
+</main>
+<footer>Written by vmlab. The events themselves are in events.jsonl beside this page, where the whole report was written.</footer>
+</body>
+</html>
+`;
+	return page.text;
+}
+
+function endOf(span: Span, history: History): number {
+	return span.end ?? history.end;
+}
+
+function scenarioSection(scenario: ScenarioSpan, history: History, options: HtmlOptions): Markup {
+	const topology = history.topologies.find(({lab}) => lab === scenario.lab);
+	const seconds = (endOf(scenario, history) - scenario.start) / 1000;
+	const lastStepError = scenario.steps.findLast(({error}) => error !== undefined)?.error;
+	const {evidence} = scenario;
+	return markup`<section id="${anchor(scenario.name)}">
+<h2 class="${scenario.state}">${states[scenario.state].sign} ${scenario.name} <small>${states[scenario.state].word}, ${formatSeconds(seconds)}</small></h2>
+<p class="summary">${scenario.summary}</p>
+${scenario.error !== undefined && scenario.error.message !== lastStepError?.message ? errorBlock(scenario.error, options) : undefined}
+<ol class="steps">${scenario.steps.filter(({parent}) => parent === undefined).map((step) => stepItem(step, scenario, history, options))}</ol>
+${evidence === undefined ? undefined : markup`<p>Evidence: <a href="${evidenceLink(evidence.path, options.folder)}">${evidenceLink(evidence.path, options.folder)}</a> (${evidence.files} files)</p>`}
+<h3>Time</h3>
+<div class="wide">${timelinePicture(`Machines and steps of ${scenario.name} over time`, scenarioRows(scenario, history))}</div>
+${topology === undefined ? undefined : markup`<h3>Lab ${topology.lab}</h3><div class="wide">${topologyPicture(topology)}</div>`}
+</section>`;
+}
+
+function stepItem(step: StepSpan, scenario: ScenarioSpan, history: History, options: HtmlOptions): Markup {
+	const inner = step.parent === undefined ? scenario.steps.filter(({parent}) => parent === step.name) : [];
+	// The error of an inner step is that of the outer one too.
+	const isInnerError = inner.some(({error}) => error !== undefined && error.message === step.error?.message);
+	return markup`<li class="${step.state}"><span class="sign" title="${states[step.state].word}">${states[step.state].sign}</span> ${step.name} <small>${formatSeconds((endOf(step, history) - step.start) / 1000)}</small>${inner.length === 0 ? undefined : markup`<ol class="steps">${inner.map((each) => stepItem(each, scenario, history, options))}</ol>`}${step.error === undefined || isInnerError ? undefined : errorBlock(step.error, options)}</li>`;
+}
+
+function errorBlock(error: ReportedError | undefined, options: HtmlOptions): Markup | undefined {
+	if (error === undefined) {
+		return undefined;
+	}
+
+	const {where, details, hint, log, code} = error;
+	return markup`<div class="error"><p><strong>${error.message}</strong></p>${where === undefined ? undefined : markup`<p class="place">at <code>${formatPlace(where, options.sources ?? process.cwd())}</code></p>`}${details === undefined || details.length === 0 ? undefined : markup`<pre>${details.join('\n')}</pre>`}${hint === undefined ? undefined : markup`<p>→ ${hint}</p>`}${log === undefined ? undefined : markup`<p>Log: <code>${log}</code></p>`}<p class="code">${code}</p></div>`;
+}
+
+/** The boots of the scenario's lab and its steps, on one axis. */
+function scenarioRows(scenario: ScenarioSpan, history: History): TimelineRow[] {
+	const machines = history.machines.filter(({lab, start}) => lab === scenario.lab && start <= endOf(scenario, history)).map((machine): TimelineRow => ({
+		label: machine.name,
+		kind: 'machine',
+		state: machine.state,
+		start: machine.start,
+		// What a machine does after the boot is in the steps.
+		end: machine.ready === undefined ? Math.min(endOf(machine, history), endOf(scenario, history)) : machine.start + machine.ready * 1000,
+		marks: machine.answers === undefined ? [] : [{at: machine.start + machine.answers * 1000, label: `${machine.name} answers over ssh`}],
+	}));
+	const steps = scenario.steps.map((step): TimelineRow => ({
+		label: step.name, kind: 'step', state: step.state, start: step.start, end: endOf(step, history), indent: step.parent === undefined ? 0 : 1,
+	}));
+	return [...machines, ...steps];
+}
+
+function stagesSection(history: History): Markup | undefined {
+	if (history.stages.length === 0) {
+		return undefined;
+	}
+
+	const cached = history.stages.filter(({state}) => state === 'cached');
+	const made = history.stages.filter(({state}) => state !== 'cached');
+	const rows = made.map((stage): TimelineRow => ({label: stage.name, kind: 'stage', state: stage.state, start: stage.start, end: endOf(stage, history)}));
+	return markup`<section><h2>Stages</h2>
+<p>${made.length} built in this run, ${cached.length} built before.</p>
+<div class="wide">${timelinePicture('Stages over time', rows)}</div>
+<details><summary>All stages</summary><table><thead><tr><th>Stage</th><th></th><th>Time</th><th>Size</th></tr></thead><tbody>${history.stages.map((stage) => markup`<tr class="${stage.state}"><td>${stage.name}</td><td>${stage.state === 'done' ? 'built' : states[stage.state].word}</td><td>${stage.state === 'cached' ? '' : formatSeconds((endOf(stage, history) - stage.start) / 1000)}</td><td>${stage.bytes === undefined ? '' : formatBytes(stage.bytes)}</td></tr>`)}</tbody></table></details>
+</section>`;
+}
+
+function notesSection(history: History): Markup | undefined {
+	return history.notes.length === 0 ? undefined : markup`<section><h2>Notes</h2><ul>${history.notes.map(({level, text}) => markup`<li class="${level}">${level === 'warning' ? '! ' : ''}${text}</li>`)}</ul></section>`;
+}
+
+function anchor(name: string): string {
+	return `scenario-${printableLine(name).replaceAll(/[^\w-]+/g, '-')}`;
+}
+
+/** A link that works where the page is; only what is a path on this computer becomes one. */
+function evidenceLink(file: string, folder: string | undefined): string {
+	const relative = folder === undefined || !path.isAbsolute(file) ? file : path.relative(folder, file);
+	return path.isAbsolute(relative) ? relative : `./${relative}`;
+}
