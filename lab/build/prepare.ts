@@ -1,0 +1,104 @@
+/** From a lab's declaration to its plan: loads what the plan needs, and looks at what declarations point at. */
+import {existsSync} from 'node:fs';
+import path from 'node:path';
+import {digestOf} from '../host/digest.ts';
+import {failure} from '../host/failure.ts';
+import type {LabDeclaration} from '../spec/lab.ts';
+import {type DeclarationRoots, declarationRoots, listOverlays, loadImage, type LoadedOverlay, loadOverlay} from '../spec/load.ts';
+import {problemsOf} from '../spec/schema.ts';
+import {defaultImage, makePlan, type PlanInput} from '../plan/make-plan.ts';
+import {parseSetting} from '../plan/options.ts';
+import type {Plan} from '../plan/plan.ts';
+import {missingOverlays, resolveOverlays, type ResolvedOverlay} from '../plan/resolution.ts';
+import {localBuildId} from '../plan/stages.ts';
+import {digestFiles} from './file-digest.ts';
+
+/** What a plan is prepared with. */
+export interface PrepareOptions {
+	/** Default: the user's folder and the package. */
+	readonly roots?: DeclarationRoots;
+	/** As on the command line: `overlay.option=value`. Later ones win. */
+	readonly settings?: readonly string[];
+	/** The file that declares the lab, for errors. */
+	readonly file?: string;
+	/** For `VMLAB_KUBERNETES_DIR` and its like. Default: our own. */
+	readonly environment?: NodeJS.ProcessEnv;
+}
+
+/**
+ * The plan of a lab.
+ *
+ * @throws declaration errors (exit code 3): those of loading and of makePlan, and folders or files that are not there
+ */
+export async function preparePlan(lab: LabDeclaration, options: PrepareOptions = {}): Promise<Plan> {
+	const {roots = declarationRoots(), environment = process.env, file} = options;
+	const shape = problemsOf('lab', lab);
+	if (shape.length > 0) {
+		throw failure.badDeclaration('the lab', shape.map(({text}) => text), file === undefined ? undefined : {file});
+	}
+
+	const known = await listOverlays(roots);
+	const imageName = lab.image ?? defaultImage;
+	const [{image}, input] = await Promise.all([
+		loadImage(imageName, roots),
+		loadNeeded({lab, known, settings: options.settings ?? []}, roots, environment),
+	]);
+	const whole: PlanInput = {...input, imageName, image, ...(file !== undefined && {file})};
+	return makePlan({...whole, localDigests: await digestLocal(resolveOverlays(whole).overlays)});
+}
+
+/** Loads the overlays that a lab lists, and then, as long as there are some, those that they need. */
+async function loadNeeded(
+	wanted: {lab: LabDeclaration; known: readonly string[]; settings: readonly string[]},
+	roots: DeclarationRoots,
+	environment: NodeJS.ProcessEnv,
+): Promise<{lab: LabDeclaration; known: readonly string[]; settings: readonly string[]; overlays: LoadedOverlay[]}> {
+	const overlays: LoadedOverlay[] = [];
+	for (;;) {
+		const input = {...wanted, overlays, settings: withFolders(wanted.settings, overlays, environment)};
+		const missing = missingOverlays(input);
+		if (missing.length === 0) {
+			return input;
+		}
+
+		overlays.push(...await Promise.all(missing.map(async (name) => loadOverlay(name, roots))));
+	}
+}
+
+/**
+ * The settings, with those that the environment has for local builds in front, and with whole paths. `VMLAB_ETCD_DIR` is
+ * `--set etcd.dir=`, where the lab has that overlay.
+ */
+function withFolders(settings: readonly string[], overlays: readonly LoadedOverlay[], environment: NodeJS.ProcessEnv): string[] {
+	const fromEnvironment = overlays.filter(({manifest}) => manifest.options?.['dir'] !== undefined).flatMap(({name}) => {
+		const folder = environment[`VMLAB_${name.toUpperCase().replaceAll('-', '_')}_DIR`];
+		return folder === undefined || folder === '' ? [] : [`${name}.dir=${folder}`];
+	});
+	return [...fromEnvironment, ...settings].map((text) => {
+		const {overlay, option, value} = parseSetting(text);
+		return option === 'dir' && value !== '' ? `${overlay}.dir=${path.resolve(value)}` : text;
+	});
+}
+
+/** The digests of local builds (the named programs in their folders) and of container images' files. */
+async function digestLocal(overlays: readonly ResolvedOverlay[]): Promise<Record<string, string>> {
+	const builds = overlays.flatMap(({components}) => components.flatMap(({name, dir, programs}) =>
+		(dir === undefined ? [] : [{id: localBuildId(name, dir), dir, programs: programs.map((program) => program.name).sort()}])));
+	const images = overlays.flatMap(({images: declared}) => declared.flatMap(({source}) => ('file' in source ? [source.file] : [])));
+	for (const {dir} of builds) {
+		if (!existsSync(dir)) {
+			throw failure.badValue('folder', dir, 'the path of a folder that has the programs of your own build');
+		}
+	}
+
+	const digests = await digestFiles([...new Set([...builds.flatMap(({dir, programs}) => programs.map((name) => path.join(dir, name))), ...images])]);
+	const absent = images.find((image) => !digests.has(image));
+	if (absent !== undefined) {
+		throw failure.badValue('file', absent, 'the path of an OCI or docker-archive tar');
+	}
+
+	return Object.fromEntries([
+		...builds.map(({id, dir, programs}) => [id, digestOf(programs.map((name) => [name, digests.get(path.join(dir, name)) ?? 'missing']))] as const),
+		...images.map((image) => [image, digests.get(image)!] as const),
+	]);
+}

@@ -1,0 +1,114 @@
+/** From what a lab lists to the overlays that it has, each with its options. */
+import path from 'node:path';
+import type {ComponentDeclaration, ContainerImageDeclaration} from '../spec/component.ts';
+import type {LabDeclaration} from '../spec/lab.ts';
+import type {LoadedOverlay} from '../spec/load.ts';
+import {ask} from './answers.ts';
+import {parseSetting, resolveOptions, type ResolvedOptions, type Setting} from './options.ts';
+import {closeOverNeeds, orderOverlays, type OverlayNode} from './overlay-order.ts';
+
+/** What overlays are resolved from. */
+export interface ResolutionInput {
+	readonly lab: LabDeclaration;
+	/** All that the lab has or may need; more do no harm. */
+	readonly overlays: readonly LoadedOverlay[];
+	/** The names of all overlays that there are, loaded or not. Default: those loaded. */
+	readonly known?: readonly string[];
+	/** As on the command line: `overlay.option=value`. */
+	readonly settings?: readonly string[];
+}
+
+/** An overlay of a lab. */
+export interface ResolvedOverlay {
+	readonly overlay: LoadedOverlay;
+	readonly options: ResolvedOptions;
+	readonly components: readonly ComponentDeclaration[];
+	readonly images: readonly ContainerImageDeclaration[];
+}
+
+/** The overlays of a lab, in order. */
+export interface Resolution {
+	readonly overlays: readonly ResolvedOverlay[];
+	readonly providers: Readonly<Record<string, string>>;
+	/** Sentences. */
+	readonly problems: readonly string[];
+}
+
+interface Candidate {
+	readonly overlay: LoadedOverlay;
+	readonly options: ResolvedOptions;
+	readonly node: OverlayNode;
+	readonly problems: readonly string[];
+}
+
+/** Each overlay with its options, and so its needs. */
+function candidates({lab, overlays}: ResolutionInput, settings: readonly Setting[]): Candidate[] {
+	return overlays.map((overlay) => {
+		const {manifest, name} = overlay;
+		const {options, problems} = resolveOptions(name, manifest, lab.options?.[name] ?? {}, settings);
+		const {needs} = manifest;
+		const answer = ask(overlay, 'needs', '', () => (typeof needs === 'function' ? needs(options) : needs), problems);
+		return {overlay, options, node: {name, provides: manifest.provides ?? [], needs: answer ?? []}, problems};
+	});
+}
+
+/** The names of overlays that the lab has or whose word is needed to tell what it lacks, and that are not loaded yet. */
+export function missingOverlays(input: ResolutionInput): string[] {
+	const known = input.known ?? [];
+	const loaded = new Map(candidates(input, (input.settings ?? []).map(parseSetting)).map((candidate) => [candidate.node.name, candidate.node]));
+	const names = closeOverNeeds(input.lab.overlays, (name) => loaded.get(name), (name) => known.includes(name));
+	const missing = names.filter((name) => !loaded.has(name));
+	if (missing.length > 0) {
+		return missing;
+	}
+
+	const nodes = names.map((name) => loaded.get(name)!);
+	const provided = new Set([...names, ...nodes.flatMap(({provides}) => provides)]);
+	const open = nodes.some(({needs}) => needs.some((need) => !provided.has(need)));
+	return open ? known.filter((name) => !loaded.has(name)) : [];
+}
+
+/**
+ * The overlays of a lab, in order, with their options and what they declare by these alone.
+ *
+ * @throws those of orderOverlays; what can be told together is in `problems`
+ */
+export function resolveOverlays(input: ResolutionInput): Resolution {
+	const settings = (input.settings ?? []).map(parseSetting);
+	const known = input.known ?? input.overlays.map(({name}) => name).sort();
+	const all = candidates(input, settings);
+	const {names, providers} = orderOverlays(input.lab.overlays, all.map(({node}) => node), known);
+	const problems: string[] = [];
+	for (const name of new Set(settings.map(({overlay}) => overlay))) {
+		if (!names.includes(name)) {
+			problems.push(`--set ${name}: overlay \`${name}\` is not part of the lab, which has ${names.join(', ')}`);
+		}
+	}
+
+	for (const name of Object.keys(input.lab.options ?? {})) {
+		if (!known.includes(name)) {
+			problems.push(`the lab's options: there is no overlay \`${name}\`; known are ${known.join(', ')}`);
+		}
+	}
+
+	const overlays = names.map((name): ResolvedOverlay => {
+		const {overlay, options, problems: own} = all.find(({node}) => node.name === name)!;
+		problems.push(...own);
+		const {manifest} = overlay;
+		const components = ask(overlay, 'components', '', () => manifest.components?.(options), problems) ?? [];
+		const images = ask(overlay, 'images', '', () => manifest.images?.(options), problems) ?? [];
+		return {overlay, options, components: components.map(withoutEmptyFolder), images: images.map((image) => withWholePath(image, overlay.folder))};
+	});
+	return {overlays, providers, problems};
+}
+
+/** An option's default can only be a text: an empty folder is none. */
+function withoutEmptyFolder(component: ComponentDeclaration): ComponentDeclaration {
+	const {dir, ...rest} = component;
+	return dir === undefined || dir === '' ? rest : component;
+}
+
+/** A container image's file is found from the overlay's folder. */
+function withWholePath(image: ContainerImageDeclaration, folder: string): ContainerImageDeclaration {
+	return 'file' in image.source ? {...image, source: {file: path.resolve(folder, image.source.file)}} : image;
+}
