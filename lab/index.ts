@@ -4,6 +4,8 @@ export {defineImage} from './spec/image.ts';
 export {defineLab} from './spec/lab.ts';
 export {addressAt, familyOf, subnetSize, urlHost} from './spec/address.ts';
 export {defineScenario} from './scenario/scenario.ts';
+export {claim} from './scenario/assertion.ts';
+export {countEach, findUneven} from './scenario/spread.ts';
 export type * from './spec/family.ts';
 export type * from './spec/component.ts';
 export type * from './spec/image.ts';

@@ -2,6 +2,7 @@
 import path from 'node:path';
 import {fileURLToPath} from 'node:url';
 import type {SourcePlace} from '../host/error.ts';
+import {packageFolder} from '../host/folder.ts';
 
 /** A frame of a stack. */
 export interface Frame extends SourcePlace {
@@ -9,17 +10,17 @@ export interface Frame extends SourcePlace {
 	readonly call?: string;
 }
 
-/** lab/, of the sources or of what is compiled from them. */
-const ourFolder = path.dirname(import.meta.dirname);
+/** The sources, and what is compiled from them: a scenario may load the one while the other runs it. */
+const ourFolders = [path.join(packageFolder, 'lab'), path.join(packageFolder, '.build')];
 
 /** `at async call (file:line:column)` or `at file:line:column`, as V8 writes a stack. */
 const frameLine = /^\s*at (?:async )?(?:(.*?) \()?((?:file:\/\/)?\/.*?):(\d+):(\d+)\)?$/;
 
 /**
  * The frames of a stack (`error.stack`) that are neither vmlab's, nor a package's, nor Node's own. Innermost first.
- * `own` is the folder that counts as vmlab's.
+ * `own` are the folders that count as vmlab's.
  */
-export function userFrames(stack: string | undefined, own: string = ourFolder): Frame[] {
+export function userFrames(stack: string | undefined, own: readonly string[] = ourFolders): Frame[] {
 	return (stack ?? '').split('\n').flatMap((line): Frame[] => {
 		const match = frameLine.exec(line);
 		if (match?.[2] === undefined) {
@@ -28,7 +29,7 @@ export function userFrames(stack: string | undefined, own: string = ourFolder): 
 
 		// A loader may add a query to tell versions of a module apart.
 		const file = match[2].startsWith('file://') ? fileURLToPath(match[2].replace(/\?.*$/, '')) : match[2].replace(/\?.*$/, '');
-		if (file.startsWith(own + path.sep) || file.includes('/node_modules/')) {
+		if (own.some((folder) => file.startsWith(folder + path.sep)) || file.includes('/node_modules/')) {
 			return [];
 		}
 
