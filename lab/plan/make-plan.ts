@@ -58,7 +58,7 @@ export function makePlan(input: PlanInput): Plan {
 
 	const topology: LabTopology = {
 		families: layout.families,
-		machines: layout.machines.map(({cpus: _cpus, memory: _memory, disk: _disk, maintenanceMac: _mac, ...machine}) => machine),
+		machines: layout.machines.map(({cpus: _cpus, memory: _memory, disk: _disk, ...machine}) => machine),
 		networks: layout.networks,
 		...layout.ranges,
 		options: Object.fromEntries(overlays.map(({overlay, options}) => [overlay.name, options])),

@@ -52,8 +52,6 @@ export interface PlannedMachine extends LabMachine {
 	readonly memory: number;
 	/** Bytes. */
 	readonly disk: number;
-	/** The maintenance NIC (QEMU user-mode network, 10.0.2.0/24, in the VRF). */
-	readonly maintenanceMac: string;
 	readonly overlays: readonly string[];
 	readonly routes: readonly Route[];
 	/** All overlays' files for this machine, and the generated ones. */

@@ -40,6 +40,8 @@ export interface LabMachine {
 	/** Counts from 1 within the role. */
 	readonly index: number;
 	readonly links: readonly MachineLink[];
+	/** Of the maintenance NIC, by which the host reaches the machine: QEMU's user-mode network, 10.0.2.0/24, in a VRF of its own. */
+	readonly maintenanceMac: string;
 	/** The first address on the machine's first network, per family the lab has: its InternalIP. */
 	readonly address: PerFamily<string>;
 	/** The pod subnets of a node, per family; empty for other roles. */
