@@ -1,0 +1,135 @@
+/** From words to a verb: yargs parses, the verb is imported and run, and what it throws is shown. */
+import yargs, {type Argv} from 'yargs';
+import {exitCodes, LabError} from '../host/error.ts';
+import {failure} from '../host/failure.ts';
+import {suggest} from '../host/suggestion.ts';
+import type {OutputFormat, Verb} from './verb.ts';
+import {verbs} from './verbs.ts';
+
+/** The internals of yargs that its types leave out: the names of all options declared so far. */
+type DeclaredOptions = {getOptions(): {key: Record<string, unknown>; alias: Record<string, string[]>}};
+
+const verbNames = verbs.map((entry) => entry.command.split(' ')[0] ?? '');
+
+/** The options of every verb. */
+function addCommonOptions(parser: Argv) {
+	return parser
+		.option('output', {alias: 'o', choices: ['table', 'json', 'yaml'] as const, describe: 'How data is printed', defaultDescription: 'table', global: true})
+		.option('cache-dir', {type: 'string', requiresArg: true, describe: 'Where what was built is kept', defaultDescription: '$XDG_CACHE_HOME/vmlab', global: true})
+		.option('state-dir', {type: 'string', requiresArg: true, describe: 'Where labs live', defaultDescription: '$XDG_STATE_HOME/vmlab', global: true})
+		.option('project', {type: 'string', requiresArg: true, describe: 'The folder of your own overlays/, images/ and scripts/', defaultDescription: 'the current one', global: true})
+		.group(['output', 'cache-dir', 'state-dir', 'project', 'help'], 'Everywhere:');
+}
+
+/**
+ * `VMLAB_*` variables mirror flags, but not each of them is a flag of each verb, and some name folders of components: the
+ * strict parser must not take those for typing errors.
+ */
+function allowOtherVariables(parser: Argv): Argv {
+	const {key, alias} = (parser as unknown as DeclaredOptions).getOptions();
+	const declared = new Set([...Object.keys(key), ...Object.entries(alias).flatMap(([name, others]) => [name, ...others])]);
+	for (const variable of Object.keys(process.env)) {
+		const name = /^VMLAB_([A-Z\d_]+)$/.exec(variable)?.[1]?.toLowerCase().replaceAll('_', '-');
+		if (name !== undefined && !declared.has(name)) {
+			parser.option(name, {hidden: true});
+		}
+	}
+
+	return parser;
+}
+
+/** What yargs found wrong, with what may have been meant. Its messages are pinned with its version; tests hold them. */
+function explainUsage(message: string, parser: Argv, words: readonly string[]): LabError {
+	const unknown = /^Unknown (argument|command)s?: (.*)$/.exec(message)?.[2]?.split(', ')[0];
+	if (unknown === undefined) {
+		return failure.usage(message, 'See `vmlab --help`, or `vmlab VERB --help`.');
+	}
+
+	const known = Object.keys((parser as unknown as DeclaredOptions).getOptions().key).filter((name) => name.length > 1);
+	const option = suggest(unknown, known);
+	const verb = suggest(unknown, verbNames);
+	const isOption = words.some((word) => word === `-${unknown}` || word === `--${unknown}` || word.startsWith(`--${unknown}=`));
+	if (isOption) {
+		return failure.usage(
+			`There is no option \`${unknown.length === 1 ? '-' : '--'}${unknown}\` here`,
+			option === undefined ? 'See `vmlab VERB --help` for the options of a verb.' : `Did you mean \`--${option}\`?`,
+		);
+	}
+
+	return failure.usage(
+		`vmlab does not know what to do with \`${unknown}\``,
+		verb === undefined ? 'See `vmlab --help`.' : `Did you mean \`vmlab ${verb}\`?`,
+	);
+}
+
+/** Shows an error on stderr and gives its exit code. The renderer is loaded only now. */
+async function showError(thrown: unknown): Promise<number> {
+	const [{asLabError}, {renderError}] = await Promise.all([import('../host/error.ts'), import('../report/error-text.ts')]);
+	const error = asLabError(thrown);
+	process.stderr.write(`${renderError(error.toJSON(), {color: process.stderr.isTTY && process.stderr.hasColors()})}\n`);
+	return error.exitCode;
+}
+
+/** Runs the command line's words (without `node` and the program) and gives the exit code. Never rejects. */
+export async function runCommandLine(words: readonly string[]): Promise<number> {
+	let exitCode: number = exitCodes.done;
+	const parser = yargs([...words])
+		.scriptName('vmlab')
+		.usage('$0 VERB\n\nTest labs made of virtual machines.')
+		.locale('en')
+		.wrap(Math.min(110, process.stderr.columns ?? 110))
+		.env('VMLAB')
+		.parserConfiguration({'populate--': true, 'dot-notation': false, 'greedy-arrays': false, 'parse-positional-numbers': false, 'parse-numbers': true})
+		.help('help').alias('help', 'h')
+		.version(false)
+		.option('version', {type: 'boolean', hidden: true})
+		.demandCommand(1, 1, 'What is to be done? Name a verb.', 'Name one verb.')
+		.strict()
+		.exitProcess(false)
+		.epilogue('Exit codes: 0 done, 1 a scenario failed, 2 usage, 3 a declaration is wrong, 4 this computer, 5 a component\nor image, 6 a machine, 7 the cluster never became ready, 70 our own bug, 124 out of time, 130 interrupted.');
+	addCommonOptions(parser);
+	parser.fail((message, error) => {
+		throw error ?? explainUsage(message, parser, words);
+	});
+	for (const entry of verbs) {
+		parser.command(
+			entry.command,
+			entry.summary,
+			async (command: Argv) => {
+				const {verb} = await entry.load();
+				return allowOtherVariables(verb.options(command));
+			},
+			async (args: Record<string, unknown>) => {
+				const {verb} = await entry.load();
+				exitCode = (await runVerb(verb as Verb<Record<string, unknown>>, args)) ?? exitCodes.done;
+			},
+		);
+	}
+
+	allowOtherVariables(parser);
+	try {
+		if (words.length === 1 && words[0] === '--version') {
+			await parser.parseAsync(['version']);
+		} else {
+			await parser.parseAsync();
+		}
+
+		return exitCode;
+	} catch (error) {
+		return showError(error);
+	}
+}
+
+async function runVerb(verb: Verb<Record<string, unknown>>, args: Record<string, unknown>): Promise<number | void> {
+	// Flags that are the same for all verbs travel as the variables that mirror them: the folders below read those.
+	for (const [name, variable] of [['cacheDir', 'VMLAB_CACHE_DIR'], ['stateDir', 'VMLAB_STATE_DIR'], ['project', 'VMLAB_PROJECT']] as const) {
+		const value = args[name];
+		if (typeof value === 'string') {
+			process.env[variable] = value;
+		}
+	}
+
+	const {abortOnSignals} = await import('./interruption.ts');
+	const signal = abortOnSignals();
+	return verb.run(args, {signal, output: (args['output'] as OutputFormat | undefined) ?? 'table', outputChosen: args['output'] !== undefined});
+}

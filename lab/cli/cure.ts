@@ -1,0 +1,23 @@
+/** What `vmlab doctor --fix` does about findings: it installs packages. */
+import type {Finding} from '../host/doctor/finding.ts';
+import {availablePackages, type InstallOptions, installPackages} from '../host/install.ts';
+
+/** Is it a package of a versioned Go, which only some releases have? */
+const isGo = (name: string): boolean => /^golang-\d/.test(name);
+
+/**
+ * Installs what findings name as their cure. Go is installed where the host's mirrors have the version; where not, its
+ * finding goes on saying where to get it.
+ *
+ * @returns whether anything was installed
+ * @throws `install-by-hand`, `program-failed`
+ */
+export async function cure(findings: readonly Finding[], options: InstallOptions): Promise<boolean> {
+	const wanted = [...new Set(findings.flatMap(({packages = []}) => packages))];
+	const plain = wanted.filter((name) => !isGo(name));
+	await installPackages(plain, options);
+	// After the others, since installing them brings the lists up to date.
+	const go = await availablePackages(wanted.filter(isGo), options.signal);
+	await installPackages(go, options);
+	return plain.length + go.length > 0;
+}

@@ -1,0 +1,90 @@
+/** `vmlab init`: an overlay and a scenario to start from, in the user's own folder. */
+import {existsSync} from 'node:fs';
+import {mkdir, writeFile} from 'node:fs/promises';
+import path from 'node:path';
+import {failure} from '../host/failure.ts';
+import {print, say} from './output.ts';
+import {defineVerb} from './verb.ts';
+
+/** The files, by their paths in the project. */
+function filesFor(name: string): Record<string, string> {
+	return {
+		[`overlays/${name}/overlay.ts`]: `import {defineOverlay} from 'vmlab';
+
+export default defineOverlay({
+	summary: 'What ${name} is for, in one line',
+	needs: ['base'],
+	options: {
+		greeting: {default: 'hello', summary: 'What the machine says: --set ${name}.greeting=...'},
+	},
+	files: ({machine, options}) => [
+		{path: '/etc/${name}.conf', text: \`\${options.greeting} from \${machine.name}\\n\`},
+	],
+	units: () => ['${name}.service'],
+	ready: ({machine}) => [
+		{sentence: \`${name} has started on \${machine.name}\`, deadline: '30s', unit: '${name}.service'},
+	],
+	evidence: () => [
+		{name: '${name}.log', command: 'journalctl -u ${name}.service'},
+	],
+});
+`,
+		[`overlays/${name}/rootfs/usr/lib/systemd/system/${name}.service`]: `[Unit]
+Description=${name}
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/cat /etc/${name}.conf
+`,
+		[`overlays/${name}/README.md`]: `# ${name}
+
+What it does, its options, and how it is tested: \`vmlab run ${name}\`.
+`,
+		[`scripts/${name}.ts`]: `import {defineScenario} from 'vmlab';
+
+export default defineScenario({
+	summary: 'A machine with ${name} says hello',
+	lab: {
+		machines: {node: {count: 1, memory: '512MiB'}},
+		overlays: ['base', '${name}'],
+	},
+	budget: '1m',
+	async steps({node, step}) {
+		await step('${name} has said hello', async () => {
+			await node('node-1').$\`journalctl -u ${name}.service | grep -F \${'hello from node-1'}\`;
+		});
+	},
+});
+`,
+		'package.json': `${JSON.stringify({type: 'module', private: true}, undefined, 2)}\n`,
+	};
+}
+
+export const verb = defineVerb({
+	options: (command) => command.positional('name', {type: 'string', demandOption: true, describe: 'Of the overlay and its scenario'}),
+	async run({name}, {output}) {
+		if (!/^[a-z0-9][a-z0-9-]*$/.test(name)) {
+			throw failure.usage(`\`${name}\` cannot be the name of an overlay`, 'Use lower-case letters, digits and dashes.');
+		}
+
+		const project = path.resolve(process.env['VMLAB_PROJECT'] || '.');
+		if (existsSync(path.join(project, 'overlays', name)) || existsSync(path.join(project, 'scripts', `${name}.ts`))) {
+			throw failure.usage(`${project} has an overlay or scenario \`${name}\` already`, 'Choose another name; nothing was written.');
+		}
+
+		const written: string[] = [];
+		for (const [file, text] of Object.entries(filesFor(name))) {
+			const target = path.join(project, file);
+			// A project that is there already keeps its own package.json.
+			if (!existsSync(target)) {
+				await mkdir(path.dirname(target), {recursive: true});
+				await writeFile(target, text, {flag: 'wx'});
+				written.push(file);
+			}
+		}
+
+		await print(output, {project, files: written}, (result) => result.files.map((file) => `${file}\n`).join(''));
+		say(`Written to ${project}. Try it: vmlab run ${name}`);
+	},
+});

@@ -1,0 +1,42 @@
+/** Ctrl-C, SIGTERM and SIGHUP: the first ends what runs in good order, the second at once. */
+import {setMaxListeners} from 'node:events';
+import {exitCodes} from '../host/error.ts';
+import {failure} from '../host/failure.ts';
+
+/**
+ * From now on signals abort the returned AbortSignal. A second one exits at once: what runs then dies with this process,
+ * and files are cleared by the next command.
+ */
+export function abortOnSignals(): AbortSignal {
+	const controller = new AbortController();
+	// Every program that runs at the same time listens to it.
+	setMaxListeners(0, controller.signal);
+	for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+		process.on(name, () => {
+			if (controller.signal.aborted) {
+				process.exit(exitCodes.interrupted);
+			}
+
+			process.stderr.write(`\n${name}: ending what runs. Once more ends it at once.\n`);
+			controller.abort(failure.interrupted(name));
+		});
+	}
+
+	process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+		if (error.code !== 'EPIPE') {
+			throw error;
+		}
+
+		// Whoever read our data has gone: what only makes more of it can end.
+		if (!controller.signal.aborted) {
+			controller.abort(failure.interrupted('a closed pipe'));
+		}
+	});
+	process.stderr.on('error', (error: NodeJS.ErrnoException) => {
+		// Nobody watches any more; that is no reason to lose the work.
+		if (error.code !== 'EPIPE') {
+			throw error;
+		}
+	});
+	return controller.signal;
+}

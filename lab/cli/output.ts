@@ -1,0 +1,63 @@
+/** Data on stdout: as a table for people, as JSON or YAML for programs. */
+import type {OutputFormat} from './verb.ts';
+
+/** A table: what each row has in each column. Nothing is cut, so that it can be piped. */
+export interface Table {
+	readonly columns: readonly string[];
+	readonly rows: ReadonlyArray<readonly string[]>;
+}
+
+/** The table as lines, columns aligned. A table without rows is no lines at all. */
+export function formatTable(table: Table): string {
+	if (table.rows.length === 0) {
+		return '';
+	}
+
+	const lines = [table.columns, ...table.rows];
+	const widths = table.columns.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
+	return lines
+		.map((line) => line.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd())
+		.join('\n') + '\n';
+}
+
+/** Writes data to stdout: the value itself as JSON or YAML, or what `table` makes of it. */
+export async function print<Value>(format: OutputFormat, value: Value, table: (value: Value) => Table | string): Promise<void> {
+	process.stdout.write(await render(format, value, table));
+}
+
+async function render<Value>(format: OutputFormat, value: Value, table: (value: Value) => Table | string): Promise<string> {
+	switch (format) {
+		case 'json': {
+			return `${JSON.stringify(value, undefined, 2)}\n`;
+		}
+
+		case 'yaml': {
+			const {stringify} = await import('yaml');
+			// Through JSON first, so that both formats have the same data: undefined left out, errors in their plain form.
+			return stringify(JSON.parse(JSON.stringify(value)));
+		}
+
+		case 'table': {
+			const shown = table(value);
+			return typeof shown === 'string' ? shown : formatTable(shown);
+		}
+	}
+}
+
+/** A line for the person, on stderr. */
+export function say(text: string): void {
+	process.stderr.write(`${text}\n`);
+}
+
+/** Bytes as a person reads them: `1.5 GiB`. */
+export function formatBytes(bytes: number): string {
+	const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+	let amount = bytes;
+	let unit = 0;
+	while (amount >= 1024 && unit < units.length - 1) {
+		amount /= 1024;
+		unit += 1;
+	}
+
+	return `${amount >= 100 || unit === 0 ? Math.round(amount) : amount.toFixed(1)} ${units[unit]}`;
+}

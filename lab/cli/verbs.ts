@@ -1,0 +1,27 @@
+/** The table of verbs, in the order of the help. */
+import type {VerbEntry} from './verb.ts';
+
+export const verbs: readonly VerbEntry[] = [
+	{command: 'start [scenario]', summary: 'Install what is missing, then run a scenario: what `npm start` does', load: async () => import('./start.ts')},
+	{command: 'doctor [scenario]', summary: 'Check this computer, all problems at once', load: async () => import('./doctor.ts')},
+	{command: 'plan <scenario>', summary: 'Show the chain of stages, and what is cached', load: async () => import('./plan.ts')},
+	{command: 'build <scenarios..>', summary: 'Make everything up to the boot', load: async () => import('./build.ts')},
+	{command: 'up <scenario>', summary: 'Boot the lab of a scenario, without its steps', load: async () => import('./up.ts')},
+	{command: 'down [labs..]', summary: 'End labs', load: async () => import('./down.ts')},
+	{command: 'list', summary: 'List the labs that run, or the scenarios there are', load: async () => import('./list.ts')},
+	{command: 'status [lab]', summary: 'Show one lab', load: async () => import('./status.ts')},
+	{command: 'run <scenarios..>', summary: 'Build, boot, run the steps, report', load: async () => import('./run.ts')},
+	{command: 'ssh <names..>', summary: 'Open a shell on a machine: [lab] machine', load: async () => import('./ssh.ts')},
+	{command: 'exec <names..>', summary: 'Run a command on a machine: [lab] machine -- command', load: async () => import('./exec.ts')},
+	{command: 'cp <from> <to>', summary: 'Copy a file: machine:path on one side', load: async () => import('./cp.ts')},
+	{command: 'logs <names..>', summary: 'Print a machine\'s journal: [lab] machine', load: async () => import('./logs.ts')},
+	{command: 'console <names..>', summary: 'Talk to a machine\'s serial console: [lab] machine', load: async () => import('./console.ts')},
+	{command: 'kubeconfig [lab]', summary: 'Print a lab\'s kubeconfig, or merge it into yours', load: async () => import('./kubeconfig.ts')},
+	{command: 'kubectl [lab]', summary: 'Run kubectl against a lab: [lab] -- arguments', load: async () => import('./kubectl.ts')},
+	{command: 'overlay <action> [name]', summary: 'Overlays: list, show, files', load: async () => import('./overlay.ts')},
+	{command: 'image <action> [name]', summary: 'Images: list, show', load: async () => import('./image.ts')},
+	{command: 'cache <action>', summary: 'What was built: list, verify, prune', load: async () => import('./cache.ts')},
+	{command: 'init <name>', summary: 'Write an overlay to start from', load: async () => import('./init.ts')},
+	{command: 'completion', summary: 'Print a completion script for the shell', load: async () => import('./completion.ts')},
+	{command: 'version', summary: 'Print the version', load: async () => import('./version.ts')},
+];

@@ -1,0 +1,180 @@
+/** What this computer has: memory, room on its disks, devices, namespaces, ports. */
+import {constants} from 'node:fs';
+import {access, readFile, statfs} from 'node:fs/promises';
+import {createServer} from 'node:net';
+import {userInfo} from 'node:os';
+import path from 'node:path';
+import {findProgram, run} from '../program.ts';
+import type {Finding} from './finding.ts';
+
+const gib = 1024 ** 3;
+
+function inGib(bytes: number): string {
+	return `${(bytes / gib).toFixed(1)} GiB`;
+}
+
+/** Is there memory for machines of that size together? Bytes. */
+export async function checkMemory(wanted: number): Promise<Finding[]> {
+	const text = await readFile('/proc/meminfo', 'utf8').catch(() => '');
+	const available = Number(/^MemAvailable:\s+(\d+) kB$/m.exec(text)?.[1] ?? Number.NaN) * 1024;
+	const limit = await readControlGroupLimit();
+	return [memoryFinding(Number.isNaN(available) ? undefined : Math.min(available, limit), wanted)];
+}
+
+/** The finding for what is available (bytes, undefined where the kernel does not say). */
+export function memoryFinding(available: number | undefined, wanted: number): Finding {
+	if (available === undefined) {
+		return {id: 'memory', status: 'warning', text: 'The kernel does not say how much memory is available', advice: `A lab may need ${inGib(wanted)}.`};
+	}
+
+	const text = `${inGib(available)} of memory are available, the machines may use ${inGib(wanted)}`;
+	if (available >= wanted) {
+		return {id: 'memory', status: 'ok', text};
+	}
+
+	// Machines rarely touch all of their memory, and what they have not touched costs nothing.
+	return available >= wanted / 2
+		? {id: 'memory', status: 'warning', text, advice: 'End other programs or labs (`vmlab list`) if machines get slow.'}
+		: {id: 'memory', status: 'problem', text, advice: 'End other programs or labs (`vmlab list`), or use a computer with more memory.'};
+}
+
+/** The memory limit of our own control group, in bytes; Infinity where there is none. */
+async function readControlGroupLimit(): Promise<number> {
+	const text = await readFile('/sys/fs/cgroup/memory.max', 'utf8').catch(() => 'max');
+	const limit = Number(text.trim());
+	return Number.isNaN(limit) ? Number.POSITIVE_INFINITY : limit;
+}
+
+/** Bytes that we may still write to the filesystem of the folder, or of its nearest parent that exists. */
+async function freeBytes(folder: string): Promise<number> {
+	for (let candidate = folder; ; candidate = path.dirname(candidate)) {
+		try {
+			const {bavail, bsize} = await statfs(candidate);
+			return bavail * bsize;
+		} catch (error) {
+			if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || candidate === path.dirname(candidate)) {
+				throw error;
+			}
+		}
+	}
+}
+
+/** Is there room for what has still to be built? `wanted` in bytes. */
+export async function checkDisk(folder: string, wanted: number): Promise<Finding[]> {
+	const id = 'disk';
+	let free: number;
+	try {
+		free = await freeBytes(folder);
+	} catch (error) {
+		return [{
+			id, status: 'problem', text: `${folder} cannot be used: ${(error as Error).message}`,
+			advice: 'Name another folder with --cache-dir, or VMLAB_CACHE_DIR.',
+		}];
+	}
+
+	const text = `${inGib(free)} are free for ${folder}, building and running may take ${inGib(wanted)}`;
+	return [free >= wanted
+		? {id, status: 'ok', text}
+		: {
+			id, status: free >= wanted / 3 ? 'warning' : 'problem', text,
+			advice: 'Make room (`vmlab cache prune` removes what no recent lab used), or name another folder with --cache-dir, or VMLAB_CACHE_DIR.',
+		}];
+}
+
+/** Does the memory of the machines (bytes) fit into /dev/shm? It is kept in the lab's folder where it does not. */
+export async function checkSharedMemory(wanted: number, folder = '/dev/shm'): Promise<Finding[]> {
+	const id = 'shared-memory';
+	const size = await freeBytes(folder).catch(() => 0);
+	return [size >= wanted
+		? {id, status: 'ok', text: `${folder} has ${inGib(size)} free for the memory of machines`}
+		: {
+			id, status: 'warning',
+			text: `${folder} has ${inGib(size)} free, the machines may use ${inGib(wanted)}: their memory is kept on disk instead, which is slower`,
+			advice: `Make it larger: \`mount -o remount,size=${Math.ceil(wanted / gib) + 1}G ${folder}\`, or \`--shm-size\` for a container.`,
+		}];
+}
+
+/** /dev/net/tun, which only a lab with tap devices needs. */
+export async function checkTun(device = '/dev/net/tun'): Promise<Finding[]> {
+	const id = 'tun';
+	try {
+		await access(device, constants.R_OK | constants.W_OK);
+		return [{id, status: 'ok', text: `${device} can be opened`}];
+	} catch {
+		return [{id, status: 'ok', text: `${device} cannot be opened; labs do not need it: their network is in user space`}];
+	}
+}
+
+/** User namespaces, with which an ordinary user builds images. Root does not need them. */
+export async function checkUserNamespaces(): Promise<Finding[]> {
+	const id = 'user-namespaces';
+	const {uid, username} = userInfo();
+	if (await findProgram('unshare') === undefined) {
+		return [{id, status: 'problem', text: 'unshare is not installed', advice: 'Install the package util-linux.', packages: ['util-linux']}];
+	}
+
+	const {exitCode, stderr} = await run('unshare', ['--user', '--map-root-user', 'true'], {accept: [0, 1, 126, 127], timeout: 10_000});
+	if (exitCode !== 0) {
+		return [uid === 0
+			? {id, status: 'ok', text: 'User namespaces are off; root builds images without them'}
+			: {
+				id, status: 'problem', text: `User namespaces are off, an ordinary user builds images with them: ${stderr.split('\n')[0] ?? ''}`,
+				advice: 'Set `sysctl kernel.unprivileged_userns_clone=1` (on Ubuntu also `kernel.apparmor_restrict_unprivileged_userns=0`), or build as root.',
+			}];
+	}
+
+	if (uid === 0) {
+		return [{id, status: 'ok', text: 'User namespaces work'}];
+	}
+
+	const findings: Finding[] = [];
+	if (await findProgram('newuidmap') === undefined) {
+		findings.push({id: 'uidmap', status: 'problem', text: 'newuidmap is not installed: an ordinary user builds images with it', advice: 'Install the package uidmap.', packages: ['uidmap']});
+	}
+
+	const lacking = [];
+	for (const file of ['/etc/subuid', '/etc/subgid']) {
+		if (!hasRange(await readFile(file, 'utf8').catch(() => ''), username, uid)) {
+			lacking.push(file);
+		}
+	}
+
+	findings.push(lacking.length === 0
+		? {id, status: 'ok', text: `User namespaces work, and ${username} has subordinate ids`}
+		: {
+			id, status: 'problem', text: `${username} has no 65536 subordinate ids in ${lacking.join(' and ')}: files of many owners are made with them`,
+			advice: `As root: \`usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${username}\` (ids that nobody else has).`,
+		});
+	return findings;
+}
+
+/** Does a subid(5) file give the user a range of 65536 ids or more? */
+export function hasRange(text: string, username: string, uid: number): boolean {
+	return text.split('\n').some((line) => {
+		const [owner, , count] = line.split(':');
+		return (owner === username || owner === String(uid)) && Number(count) >= 65_536;
+	});
+}
+
+/** Is the port that a lab prefers free on 127.0.0.1? `holder` says who has it, where that is known. */
+export async function checkPort(port: number, purpose: string, holder?: string): Promise<Finding[]> {
+	const id = `port-${port}`;
+	const free = await new Promise<boolean>((resolve) => {
+		const server = createServer();
+		server.once('error', () => {
+			resolve(false);
+		});
+		server.listen({host: '127.0.0.1', port, exclusive: true}, () => {
+			server.close(() => {
+				resolve(true);
+			});
+		});
+	});
+	if (free) {
+		return [{id, status: 'ok', text: `Port ${port} of 127.0.0.1 is free for ${purpose}`}];
+	}
+
+	return [holder === undefined
+		? {id, status: 'warning', text: `Port ${port} of 127.0.0.1 is taken: a lab uses a free one for ${purpose}`, advice: '`vmlab status LAB` says which one it is.'}
+		: {id, status: 'ok', text: `Port ${port} of 127.0.0.1 belongs to ${holder}; the next lab uses a free one`}];
+}

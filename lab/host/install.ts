@@ -1,0 +1,101 @@
+/** Installs packages of the host, on distributions where that can be done unattended. */
+import {userInfo} from 'node:os';
+import {type Distribution, installCommands, packageNames, readDistribution} from './distribution.ts';
+import {failure} from './failure.ts';
+import {findProgram, run, runAttached} from './program.ts';
+
+export interface InstallOptions {
+	readonly signal: AbortSignal;
+	/** Told what is going to be done, before it is done, and how it goes on. */
+	readonly say: (text: string) => void;
+	readonly distribution?: Distribution;
+}
+
+/** What to type to install the packages (Debian's names) on that distribution, as a sentence. */
+export function installAdvice(distribution: Distribution, packages: readonly string[]): string {
+	const names = packageNames(distribution.family, packages).join(' ');
+	return distribution.family === 'other'
+		? `Install what your distribution calls ${names} (these are Debian's names).`
+		: `Install them: \`${installCommands[distribution.family].join(' ')} ${names}\`.`;
+}
+
+/**
+ * Installs packages with apt-get, as root or through sudo.
+ *
+ * @param packages Debian's names
+ * @throws `install-by-hand` on other distributions, and where there is neither root nor sudo; `program-failed`
+ */
+export async function installPackages(packages: readonly string[], options: InstallOptions): Promise<void> {
+	const {signal, say} = options;
+	if (packages.length === 0) {
+		return;
+	}
+
+	const distribution = options.distribution ?? await readDistribution();
+	const advice = installAdvice(distribution, packages);
+	if (distribution.family !== 'debian' || await findProgram('apt-get') === undefined) {
+		throw failure.installByHand(distribution.name, packageNames(distribution.family, packages), advice);
+	}
+
+	const prefix = await rootPrefix(signal);
+	if (prefix === undefined) {
+		throw failure.installByHand(`${distribution.name} without root or sudo`, packages, advice);
+	}
+
+	say(`Installing with apt-get: ${packages.join(' ')}`);
+	// The lists of a fresh machine are empty or old, and an old list names packages that the mirror no longer has.
+	await apt(prefix, ['update', '--quiet=2'], options);
+	await apt(prefix, ['install', '--yes', '--quiet=2', '--no-install-recommends', '-o', 'Dpkg::Use-Pty=0', ...packages], options);
+}
+
+/** Those of the packages (Debian's names) that the host's configured mirrors have; needs lists, so an update may come first. */
+export async function availablePackages(names: readonly string[], signal: AbortSignal): Promise<string[]> {
+	if (await findProgram('apt-cache') === undefined) {
+		return [];
+	}
+
+	const {stdout} = await run('apt-cache', ['policy', ...names], {signal, accept: [0, 100]});
+	return names.filter((name) => new RegExp(`^${name.replaceAll('.', '\\.')}:\\n {2}Installed: .*\\n {2}Candidate: (?!\\(none\\))`, 'm').test(stdout));
+}
+
+/** What to put before a command so that it runs as root; undefined where nothing does. */
+async function rootPrefix(signal: AbortSignal): Promise<Prefix | undefined> {
+	if (userInfo().uid === 0) {
+		return {words: [], attached: false};
+	}
+
+	if (await findProgram('sudo') === undefined) {
+		return undefined;
+	}
+
+	const {exitCode} = await run('sudo', ['--non-interactive', 'true'], {signal, accept: [0, 1]});
+	if (exitCode === 0) {
+		return {words: ['sudo', '--non-interactive'], attached: false};
+	}
+
+	// It wants a password: somebody must be there to type it.
+	return process.stdin.isTTY && process.stderr.isTTY ? {words: ['sudo'], attached: true} : undefined;
+}
+
+interface Prefix {
+	readonly words: readonly string[];
+	/** Does it have to talk to the person at the terminal? */
+	readonly attached: boolean;
+}
+
+async function apt(prefix: Prefix, args: readonly string[], {signal, say}: InstallOptions): Promise<void> {
+	const [program = 'env', ...rest] = [...prefix.words, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', ...args];
+	if (prefix.attached) {
+		await runAttached(program, rest, {signal});
+		return;
+	}
+
+	await run(program, rest, {
+		signal,
+		onLine(line) {
+			if (line.startsWith('E: ') || line.startsWith('Setting up ')) {
+				say(`  ${line}`);
+			}
+		},
+	});
+}
