@@ -84,7 +84,7 @@ export async function checkDisk(folder: string, wanted: number): Promise<Finding
 /** Does the memory of the machines (bytes) fit into /dev/shm? It is kept in the lab's folder where it does not. */
 export async function checkSharedMemory(wanted: number, folder = '/dev/shm'): Promise<Finding[]> {
 	const id = 'shared-memory';
-	const size = await freeBytes(folder).catch(() => 0);
+	const size = await statfs(folder).then(({bavail, bsize}) => bavail * bsize, () => 0);
 	return [size >= wanted
 		? {id, status: 'ok', text: `${folder} has ${inGib(size)} free for the memory of machines`}
 		: {

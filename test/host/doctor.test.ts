@@ -1,0 +1,123 @@
+import {chmod, mkdir, writeFile} from 'node:fs/promises';
+import {createServer} from 'node:net';
+import path from 'node:path';
+import test from 'ava';
+import {compareGo, goFinding} from '../../lab/host/doctor/go.ts';
+import {builderFindings} from '../../lab/host/doctor/programs.ts';
+import {checkDisk, checkPort, checkSharedMemory, checkTun, hasRange, memoryFinding} from '../../lab/host/doctor/resources.ts';
+import {withTemporaryFolder} from '../../lab/host/temporary.ts';
+
+const gib = 1024 ** 3;
+
+test('memory: enough, tight, too little, unknown', (t) => {
+	t.is(memoryFinding(8 * gib, 6 * gib).status, 'ok');
+	t.is(memoryFinding(4 * gib, 6 * gib).status, 'warning');
+	t.is(memoryFinding(2 * gib, 6 * gib).status, 'problem');
+	t.is(memoryFinding(undefined, gib).status, 'warning');
+});
+
+test('disk: the nearest folder that exists counts', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		t.like((await checkDisk(path.join(folder, 'not/yet/there'), 1024))[0], {id: 'disk', status: 'ok'});
+		t.like((await checkDisk(folder, 2 ** 60))[0], {id: 'disk', status: 'problem'});
+	});
+});
+
+test('disk: a folder below a file cannot be used', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const file = path.join(folder, 'file');
+		await writeFile(file, '');
+		const [finding] = await checkDisk(path.join(file, 'cache'), 1024);
+		t.is(finding?.status, 'problem');
+		t.regex(finding?.advice ?? '', /--cache-dir/);
+	});
+});
+
+test('a small /dev/shm costs speed only', async (t) => {
+	t.is((await checkSharedMemory(1024, '/dev/shm'))[0]?.status, 'ok');
+	t.is((await checkSharedMemory(2 ** 60, '/dev/shm'))[0]?.status, 'warning');
+	t.is((await checkSharedMemory(1024, '/no/such/folder'))[0]?.status, 'warning');
+});
+
+test('no lab needs the tun device', async (t) => {
+	t.is((await checkTun('/no/such/device'))[0]?.status, 'ok');
+});
+
+test('a taken port is told, with who has it', async (t) => {
+	const server = createServer();
+	await new Promise<void>((resolve) => {
+		server.listen(0, '127.0.0.1', resolve);
+	});
+	const {port} = server.address() as {port: number};
+	t.is((await checkPort(port, 'kube-apiserver'))[0]?.status, 'warning');
+	t.like((await checkPort(port, 'kube-apiserver', 'the lab ipv4'))[0], {status: 'ok'});
+	server.close();
+});
+
+test('a closed port is free', async (t) => {
+	const server = createServer();
+	await new Promise<void>((resolve) => {
+		server.listen(0, '127.0.0.1', resolve);
+	});
+	const {port} = server.address() as {port: number};
+	await new Promise((resolve) => {
+		server.close(resolve);
+	});
+	t.is((await checkPort(port, 'kube-apiserver'))[0]?.status, 'ok');
+});
+
+test('subordinate ids: by name or number, 65536 at least', (t) => {
+	t.true(hasRange('root:1:1\nsomeone:100000:65536\n', 'someone', 1000));
+	t.true(hasRange('1000:100000:65536\n', 'someone', 1000));
+	t.false(hasRange('someone:100000:1000\n', 'someone', 1000));
+	t.false(hasRange('', 'someone', 1000));
+});
+
+test('images are made by mmdebstrap, or with Docker, or not at all', (t) => {
+	t.deepEqual(builderFindings(true, undefined).map(({status}) => status), ['ok', 'ok']);
+	t.is(builderFindings(false, '20.10')[0]?.status, 'warning');
+	t.is(builderFindings(false, undefined)[0]?.status, 'problem');
+	t.deepEqual(builderFindings(false, undefined)[0]?.packages, ['mmdebstrap']);
+});
+
+test('versions of Go compare by numbers', (t) => {
+	t.true(compareGo('1.26', '1.9') > 0);
+	t.is(compareGo('1.26.8', '1.26'), 0);
+	t.true(compareGo('1.19.8', '1.26') < 0);
+});
+
+test('Go: missing, too old, good', (t) => {
+	const needs = [{component: 'kubernetes 1.36.3', version: '1.26', released: false}];
+	const missing = goFinding(undefined, '1.26', needs);
+	t.is(missing.status, 'problem');
+	t.regex(missing.text, /kubernetes 1\.36\.3 has to be built with Go 1\.26 or newer/);
+	t.deepEqual(missing.packages, ['golang-1.26-go']);
+	t.is(goFinding({program: 'go', version: '1.19.8'}, '1.26', needs).status, 'problem');
+	t.is(goFinding({program: 'go', version: '1.26.0'}, '1.26', needs).status, 'ok');
+});
+
+test('Go: what can be downloaded only warns', (t) => {
+	t.is(goFinding(undefined, '1.26', [{component: 'etcd 3.6.5', version: '1.26', released: true}]).status, 'warning');
+});
+
+test.serial('programs: what PATH does not have is missing, with its package', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const bin = path.join(folder, 'bin');
+		await mkdir(bin);
+		await writeFile(path.join(bin, 'fakeroot'), '#!/bin/sh\n');
+		await chmod(path.join(bin, 'fakeroot'), 0o755);
+		const before = process.env['PATH'];
+		process.env['PATH'] = bin;
+		try {
+			const {checkPrograms} = await import('../../lab/host/doctor/programs.ts');
+			const findings = await checkPrograms();
+			t.is(findings.find(({id}) => id === 'fakeroot')?.status, 'ok');
+			const missing = findings.find(({id}) => id === 'cpio');
+			t.is(missing?.status, 'problem');
+			t.deepEqual(missing?.packages, ['cpio']);
+			t.truthy(missing?.advice);
+		} finally {
+			process.env['PATH'] = before;
+		}
+	});
+});

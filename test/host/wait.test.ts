@@ -1,0 +1,48 @@
+import test from 'ava';
+import type {LabEvent} from '../../lab/event/event.ts';
+import {failure} from '../../lab/host/failure.ts';
+import {until} from '../../lab/host/wait.ts';
+
+test('a wait gives the value when it is met, and tells how it went', async (t) => {
+	const events: LabEvent[] = [];
+	let looks = 0;
+	const value = await until('the third look', async () => {
+		looks += 1;
+		return looks === 3 ? {met: true, value: 'here'} : {met: false, seen: `look ${looks}`};
+	}, {deadline: 5000, interval: 10, events: (event) => events.push(event)});
+	t.is(value, 'here');
+	t.is(looks, 3);
+	t.deepEqual(events.map((event) => event.type === 'wait' && event.reason), ['started', 'met']);
+});
+
+test('a wait that expires says what was last seen', async (t) => {
+	const events: LabEvent[] = [];
+	const error = await t.throwsAsync(until('a miracle', async () => ({met: false, seen: 'nothing special'}), {deadline: 60, interval: 10, events: (event) => events.push(event)}), {code: 'wait-expired'});
+	t.regex(error!.message, /^a miracle: not within/);
+	t.like(error, {kind: 'timeout', details: ['last seen: nothing special']});
+	t.like(events.at(-1), {type: 'wait', reason: 'expired', last: 'nothing special'});
+});
+
+test('a look that fails is not met, with its message as what was seen', async (t) => {
+	await t.throwsAsync(until('something', async () => {
+		throw new Error('connection refused');
+	}, {deadline: 40, interval: 10}), {code: 'wait-expired'}).then((error) => {
+		t.like(error, {details: ['last seen: connection refused']});
+	});
+});
+
+test('a machine that broke ends the wait at once', async (t) => {
+	let looks = 0;
+	await t.throwsAsync(until('an answer', async () => {
+		looks += 1;
+		throw failure.machineBroke('node-1', 'it ended');
+	}, {deadline: 60_000}), {code: 'machine-broke'});
+	t.is(looks, 1);
+});
+
+test('an abort ends the wait with its reason', async (t) => {
+	const controller = new AbortController();
+	const waiting = until('never', async () => ({met: false, seen: ''}), {deadline: 60_000, interval: 5000, signal: controller.signal});
+	controller.abort(failure.interrupted('SIGINT'));
+	await t.throwsAsync(waiting);
+});
