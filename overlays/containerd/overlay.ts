@@ -49,13 +49,12 @@ default_runtime_name = "runc"
 runtime_type = "io.containerd.runc.v2"
 
 [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
-BinaryName = "/usr/sbin/runc"
 SystemdCgroup = false
 `;
 }
 
 export default defineOverlay({
-	summary: 'containerd as the container runtime of the nodes, with runc, ctr and crictl',
+	summary: 'containerd as the container runtime of the nodes, with runc and ctr',
 	provides: ['cri'],
 	needs: ['base'],
 	roles: ['node'],
@@ -64,51 +63,32 @@ export default defineOverlay({
 		dir: {default: '', summary: 'A folder with your own build of containerd, containerd-shim-runc-v2 and ctr'},
 		logLevel: {default: 'warn', values: ['debug', 'info', 'warn', 'error'], summary: 'How much containerd logs'},
 		socket: {default: '/run/containerd/containerd.sock', values: ['/run/containerd/containerd.sock'], summary: 'Where it serves the CRI'},
-		crictlVersion: {default: '1.36.0', summary: 'The version of crictl'},
 	},
-	components: options => [
-		{
-			name: 'containerd',
-			version: options.version,
-			programs: ['containerd', 'containerd-shim-runc-v2', 'ctr'].map(name => ({name, path: `/usr/bin/${name}`})),
-			...(options.dir !== '' && {dir: options.dir}),
-			release: {
-				url: 'https://github.com/containerd/containerd/releases/download/vVERSION/containerd-static-VERSION-linux-amd64.tar.gz',
-				checksumUrl: 'https://github.com/containerd/containerd/releases/download/vVERSION/containerd-static-VERSION-linux-amd64.tar.gz.sha256sum',
-				paths: {
-					containerd: 'bin/containerd',
-					'containerd-shim-runc-v2': 'bin/containerd-shim-runc-v2',
-					ctr: 'bin/ctr',
-				},
-			},
-			go: {
-				module: 'github.com/containerd/containerd/v2',
-				packages: {
-					containerd: 'github.com/containerd/containerd/v2/cmd/containerd',
-					'containerd-shim-runc-v2': 'github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2',
-					ctr: 'github.com/containerd/containerd/v2/cmd/ctr',
-				},
-				ldflags: '-s -w -X github.com/containerd/containerd/v2/version.Version=vVERSION',
-				tags: ['no_btrfs', 'no_devmapper', 'no_zfs'],
+	components: options => [{
+		name: 'containerd',
+		version: options.version,
+		programs: ['containerd', 'containerd-shim-runc-v2', 'ctr'].map(name => ({name, path: `/usr/bin/${name}`})),
+		...(options.dir !== '' && {dir: options.dir}),
+		release: {
+			url: 'https://github.com/containerd/containerd/releases/download/vVERSION/containerd-static-VERSION-linux-amd64.tar.gz',
+			checksumUrl: 'https://github.com/containerd/containerd/releases/download/vVERSION/containerd-static-VERSION-linux-amd64.tar.gz.sha256sum',
+			paths: {
+				containerd: 'bin/containerd',
+				'containerd-shim-runc-v2': 'bin/containerd-shim-runc-v2',
+				ctr: 'bin/ctr',
 			},
 		},
-		{
-			name: 'crictl',
-			version: options.crictlVersion,
-			programs: [{name: 'crictl', path: '/usr/bin/crictl'}],
-			release: {
-				url: 'https://github.com/kubernetes-sigs/cri-tools/releases/download/vVERSION/crictl-vVERSION-linux-amd64.tar.gz',
-				checksumUrl: 'https://github.com/kubernetes-sigs/cri-tools/releases/download/vVERSION/crictl-vVERSION-linux-amd64.tar.gz.sha256',
-				paths: {crictl: 'crictl'},
+		go: {
+			module: 'github.com/containerd/containerd/v2',
+			packages: {
+				containerd: 'github.com/containerd/containerd/v2/cmd/containerd',
+				'containerd-shim-runc-v2': 'github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2',
+				ctr: 'github.com/containerd/containerd/v2/cmd/ctr',
 			},
-			go: {
-				module: 'sigs.k8s.io/cri-tools',
-				packages: {crictl: 'sigs.k8s.io/cri-tools/cmd/crictl'},
-				ldflags: '-s -w -X sigs.k8s.io/cri-tools/pkg/version.Version=VERSION',
-				folder: 'crictl',
-			},
+			ldflags: '-s -w -X github.com/containerd/containerd/v2/version.Version=vVERSION',
+			tags: ['no_btrfs', 'no_devmapper', 'no_zfs'],
 		},
-	],
+	}],
 	packages: ['runc'],
 	kernel: () => ({modules: ['overlay']}),
 	state: ['/var/lib/containerd'],
