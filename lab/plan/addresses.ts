@@ -49,13 +49,13 @@ export function parseSubnet(text: string, family: Family): Subnet {
 	const wanted = `an ${familyNames[family]} subnet such as ${defaultRanges.services[family]}`;
 	const parsed = text.includes('/') ? parse(text) : undefined;
 	if (parsed?.family !== family) {
-		throw failure.badValue(`${familyNames[family]} subnet`, text, parsed === undefined ? wanted : `${wanted}: this one is ${familyNames[parsed.family]}`);
+		throw failure.badValue(`subnet of ${familyNames[family]}`, text, parsed === undefined ? wanted : `${wanted}: this one is ${familyNames[parsed.family]}`);
 	}
 
 	const {address} = parsed;
 	const cidr = `${address.startAddress().correctForm()}/${address.subnetMask}`;
 	if (address.correctForm() !== address.startAddress().correctForm()) {
-		throw failure.badValue(`${familyNames[family]} subnet`, text, `the subnet's first address: ${cidr}`);
+		throw failure.badValue(`subnet of ${familyNames[family]}`, text, `the subnet's first address: ${cidr}`);
 	}
 
 	return {family, cidr, prefix: address.subnetMask};

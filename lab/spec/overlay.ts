@@ -89,7 +89,7 @@ export interface OverlayDeclaration<O extends Options = Options> {
 	readonly evidence?: (context: MachineContext<Resolved<O>>) => readonly EvidenceDeclaration[];
 	readonly forwards?: (context: LabContext<Resolved<O>>) => readonly ForwardDeclaration[];
 	readonly access?: (context: LabContext<Resolved<O>>) => ClusterAccess;
-	/** Paths of other overlays that this one's rootfs or files override on purpose. */
+	/** Paths of other overlays that this one's rootfs or files override on purpose; likewise names of sysctls. */
 	readonly replaces?: readonly string[];
 }
 
