@@ -40,6 +40,8 @@ const hurriedEvidenceTime: Duration = '10s';
  */
 export async function runScenario(run: ScenarioRun): Promise<void> {
 	const {name, scenario, lab, events} = run;
+	// It takes a while to load, and only whoever runs a scenario needs it.
+	const {$} = await import('zx');
 	const start = performance.now();
 	const budget = milliseconds(scenario.budget) * lab.speed;
 	const ending = new AbortController();
@@ -62,7 +64,7 @@ export async function runScenario(run: ScenarioRun): Promise<void> {
 		}
 
 		ending.signal.throwIfAborted();
-		const context = await createContext(run, story, machines.handle, ending.signal);
+		const context = createContext(run, story, machines.handle, $, ending.signal);
 		await untilAborted(scenario.steps(context), ending.signal);
 		story.finish();
 		events({type: 'scenario', reason: 'passed', scenario: name, seconds: (performance.now() - start) / 1000});
@@ -115,10 +117,8 @@ async function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal)
 	}
 }
 
-async function createContext(run: ScenarioRun, story: Story, machine: (name: string) => MachineHandle, signal: AbortSignal): Promise<StepContext> {
+function createContext(run: ScenarioRun, story: Story, machine: (name: string) => MachineHandle, host: StepContext['host'], signal: AbortSignal): StepContext {
 	const {lab, events} = run;
-	// zx takes a while to load, and only whoever runs a scenario needs it.
-	const zx = await import('zx');
 	const cluster = openCluster(lab, signal);
 	return {
 		lab: lab.plan.topology,
@@ -128,7 +128,7 @@ async function createContext(run: ScenarioRun, story: Story, machine: (name: str
 		router: machine,
 		tester: machine,
 		cluster,
-		host: zx.$({signal, quiet: true, killSignal: 'SIGTERM'}),
+		host: host({signal, quiet: true, killSignal: 'SIGTERM'}),
 		step: (title, steps) => story.step(title, steps),
 		async eventually(sentence, observe, options = {}) {
 			const deadline = milliseconds(options.deadline ?? defaultDeadline) * lab.speed;

@@ -6,7 +6,7 @@ import type {LabMachine, LabTopology} from '../../lab/spec/topology.ts';
 
 function machine(name: string, role: string, index: number, address: string): LabMachine {
 	return {
-		name, role, index, address: {ipv4: address}, pods: {},
+		name, role, index, address: {ipv4: address}, pods: {}, maintenanceMac: '02:00:00:00:01:01',
 		links: [{network: 'cluster', device: 'eth1', mac: '02:00:00:00:00:01', mtu: 1500, addresses: [{family: 'ipv4', address, prefix: 24}]}],
 	};
 }
