@@ -38,6 +38,8 @@ export interface ExecOptions {
 	readonly onOutput?: (text: string, stream: 'stdout' | 'stderr') => void;
 	/** Bytes of both outputs together. Default 64 MiB. */
 	readonly limit?: number;
+	/** False: the outputs are only told, and neither kept nor limited; for what runs without end. Default true. */
+	readonly keep?: boolean;
 }
 
 export interface ExecResult {
@@ -256,7 +258,7 @@ function exitCodeOf({code, signal}: CommandEnd): number {
 }
 
 async function exec(client: ssh2.Client, machine: string, command: string, options: ExecOptions, lostBy: (reason: string) => LabError): Promise<ExecResult> {
-	const {input, signal, timeout, onOutput, limit = defaultLimit} = options;
+	const {input, signal, timeout, onOutput, limit = defaultLimit, keep = true} = options;
 	signal?.throwIfAborted();
 	const channel = await openChannel((taken) => {
 		client.exec(command, taken);
@@ -292,13 +294,16 @@ async function exec(client: ssh2.Client, machine: string, command: string, optio
 		for (const [name, stream] of [['stdout', channel], ['stderr', channel.stderr]] as const) {
 			const decoder = new StringDecoder('utf8');
 			stream.on('data', (chunk: Buffer) => {
-				size += chunk.length;
-				if (size > limit) {
-					giveUp(failure.outputTooLong(machine, shown, limit));
-					return;
+				if (keep) {
+					size += chunk.length;
+					if (size > limit) {
+						giveUp(failure.outputTooLong(machine, shown, limit));
+						return;
+					}
+
+					outputs[name].push(chunk);
 				}
 
-				outputs[name].push(chunk);
 				onOutput?.(plainText(decoder.write(chunk)), name);
 			});
 		}
