@@ -71,12 +71,14 @@ export function makePlan(input: PlanInput): Plan {
 		disks: layout.machines.map(({disk}) => disk), localDigests: input.localDigests ?? {},
 	});
 	const machines = layout.machines.map((machine) => planMachine(machine, topology, overlays, {stages, replaces, problems, collisions, imageName: input.imageName}));
+	// An overlay that no machine has, has nothing to say about the lab.
+	const present = overlays.filter(({overlay}) => roles.some((role) => hasRole(overlay, role)));
 	const forwards = [
 		...(lab.forwards ?? []),
-		...overlays.flatMap(({overlay, options}) => ask(overlay, 'forwards', '', () => overlay.manifest.forwards?.({lab: topology, options}), problems) ?? []),
+		...present.flatMap(({overlay, options}) => ask(overlay, 'forwards', '', () => overlay.manifest.forwards?.({lab: topology, options}), problems) ?? []),
 	];
 	problems.push(...forwardProblems(forwards, topology.machines));
-	const access = accessOf(overlays, topology, forwards, problems);
+	const access = accessOf(present, topology, forwards, problems);
 	const all = [...new Set([...problems, ...collisions])];
 	if (all.length > 0) {
 		throw problems.length === 0 ? failure.overlayCollision(all) : failure.badDeclaration('the lab', all, where);
