@@ -86,7 +86,11 @@ interface Prefix {
 async function apt(prefix: Prefix, args: readonly string[], {signal, say}: InstallOptions): Promise<void> {
 	const [program = 'env', ...rest] = [...prefix.words, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', ...args];
 	if (prefix.attached) {
-		await runAttached(program, rest, {signal});
+		const exitCode = await runAttached(program, rest, {signal, stdout: 'stderr'});
+		if (exitCode !== 0) {
+			throw failure.programFailed([program, ...rest].join(' '), `ended with exit code ${exitCode}`, []);
+		}
+
 		return;
 	}
 

@@ -307,30 +307,41 @@ export async function spawnDetached(program: string, args: readonly string[], op
 	return pid;
 }
 
+/** Where a program that talks to the person writes to, and what it is told. */
+export interface AttachedOptions {
+	/** Added to our own environment. */
+	readonly env?: Readonly<Record<string, string>>;
+	readonly signal?: AbortSignal | undefined;
+	/** Which of our own outputs its stdout is. Default stdout. */
+	readonly stdout?: 'stdout' | 'stderr';
+}
+
 /**
- * Runs a program that talks to the person: it has our terminal and our process group, and its stdout is our stderr.
+ * Runs a program that talks to the person: it has our terminal, and is in our process group.
  *
- * @throws `program-missing`, `program-failed`, `interrupted`
+ * @returns its exit code
+ * @throws `program-missing`, `program-failed` when it is ended by a signal, `interrupted`
  */
-export async function runAttached(program: string, args: readonly string[], options: {signal?: AbortSignal | undefined} = {}): Promise<void> {
-	const {signal} = options;
+export async function runAttached(program: string, args: readonly string[], options: AttachedOptions = {}): Promise<number> {
+	const {env, signal, stdout = 'stdout'} = options;
 	throwIfInterrupted(signal);
 	const file = await locate(program);
-	const child = execa(file, args, {
+	const result = await execa(file, args, {
 		reject: false,
 		buffer: false,
 		extendEnv: false,
-		env: environmentWith(undefined),
+		env: environmentWith(env),
 		stdin: 'inherit',
-		stdout: process.stderr,
+		stdout: process[stdout],
 		stderr: 'inherit',
 		...(signal === undefined ? {} : {cancelSignal: signal}),
 	} as Options);
-	const result = await child;
 	throwIfInterrupted(signal);
-	if (result.exitCode !== 0) {
-		throw failure.programFailed([program, ...args].join(' '), result.exitCode === undefined ? 'could not be run' : `ended with exit code ${result.exitCode}`, []);
+	if (result.exitCode === undefined) {
+		throw failure.programFailed([program, ...args].join(' '), result.signal === undefined ? 'could not be started' : `was ended by ${result.signal}`, []);
 	}
+
+	return result.exitCode;
 }
 
 function throwIfInterrupted(signal: AbortSignal | undefined): void {
