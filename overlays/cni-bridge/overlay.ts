@@ -56,7 +56,7 @@ export default defineOverlay({
 		name: 'cni-plugins',
 		version: options.version,
 		programs: plugins.map(name => ({name, path: `/usr/lib/cni/${name}`})),
-		...(options.dir !== '' && {dir: options.dir}),
+		dir: options.dir,
 		release: {
 			url: 'https://github.com/containernetworking/plugins/releases/download/vVERSION/cni-plugins-linux-amd64-vVERSION.tgz',
 			checksumUrl: 'https://github.com/containernetworking/plugins/releases/download/vVERSION/cni-plugins-linux-amd64-vVERSION.tgz.sha256',

@@ -68,7 +68,7 @@ export default defineOverlay({
 		name: 'containerd',
 		version: options.version,
 		programs: ['containerd', 'containerd-shim-runc-v2', 'ctr'].map(name => ({name, path: `/usr/bin/${name}`})),
-		...(options.dir !== '' && {dir: options.dir}),
+		dir: options.dir,
 		release: {
 			url: 'https://github.com/containerd/containerd/releases/download/vVERSION/containerd-static-VERSION-linux-amd64.tar.gz',
 			checksumUrl: 'https://github.com/containerd/containerd/releases/download/vVERSION/containerd-static-VERSION-linux-amd64.tar.gz.sha256sum',

@@ -151,7 +151,7 @@ export default defineOverlay({
 		name: 'coredns',
 		version: options.version,
 		programs: [{name: 'coredns'}],
-		...(options.dir !== '' && {dir: options.dir}),
+		dir: options.dir,
 		release: {
 			url: 'https://github.com/coredns/coredns/releases/download/vVERSION/coredns_VERSION_linux_amd64.tgz',
 			checksumUrl: 'https://github.com/coredns/coredns/releases/download/vVERSION/coredns_VERSION_linux_amd64.tgz.sha256',

@@ -66,7 +66,7 @@ export default defineOverlay({
 		name: 'crio',
 		version: options.version,
 		programs: [{name: 'crio', path: '/usr/bin/crio'}, {name: 'pinns', path: '/usr/bin/pinns'}],
-		...(options.dir !== '' && {dir: options.dir}),
+		dir: options.dir,
 		release: {
 			url: 'https://storage.googleapis.com/cri-o/artifacts/cri-o.amd64.vVERSION.tar.gz',
 			checksumUrl: 'https://storage.googleapis.com/cri-o/artifacts/cri-o.amd64.vVERSION.tar.gz.sha256sum',

@@ -66,7 +66,7 @@ export default defineOverlay({
 		name: 'etcd',
 		version: options.version,
 		programs: [{name: 'etcd', path: '/usr/bin/etcd'}, {name: 'etcdctl', path: '/usr/bin/etcdctl'}],
-		...(options.dir !== '' && {dir: options.dir}),
+		dir: options.dir,
 		release: {
 			url: 'https://github.com/etcd-io/etcd/releases/download/vVERSION/etcd-vVERSION-linux-amd64.tar.gz',
 			checksumUrl: 'https://github.com/etcd-io/etcd/releases/download/vVERSION/SHA256SUMS',

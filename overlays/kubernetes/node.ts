@@ -1,5 +1,5 @@
 /** What every node has: kubelet and kube-proxy. */
-import {urlHost, type FileDeclaration, type KernelDeclaration, type LabMachine, type LabTopology} from 'vmlab';
+import {urlHost, type FileDeclaration, type KernelDeclaration, type LabMachine, type LabTopology, type Route} from 'vmlab';
 import {addressesOf, anyAddress, apiServerUrl, cidrList, loopbackAddress, serviceAddresses} from './cluster.ts';
 import {authorityFile, keyedFiles, kubeconfigFiles, kubelet, kubeletServer, pki, proxy} from './credentials.ts';
 import {argumentsFile} from './control-plane.ts';
@@ -64,19 +64,31 @@ function proxyConfiguration(lab: LabTopology, machine: LabMachine, options: Node
 	};
 }
 
+/**
+ * Routes for the node's own connections to Services, as ip(8) takes them. They are routed before kube-proxy translates
+ * them, so without any route they end there; where to does not matter. A lab without a router has no default route.
+ */
+function serviceRoutes(lab: LabTopology, machine: LabMachine, routes: readonly Route[]): string[] {
+	const device = machine.links[0]?.device;
+	return lab.families
+		.filter(family => device !== undefined && lab.services[family] !== undefined && !routes.some(route => route.family === family && route.to === 'default'))
+		.map(family => `-${family === 'ipv6' ? '6' : '4'} route replace ${lab.services[family]} dev ${device}`);
+}
+
 /** What the scripts in /usr/lib/vmlab must know of the cluster, as a shell reads it. */
-function clusterEnvironment(lab: LabTopology, machine: LabMachine, options: NodeOptions): string {
+function clusterEnvironment(lab: LabTopology, machine: LabMachine, routes: readonly Route[], options: NodeOptions): string {
 	return [
 		`API_SERVER=${apiServerUrl(lab)}`,
 		`NODE=${machine.name}`,
 		`PROXY_METRICS=http://${urlHost(loopbackAddress(lab))}:10249/metrics`,
 		`PROXY_MODE=${options.proxyMode}`,
+		`SERVICE_ROUTES="${serviceRoutes(lab, machine, routes).join(',')}"`,
 		'',
 	].join('\n');
 }
 
 /** The files that every node has. */
-export function nodeFiles(lab: LabTopology, machine: LabMachine, options: NodeOptions): FileDeclaration[] {
+export function nodeFiles(lab: LabTopology, machine: LabMachine, routes: readonly Route[], options: NodeOptions): FileDeclaration[] {
 	return [
 		{path: authorityFile, authority: 'kubernetes'},
 		...keyedFiles('kubelet-server', kubeletServer(lab, machine)),
@@ -90,7 +102,8 @@ export function nodeFiles(lab: LabTopology, machine: LabMachine, options: NodeOp
 			`--hostname-override=${machine.name}`,
 			`--node-ip=${addressesOf(lab, machine).join(',')}`,
 		]),
-		{path: '/etc/kubernetes/cluster.env', text: clusterEnvironment(lab, machine, options)},
+		{path: '/etc/kubernetes/cluster.env', text: clusterEnvironment(lab, machine, routes, options)},
+		{path: '/etc/kubernetes/resolv.conf', text: ''},
 		{path: '/etc/crictl.yaml', text: `runtime-endpoint: ${runtimeEndpoint(lab)}\nimage-endpoint: ${runtimeEndpoint(lab)}\ntimeout: 30\n`},
 	];
 }

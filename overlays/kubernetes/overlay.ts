@@ -27,8 +27,8 @@ export default defineOverlay({
 	packages: ['conntrack', 'curl', 'ethtool', 'ipset', 'iptables', 'ipvsadm', 'nftables'],
 	kernel: ({options}) => nodeKernel(options),
 	state: ['/var/lib/kubelet', '/var/log/pods'],
-	files: ({lab, machine, options}) => [
-		...nodeFiles(lab, machine, options),
+	files: ({lab, machine, routes, options}) => [
+		...nodeFiles(lab, machine, routes, options),
 		...(hasControlPlane(machine) ? controlPlaneFiles(lab, machine, options) : []),
 	],
 	units: ({machine}) => [...(hasControlPlane(machine) ? controlPlaneUnits : []), ...nodeUnits],

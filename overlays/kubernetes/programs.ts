@@ -42,7 +42,7 @@ export function components({version, dir, crictlVersion, testImages}: ProgramOpt
 			name: 'kubernetes',
 			version,
 			programs: daemons.map(name => ({name, path: `/usr/bin/${name}`})),
-			...(dir !== '' && {dir}),
+			dir,
 			release: {
 				url: 'https://dl.k8s.io/vVERSION/kubernetes-server-linux-amd64.tar.gz',
 				checksumUrl: 'https://dl.k8s.io/vVERSION/kubernetes-server-linux-amd64.tar.gz.sha256',
