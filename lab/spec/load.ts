@@ -14,7 +14,7 @@ import type {ImageDeclaration} from './image.ts';
 import type {LabDeclaration} from './lab.ts';
 import type {OverlayDeclaration} from './overlay.ts';
 import {problemsOf, type Shape} from './schema.ts';
-import {placeOfException, placeOfKey, showPlace} from './source-place.ts';
+import {placeOfException, placeOfKeys, showPlace} from './source-place.ts';
 import type {Duration} from './units.ts';
 
 /** Where declarations are looked for, in this order; each folder may have overlays/, images/ and scripts/. */
@@ -140,7 +140,7 @@ async function checkShape(shape: Shape, value: unknown, what: string, root: stri
 	}
 
 	const source = await readFile(file, 'utf8');
-	const places = problems.map(({key}) => (key === undefined ? {file} : placeOfKey(file, source, key)));
+	const places = problems.map(({keys}) => placeOfKeys(file, source, keys));
 	throw failure.badDeclaration(
 		what,
 		problems.map(({text}, index) => `${showPlace(places[index]!, root)}: ${text}`),

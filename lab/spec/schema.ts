@@ -133,8 +133,8 @@ export type Shape = keyof typeof schemas;
 export interface Problem {
 	/** The whole sentence. */
 	readonly text: string;
-	/** The key that it is about, for finding the place in the source. */
-	readonly key?: string;
+	/** The keys that lead to it, for finding the place in the source; empty where it is about the whole. */
+	readonly keys: readonly string[];
 }
 
 /** The schema of the part at a path, for naming the keys that it may have. */
@@ -181,8 +181,7 @@ function kindOf(value: unknown): string {
 function describe(issue: z.core.$ZodIssue, schema: unknown, value: unknown): Problem[] {
 	const path = showPath(issue.path);
 	const name = path === '' ? 'it' : `\`${path}\``;
-	const key = issue.path.findLast((step) => typeof step === 'string');
-	const about = typeof key === 'string' ? {key} : {};
+	const keys = issue.path.filter((step) => typeof step === 'string');
 	switch (issue.code) {
 		case 'unrecognized_keys': {
 			const part = schemaAt(schema, issue.path);
@@ -191,7 +190,7 @@ function describe(issue: z.core.$ZodIssue, schema: unknown, value: unknown): Pro
 				const meant = suggest(unknown, known);
 				return {
 					text: `\`${showPath([...issue.path, unknown])}\` is not known; ${meant === undefined ? `known are ${known.join(', ')}` : `did you mean \`${meant}\`?`}`,
-					key: unknown,
+					keys: [...keys, unknown],
 				};
 			});
 		}
@@ -199,17 +198,17 @@ function describe(issue: z.core.$ZodIssue, schema: unknown, value: unknown): Pro
 		case 'invalid_type': {
 			const there = valueAt(value, issue.path);
 			const wanted = kinds[issue.expected] ?? issue.expected;
-			return [{text: there === undefined ? `${name} is missing: it must be ${wanted}` : `${name} must be ${wanted}, not ${kindOf(there)}`, ...about}];
+			return [{text: there === undefined ? `${name} is missing: it must be ${wanted}` : `${name} must be ${wanted}, not ${kindOf(there)}`, keys}];
 		}
 
 		case 'invalid_value':
-			return [{text: `${name} must be one of ${issue.values.map(String).join(', ')}`, ...about}];
+			return [{text: `${name} must be one of ${issue.values.map(String).join(', ')}`, keys}];
 		case 'too_small':
-			return [{text: issue.origin === 'array' ? `${name} must not be empty` : `${name} must be at least ${issue.minimum}`, ...about}];
+			return [{text: issue.origin === 'array' ? `${name} must not be empty` : `${name} must be at least ${issue.minimum}`, keys}];
 		case 'too_big':
-			return [{text: issue.origin === 'array' ? `${name} must have at most ${issue.maximum} items` : `${name} must be at most ${issue.maximum}`, ...about}];
+			return [{text: issue.origin === 'array' ? `${name} must have at most ${issue.maximum} items` : `${name} must be at most ${issue.maximum}`, keys}];
 		default:
-			return [{text: `${name} ${issue.message}`, ...about}];
+			return [{text: `${name} ${valueAt(value, issue.path) === undefined ? 'is missing: it ' : ''}${issue.message}`, keys}];
 	}
 }
 

@@ -3,15 +3,34 @@ import path from 'node:path';
 import {fileURLToPath} from 'node:url';
 import type {SourcePlace} from '../host/error.ts';
 
-/** Where a key of a declaration is written in a source text: the first place that looks like it. A plain text search. */
-export function placeOfKey(file: string, source: string, key: string): SourcePlace {
+/** Matches a key where it is written: quoted or not, as a property, a method or in short form. */
+function patternOf(key: string): RegExp {
 	const escaped = key.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
-	const match = new RegExp(String.raw`(?<![\w$.])(?:'${escaped}'|"${escaped}"|${escaped})\s*(?=[:(,}]|$)`, 'm').exec(source);
-	if (match === null) {
+	return new RegExp(String.raw`(?<![\w$.])(?:'${escaped}'|"${escaped}"|${escaped})\s*(?=[:(,}]|$)`, 'm');
+}
+
+/**
+ * Where a part of a declaration is written in a source text, by the keys that lead to it: each is searched for behind the
+ * one before. A plain text search; it ends with the last key that is found.
+ */
+export function placeOfKeys(file: string, source: string, keys: readonly string[]): SourcePlace {
+	let found: number | undefined;
+	let behind = 0;
+	for (const key of keys) {
+		const match = patternOf(key).exec(source.slice(behind));
+		if (match === null) {
+			break;
+		}
+
+		found = behind + match.index;
+		behind = found + match[0].length;
+	}
+
+	if (found === undefined) {
 		return {file};
 	}
 
-	const before = source.slice(0, match.index).split('\n');
+	const before = source.slice(0, found).split('\n');
 	return {file, line: before.length, column: before.at(-1)!.length + 1};
 }
 
