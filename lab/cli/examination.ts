@@ -4,7 +4,6 @@ import {preparePlan} from '../build/prepare.ts';
 import {examineHost} from '../runtime/doctor.ts';
 import {listScenarios, loadScenario} from '../spec/load.ts';
 import {openStore} from '../store/open-store.ts';
-import {readSettings} from './settings.ts';
 
 /** The scenario that `npm start` runs and that the doctor takes as the measure where none is named. */
 export const firstScenario = 'ipv4';
@@ -16,6 +15,6 @@ export async function examine(options: {scenario: string | undefined; set: reado
 		return examineHost({signal});
 	}
 
-	const [loaded, settings, store] = await Promise.all([loadScenario(scenario), readSettings(set), openStore()]);
-	return examineHost({lab: {plan: await preparePlan(loaded.scenario.lab, {settings}), store}, signal});
+	const [loaded, store] = await Promise.all([loadScenario(scenario), openStore()]);
+	return examineHost({lab: {plan: await preparePlan(loaded.scenario.lab, {settings: set, file: loaded.file}), store}, signal});
 }

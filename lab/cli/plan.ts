@@ -4,7 +4,7 @@ import {preparePlan} from '../build/prepare.ts';
 import {loadScenario} from '../spec/load.ts';
 import {openStore} from '../store/open-store.ts';
 import {print} from './output.ts';
-import {addSettings, readSettings} from './settings.ts';
+import {addSettings} from './settings.ts';
 import {defineVerb} from './verb.ts';
 
 /** A stage in `vmlab plan -o json`. */
@@ -22,8 +22,8 @@ interface ShownStage {
 export const verb = defineVerb({
 	options: (command) => addSettings(command.positional('scenario', {type: 'string', demandOption: true, describe: 'Whose lab'})),
 	async run({scenario: name, set}, {output}) {
-		const [{scenario}, settings, store] = await Promise.all([loadScenario(name), readSettings(set), openStore()]);
-		const plan = await preparePlan(scenario.lab, {settings});
+		const [{scenario, file}, store] = await Promise.all([loadScenario(name), openStore()]);
+		const plan = await preparePlan(scenario.lab, {settings: set, file});
 		const stages = await Promise.all(plan.stages.map(async ({name: stage, key, needs}): Promise<ShownStage> => {
 			const made = await store.find(key);
 			return {

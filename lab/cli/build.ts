@@ -1,0 +1,34 @@
+/** `vmlab build`: everything up to the boot. */
+import {makeStages} from '../build/make.ts';
+import {preparePlan} from '../build/prepare.ts';
+import {formatBytes} from '../report/duration.ts';
+import {loadScenario} from '../spec/load.ts';
+import {openStore} from '../store/open-store.ts';
+import {print} from './output.ts';
+import {withTerminal} from './reporting.ts';
+import {addSettings} from './settings.ts';
+import {defineVerb} from './verb.ts';
+
+export const verb = defineVerb({
+	options: (command) => addSettings(command.positional('scenarios', {type: 'string', array: true, demandOption: true, describe: 'Whose labs'})),
+	async run({scenarios, set}, {output, signal}) {
+		const store = await openStore();
+		// All plans first: a typing error in the last one is told before an hour of building.
+		const plans = await Promise.all(scenarios.map(async (name) => {
+			const {scenario, file} = await loadScenario(name);
+			return preparePlan(scenario.lab, {settings: set, file});
+		}));
+		const stages = new Map(await withTerminal(async (events) => {
+			const made = [];
+			for (const plan of plans) {
+				made.push(...await makeStages(plan, {store, events, signal}));
+			}
+
+			return made;
+		}));
+		await print(output, [...stages.values()], (all) => ({
+			columns: ['STAGE', 'SIZE', 'FOLDER'],
+			rows: all.map(({name, bytes, folder}) => [name, formatBytes(bytes), folder]),
+		}));
+	},
+});

@@ -1,0 +1,77 @@
+/** `vmlab console`: a machine's serial console, as it is when nothing else answers. */
+import {createReadStream} from 'node:fs';
+import path from 'node:path';
+import {Transform} from 'node:stream';
+import {pipeline} from 'node:stream/promises';
+import {StringDecoder} from 'node:string_decoder';
+import {plainText} from '../host/plain-text.ts';
+import {connectConsole} from '../machine/console.ts';
+import {labFolder} from '../host/folder.ts';
+import {chooseMachine} from './lab-choice.ts';
+import {say} from './output.ts';
+import {defineVerb} from './verb.ts';
+
+/** Ctrl-], as telnet(1) has it. */
+const leave = 0x1d;
+
+export const verb = defineVerb({
+	options: (command) => command
+		.positional('names', {type: 'string', array: true, demandOption: true, describe: '[lab] machine'})
+		.option('log', {type: 'boolean', default: false, describe: 'Print what it wrote so far, and leave'}),
+	async run({names, log}, {signal}) {
+		const {lab, machine} = await chooseMachine(names);
+		const folder = path.join(labFolder(lab.name), machine.name);
+		if (log) {
+			await pipeline(createReadStream(path.join(folder, 'console.log')), withoutEscapes(), process.stdout, {end: false});
+			return;
+		}
+
+		const socket = await connectConsole(path.join(folder, 'console.sock'));
+		say(`Connected to the console of ${machine.name}; Ctrl-] leaves.`);
+		const {stdin, stdout} = process;
+		const abort = (): void => {
+			socket.destroy();
+		};
+
+		signal.addEventListener('abort', abort, {once: true});
+		if (stdin.isTTY) {
+			stdin.setRawMode(true);
+		}
+
+		try {
+			socket.pipe(stdout, {end: false});
+			stdin.on('data', (chunk: Buffer) => {
+				if (stdin.isTTY && chunk.includes(leave)) {
+					socket.end();
+				} else {
+					socket.write(chunk);
+				}
+			});
+			await new Promise<void>((resolve, reject) => {
+				socket.once('close', () => {
+					resolve();
+				});
+				socket.once('error', reject);
+			});
+		} finally {
+			signal.removeEventListener('abort', abort);
+			if (stdin.isTTY) {
+				stdin.setRawMode(false);
+			}
+
+			stdin.pause();
+		}
+
+		signal.throwIfAborted();
+	},
+});
+
+/** What a guest wrote, made harmless for the terminal that it is printed on. */
+function withoutEscapes(): Transform {
+	const decoder = new StringDecoder('utf8');
+	return new Transform({
+		transform(chunk: Buffer, _encoding, done) {
+			done(null, plainText(decoder.write(chunk)));
+		},
+	});
+}

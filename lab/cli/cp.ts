@@ -1,0 +1,25 @@
+/** `vmlab cp`: files and folders to and from a machine. */
+import {failure} from '../host/failure.ts';
+import {chooseLab, machineOf, parseRemote, withConnection} from './lab-choice.ts';
+import {say} from './output.ts';
+import {defineVerb} from './verb.ts';
+
+export const verb = defineVerb({
+	options: (command) => command
+		.positional('from', {type: 'string', demandOption: true, describe: 'A path, or [lab/]machine:path'})
+		.positional('to', {type: 'string', demandOption: true, describe: 'The same; one of the two is on a machine'}),
+	async run({from, to}, {signal}) {
+		const [source, target] = [parseRemote(from), parseRemote(to)];
+		const remote = source ?? target;
+		if (remote === undefined || (source !== undefined && target !== undefined)) {
+			throw failure.usage('Exactly one of the two must be on a machine', 'Write it as machine:path, or lab/machine:path.');
+		}
+
+		const lab = await chooseLab(remote.lab);
+		const {name} = machineOf(lab, remote.machine);
+		await withConnection(lab, name, signal, async (connection) => {
+			const files = source === undefined ? await connection.upload(from, remote.path, {signal}) : await connection.download(remote.path, to, {signal});
+			say(`${files} ${files === 1 ? 'file' : 'files'} copied`);
+		});
+	},
+});

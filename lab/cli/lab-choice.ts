@@ -1,0 +1,66 @@
+/** Which lab and which machine a command means. */
+import {failure} from '../host/failure.ts';
+import type {SshConnection} from '../machine/ssh.ts';
+import {connectMachine, listLabs, type LabRecord, type MachineRecord} from '../runtime/labs.ts';
+
+/** The lab of that name, or the only one that runs. Throws `no-such-lab` or `lab-not-clear`. */
+export async function chooseLab(name: string | undefined): Promise<LabRecord> {
+	const labs = await listLabs();
+	if (name === undefined) {
+		const [only] = labs;
+		if (only === undefined || labs.length > 1) {
+			throw failure.labNotClear(labs.map((lab) => lab.name));
+		}
+
+		return only;
+	}
+
+	const lab = labs.find((candidate) => candidate.name === name);
+	if (lab === undefined) {
+		throw failure.noSuchLab(name, labs.map((candidate) => candidate.name));
+	}
+
+	return lab;
+}
+
+/** A machine of a lab. Throws `unknown-machine`, which lists those that there are. */
+export function machineOf(lab: LabRecord, name: string): MachineRecord {
+	const machine = lab.machines.find((candidate) => candidate.name === name);
+	if (machine === undefined) {
+		throw failure.unknownName('machine', name, lab.machines.map((candidate) => candidate.name));
+	}
+
+	return machine;
+}
+
+/** `MACHINE` where one lab runs, or `LAB MACHINE`. */
+export async function chooseMachine(names: readonly string[]): Promise<{lab: LabRecord; machine: MachineRecord}> {
+	const [first, second] = names;
+	if (first === undefined || names.length > 2) {
+		throw failure.usage('One machine is to be named: `MACHINE`, or `LAB MACHINE`', 'A command comes after `--`.');
+	}
+
+	const lab = await chooseLab(second === undefined ? undefined : first);
+	return {lab, machine: machineOf(lab, second ?? first)};
+}
+
+/** `[LAB/]MACHINE:PATH`, as `vmlab cp` has it; undefined for a file of this computer. */
+export function parseRemote(text: string): {lab?: string; machine: string; path: string} | undefined {
+	// As scp(1) has it: what has a slash before its first colon is a file of this computer, unless it is LAB/MACHINE.
+	const match = /^(?:([a-z\d][\w.-]*)\/)?([a-z\d][\w-]*):(.*)$/i.exec(text);
+	if (match?.[2] === undefined) {
+		return undefined;
+	}
+
+	return {machine: match[2], path: match[3] === undefined || match[3] === '' ? '.' : match[3], ...(match[1] !== undefined && {lab: match[1]})};
+}
+
+/** Uses a connection to a machine of a running lab, and closes it. */
+export async function withConnection<Value>(lab: LabRecord, machine: string, signal: AbortSignal, use: (connection: SshConnection) => Promise<Value>): Promise<Value> {
+	const connection = await connectMachine(lab, machine, {signal});
+	try {
+		return await use(connection);
+	} finally {
+		connection.close();
+	}
+}

@@ -1,0 +1,25 @@
+/** `vmlab list`: the labs that run, or the scenarios that there are. */
+import {listLabs} from '../runtime/labs.ts';
+import {listScenarios, loadScenario} from '../spec/load.ts';
+import {print} from './output.ts';
+import {defineVerb} from './verb.ts';
+
+export const verb = defineVerb({
+	options: (command) => command.option('scenarios', {type: 'boolean', default: false, describe: 'The scenarios instead of the labs'}),
+	async run({scenarios}, {output}) {
+		if (scenarios) {
+			const all = await Promise.all((await listScenarios()).map(async (name) => {
+				const {scenario: {summary, lab, budget}, file} = await loadScenario(name);
+				return {name, summary, budget, overlays: lab.overlays, file};
+			}));
+			await print(output, all, (rows) => ({columns: ['SCENARIO', 'SUMMARY'], rows: rows.map(({name, summary}) => [name, summary])}));
+			return;
+		}
+
+		const labs = (await listLabs()).map(({name, scenario, state, machines}) => ({name, scenario, state, machines: machines.map((machine) => machine.name)}));
+		await print(output, labs, (rows) => ({
+			columns: ['LAB', 'SCENARIO', 'STATE', 'MACHINES'],
+			rows: rows.map(({name, scenario, state, machines}) => [name, scenario ?? '', state, machines.join(' ')]),
+		}));
+	},
+});

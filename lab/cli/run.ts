@@ -1,0 +1,136 @@
+/** `vmlab run`: build, boot, run the steps, report. */
+import path from 'node:path';
+import {makeStages} from '../build/make.ts';
+import {preparePlan} from '../build/prepare.ts';
+import type {EventSink} from '../event/event.ts';
+import {asLabError, exitCodes, type LabError} from '../host/error.ts';
+import {failure} from '../host/failure.ts';
+import {folders} from '../host/folder.ts';
+import type {Plan} from '../plan/plan.ts';
+import {formatSeconds} from '../report/duration.ts';
+import {renderError} from '../report/error-text.ts';
+import {hasColor} from '../report/terminal.ts';
+import {bootLab} from '../runtime/lab.ts';
+import {runScenario} from '../scenario/runner.ts';
+import {loadScenario, type LoadedScenario} from '../spec/load.ts';
+import {openStore} from '../store/open-store.ts';
+import type {Store} from '../store/store.ts';
+import {print, say} from './output.ts';
+import {promptInLab} from './prompt.ts';
+import {withReport} from './reporting.ts';
+import {addSettings} from './settings.ts';
+import {defineVerb} from './verb.ts';
+
+/** What came of one scenario. */
+interface Result {
+	readonly scenario: string;
+	readonly passed: boolean;
+	readonly seconds: number;
+	/** Where its evidence is, where it failed with a lab. */
+	readonly evidence?: string;
+	readonly error?: LabError;
+	/** Did the report show the error in full already? */
+	readonly told: boolean;
+}
+
+interface Prepared {
+	readonly name: string;
+	readonly loaded: LoadedScenario;
+	readonly plan: Plan;
+}
+
+interface Work {
+	readonly store: Store;
+	readonly events: EventSink;
+	readonly signal: AbortSignal;
+	/** The folder that evidence goes below. */
+	readonly evidence: string;
+	readonly keep: boolean;
+	readonly stop: boolean;
+}
+
+export const verb = defineVerb({
+	options: (command) => addSettings(command.positional('scenarios', {type: 'string', array: true, demandOption: true, describe: 'Their names'}))
+		.option('report', {type: 'string', requiresArg: true, describe: 'Write events.jsonl, junit.xml, report.html and evidence/ to this folder'})
+		.option('jobs', {alias: 'j', type: 'number', requiresArg: true, default: 1, describe: 'How many at once'})
+		.option('keep', {type: 'boolean', default: false, describe: 'Leave the lab up'})
+		.option('break', {type: 'boolean', default: false, describe: 'Stop at the first failed step with the lab alive and a prompt'}),
+	async run({scenarios, set, report, jobs, keep, break: stop}, {signal, output, outputChosen}) {
+		if (!Number.isInteger(jobs) || jobs < 1) {
+			throw failure.usage(`--jobs is a number from 1, not \`${jobs}\``);
+		}
+
+		const store = await openStore();
+		// All plans first: a typing error in the last one is told before an hour of work.
+		const prepared = await Promise.all([...new Set(scenarios)].map(async (name): Promise<Prepared> => {
+			const loaded = await loadScenario(name);
+			return {name, loaded, plan: await preparePlan(loaded.scenario.lab, {settings: set, file: loaded.file})};
+		}));
+		const evidence = report === undefined ? path.join(folders().state, 'evidence') : path.join(path.resolve(report), 'evidence');
+		const results: Result[] = [];
+		await withReport(report === undefined ? undefined : path.resolve(report), async (events) => {
+			const waiting = [...prepared];
+			await Promise.all(Array.from({length: Math.min(jobs, prepared.length)}, async () => {
+				for (let next = waiting.shift(); next !== undefined && !signal.aborted; next = waiting.shift()) {
+					results.push(await runOne(next, {store, events, signal, evidence, keep, stop}));
+				}
+			}));
+		});
+		for (const {error, told} of results) {
+			if (error !== undefined && !told) {
+				say(renderError(error.toJSON(), {color: hasColor(process.stderr)}));
+			}
+		}
+
+		summarize(results, prepared.length, report);
+		if (outputChosen) {
+			await print(output, results.map(({told: _told, ...result}) => result), (all) => ({
+				columns: ['SCENARIO', 'RESULT', 'TIME'],
+				rows: all.map((result) => [result.scenario, result.passed ? 'passed' : 'failed', formatSeconds(result.seconds)]),
+			}));
+		}
+
+		signal.throwIfAborted();
+		return results.find(({passed}) => !passed)?.error?.exitCode ?? exitCodes.done;
+	},
+});
+
+function summarize(results: readonly Result[], wanted: number, report: string | undefined): void {
+	const passed = results.filter((result) => result.passed).length;
+	say(`${passed} of ${wanted} ${wanted === 1 ? 'scenario' : 'scenarios'} passed${report === undefined ? '' : `; report: ${path.join(report, 'report.html')}`}`);
+}
+
+async function runOne({name, loaded, plan}: Prepared, work: Work): Promise<Result> {
+	const {store, signal, keep, stop} = work;
+	const start = performance.now();
+	const evidence = path.join(work.evidence, name);
+	let told = false;
+	const events: EventSink = (event) => {
+		told ||= event.type === 'scenario' && event.reason === 'failed' && event.scenario === name;
+		work.events(event);
+	};
+
+	let booted = false;
+	try {
+		const made = await makeStages(plan, {store, events, signal});
+		const lab = await bootLab({name, scenario: name, plan, made, events, signal, evidence});
+		booted = true;
+		try {
+			await runScenario({name, scenario: loaded.scenario, lab, events, signal, evidence});
+		} catch (error) {
+			if (stop && !signal.aborted) {
+				await promptInLab(lab, asLabError(error), signal);
+			}
+
+			throw error;
+		} finally {
+			await lab.down();
+		}
+
+		return {scenario: name, passed: true, seconds: (performance.now() - start) / 1000, told};
+	} catch (error) {
+		return {
+			scenario: name, passed: false, seconds: (performance.now() - start) / 1000, error: asLabError(error), told, ...(booted && {evidence}),
+		};
+	}
+}
