@@ -6,7 +6,6 @@
  * opened beside it, and the first over which the server's greeting comes is the one that is used.
  */
 import {createConnection, type Socket} from 'node:net';
-import {until} from '../host/wait.ts';
 
 /** Connections that are open at once; the oldest is given up for a new one. */
 const mostProbes = 8;
@@ -14,19 +13,24 @@ const mostProbes = 8;
 const firstPause = 250;
 const longestPause = 2000;
 
-/**
- * A connection over which the server's greeting has come (and can still be read).
- *
- * @param deadline milliseconds
- * @throws `wait-expired` with what was seen last; the signal's reason
- */
-export async function awaitBanner(port: number, machine: string, options: {deadline: number; signal?: AbortSignal | undefined}): Promise<Socket> {
-	const probes: Socket[] = [];
+/** Connections to a port of 127.0.0.1, until one answers. */
+export interface BannerProbes {
+	/** Opens one more connection and gives the one that answers meanwhile, its greeting still to be read; undefined after a pause. */
+	look(): Promise<Socket | undefined>;
+	/** What became of the last connection. */
+	readonly seen: string;
+	/** Ends all connections but those that were given. */
+	close(): void;
+}
+
+/** Begins to look for an ssh server that answers on the port; an aborted signal ends a look at once. */
+export function probeBanner(port: number, signal: AbortSignal | undefined): BannerProbes {
+	const probes = new Set<Socket>();
 	let seen = 'nothing yet';
 	let pause = firstPause;
-	let answered: Socket | undefined;
-	let wake: () => void = () => {};
-	const probe = (): void => {
+	let wake: (answered?: Socket) => void = () => {};
+
+	const open = (): void => {
 		const socket = createConnection({host: '127.0.0.1', port, noDelay: true});
 		let connected = false;
 		socket.on('connect', () => {
@@ -37,62 +41,63 @@ export async function awaitBanner(port: number, machine: string, options: {deadl
 			seen = connected ? `the connection ended: ${error.code ?? error.message}` : `no connection: ${error.code ?? error.message}`;
 		});
 		socket.on('close', () => {
-			if (connected && answered !== socket) {
+			if (probes.delete(socket) && connected) {
 				seen = 'the connection is accepted and ended at once';
-			}
-
-			const index = probes.indexOf(socket);
-			if (index >= 0) {
-				probes.splice(index, 1);
 			}
 		});
 		// 'readable' leaves the bytes where they are, for the one who goes on with the connection.
 		socket.once('readable', () => {
-			if (answered === undefined && socket.readableLength > 0) {
-				answered = socket;
-				wake();
+			if (socket.readableLength > 0) {
+				wake(socket);
 			}
 		});
-		probes.push(socket);
-		if (probes.length > mostProbes) {
-			probes.shift()?.destroy();
+		probes.add(socket);
+		const [oldest] = probes;
+		if (probes.size > mostProbes && oldest !== undefined) {
+			probes.delete(oldest);
+			oldest.destroy();
 		}
 	};
 
-	const abort = (): void => {
-		wake();
-	};
+	return {
+		async look() {
+			// One that answered between two looks.
+			let answered = [...probes].find((socket) => socket.readableLength > 0);
+			if (answered === undefined) {
+				open();
+				answered = await new Promise<Socket | undefined>((resolve) => {
+					const alarm = setTimeout(() => {
+						wake();
+					}, pause);
+					wake = (socket) => {
+						clearTimeout(alarm);
+						signal?.removeEventListener('abort', stop);
+						resolve(socket);
+					};
+					const stop = (): void => {
+						wake();
+					};
 
-	options.signal?.addEventListener('abort', abort, {once: true});
-	try {
-		return await until(
-			`the machine ${machine} answers over ssh`,
-			async () => {
-				if (answered === undefined) {
-					probe();
-					await new Promise<void>((resolve) => {
-						const alarm = setTimeout(resolve, pause);
-						wake = () => {
-							clearTimeout(alarm);
-							resolve();
-						};
-					});
-					pause = Math.min(pause * 1.2, longestPause);
-				}
+					signal?.addEventListener('abort', stop, {once: true});
+				});
+				pause = Math.min(pause * 1.2, longestPause);
+			}
 
-				return answered === undefined ? {met: false, seen} : {met: true, value: answered};
-			},
-			// The pauses are above, where an answer ends them.
-			{deadline: options.deadline, interval: 1, ...(options.signal && {signal: options.signal})},
-		);
-	} finally {
-		options.signal?.removeEventListener('abort', abort);
-		for (const socket of [...probes]) {
-			if (socket !== answered || options.signal?.aborted) {
+			if (answered !== undefined) {
+				probes.delete(answered);
+				answered.removeAllListeners('connect').removeAllListeners('close');
+			}
+
+			return answered;
+		},
+		get seen() {
+			return seen;
+		},
+		close() {
+			for (const socket of probes) {
+				probes.delete(socket);
 				socket.destroy();
 			}
-		}
-
-		answered?.removeAllListeners('error').removeAllListeners('close').removeAllListeners('connect');
-	}
+		},
+	};
 }

@@ -9,7 +9,7 @@ import {LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import {plainText} from '../host/plain-text.ts';
 import {until} from '../host/wait.ts';
-import {awaitBanner} from './ssh-banner.ts';
+import {probeBanner} from './ssh-banner.ts';
 import {type CopyOptions, download, upload} from './ssh-copy.ts';
 
 export interface ConnectOptions {
@@ -50,7 +50,7 @@ export interface ExecResult {
 	readonly bytes: Buffer;
 	/** 128 + N for a command that was ended by signal N, as shells have it. */
 	readonly exitCode: number;
-	/** The signal that ended it, such as SIGKILL. */
+	/** The signal that ended it, such as TERM. */
 	readonly signal?: string;
 }
 
@@ -109,15 +109,21 @@ const signalNumbers: Readonly<Record<string, number>> = {HUP: 1, INT: 2, QUIT: 3
  */
 export async function connectSsh(options: ConnectOptions): Promise<SshConnection> {
 	const {port, machine = `at port ${port}`, deadline, signal} = options;
-	const end = performance.now() + deadline;
-	return until(
-		`an ssh connection to the machine ${machine}`,
-		async () => {
-			const socket = await awaitBanner(port, machine, {deadline: Math.max(0, end - performance.now()), signal});
-			return {met: true, value: await handshake(socket, machine, options)};
-		},
-		{deadline, interval: 500, signal},
-	);
+	const probes = probeBanner(port, signal);
+	try {
+		return await until(
+			`the machine ${machine} answers over ssh`,
+			async () => {
+				const socket = await probes.look();
+				signal?.throwIfAborted();
+				return socket === undefined ? {met: false, seen: probes.seen} : {met: true, value: await handshake(socket, machine, options)};
+			},
+			// A look takes its time, and ends early when there is something to see.
+			{deadline, interval: 10, signal},
+		);
+	} finally {
+		probes.close();
+	}
 }
 
 async function handshake(socket: Socket, machine: string, options: ConnectOptions): Promise<SshConnection> {
@@ -254,7 +260,7 @@ interface CommandEnd {
 }
 
 function exitCodeOf({code, signal}: CommandEnd): number {
-	return code ?? 128 + (signalNumbers[(signal ?? '').replace(/^SIG/, '')] ?? 0);
+	return code ?? 128 + (signalNumbers[signal ?? ''] ?? 0);
 }
 
 async function exec(client: ssh2.Client, machine: string, command: string, options: ExecOptions, lostBy: (reason: string) => LabError): Promise<ExecResult> {
@@ -310,7 +316,7 @@ async function exec(client: ssh2.Client, machine: string, command: string, optio
 
 		channel.on('error', () => {});
 		channel.on('exit', (code: number | null, name?: string) => {
-			end = {code, signal: name};
+			end = {code, signal: name?.replace(/^SIG/, '')};
 		});
 		channel.on('close', () => {
 			settle(() => {
@@ -366,7 +372,7 @@ async function shell(client: ssh2.Client, terminal: ShellTerminal, command: stri
 		return await new Promise<number>((resolve, reject) => {
 			let end: CommandEnd | undefined;
 			channel.on('exit', (code: number | null, name?: string) => {
-				end = {code, signal: name};
+				end = {code, signal: name?.replace(/^SIG/, '')};
 			});
 			channel.on('error', () => {});
 			channel.on('close', () => {
