@@ -59,7 +59,7 @@ ${scenarios.map((scenario) => scenarioSection(scenario, history, options))}
 ${stagesSection(history)}
 ${notesSection(history)}
 </main>
-<footer>Written by vmlab. The events themselves are in events.jsonl beside this page, where the whole report was written.</footer>
+<footer>Written by vmlab.</footer>
 </body>
 </html>
 `;
@@ -80,7 +80,7 @@ function scenarioSection(scenario: ScenarioSpan, history: History, options: Html
 <p class="summary">${scenario.summary}</p>
 ${scenario.error !== undefined && scenario.error.message !== lastStepError?.message ? errorBlock(scenario.error, options) : undefined}
 <ol class="steps">${scenario.steps.filter(({parent}) => parent === undefined).map((step) => stepItem(step, scenario, history, options))}</ol>
-${evidence === undefined ? undefined : markup`<p>Evidence: <a href="${evidenceLink(evidence.path, options.folder)}">${evidenceLink(evidence.path, options.folder)}</a> (${evidence.files} files)</p>`}
+${evidence === undefined ? undefined : markup`<p>Evidence: ${evidencePlace(evidence.path, options.folder)} (${evidence.files} files)</p>`}
 <h3>Time</h3>
 <div class="wide">${timelinePicture(`Machines and steps of ${scenario.name} over time`, scenarioRows(scenario, history))}</div>
 ${topology === undefined ? undefined : markup`<h3>Lab ${topology.lab}</h3><div class="wide">${topologyPicture(topology)}</div>`}
@@ -143,8 +143,10 @@ function anchor(name: string): string {
 	return `scenario-${printableLine(name).replaceAll(/[^\w-]+/g, '-')}`;
 }
 
-/** A link that works where the page is; only what is a path on this computer becomes one. */
-function evidenceLink(file: string, folder: string | undefined): string {
-	const relative = folder === undefined || !path.isAbsolute(file) ? file : path.relative(folder, file);
-	return path.isAbsolute(relative) ? relative : `./${relative}`;
+/** A link where the evidence is below the page's folder, so that it works wherever both are copied to; else just the path. */
+function evidencePlace(file: string, folder: string | undefined): Markup {
+	const relative = folder === undefined ? '..' : path.relative(folder, path.resolve(file));
+	return relative === '..' || relative.startsWith('../')
+		? markup`<code>${file}</code>`
+		: markup`<a href="./${relative.split('/').map((part) => encodeURIComponent(printableLine(part))).join('/')}">${relative}</a>`;
 }

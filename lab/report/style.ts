@@ -13,7 +13,7 @@ p { margin: 4px 0; overflow-wrap: anywhere; } .summary { font-size: 14px; }
 .error { margin: 8px 0 12px; padding: 10px 14px; border-left: 3px solid var(--bad); background: var(--code); border-radius: 0 6px 6px 0; } .error .code { font-family: ui-monospace, monospace; font-size: 12px; }
 pre { margin: 8px 0; overflow-x: auto; white-space: pre-wrap; overflow-wrap: anywhere; } pre, code { font: 12.5px/1.45 ui-monospace, monospace; }
 a { color: var(--machine); } .wide { overflow-x: auto; }
-svg { display: block; } svg text { fill: var(--text); font: 12px system-ui, sans-serif; } 
+svg { display: block; } .topology { max-width: 100%; height: auto; } svg text { fill: var(--text); font: 12px system-ui, sans-serif; }
 .tick { stroke: var(--line); } svg .tick-label, svg .took, svg .machine-role { fill: var(--soft); font-size: 11px; } .tick-label { text-anchor: middle; } .took.before { text-anchor: end; }
 .bar.stage { fill: var(--stage); } .bar.machine { fill: var(--machine); } .bar.step { fill: var(--step); } .bar.failed { fill: var(--bad); } .bar.running { opacity: .5; } .mark { stroke: var(--card); stroke-width: 2; }
 .network { stroke: var(--machine); stroke-width: 3; } .network-name { text-anchor: end; } .link { stroke: var(--soft); } .port { fill: var(--machine); }

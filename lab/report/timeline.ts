@@ -30,7 +30,7 @@ const steps = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800,
 /** Seconds from the start at which the axis has a tick, the last within the span. */
 export function axisTicks(seconds: number, most = 8): number[] {
 	const step = steps.find((candidate) => seconds / candidate <= most) ?? Math.ceil(seconds / most / 3600) * 3600;
-	return Array.from({length: Math.floor(seconds / step) + 1}, (_, index) => Math.round(index * step * 10) / 10);
+	return Array.from({length: Math.floor(seconds / step + 1e-9) + 1}, (_, index) => Math.round(index * step * 10) / 10);
 }
 
 /** '0', '30 s', '2 min': shorter than a duration in a sentence. */

@@ -1,6 +1,7 @@
 /** A lab as an SVG: networks as lines, each machine in a column of its own, joined to its networks. */
 import type {TopologyEvent} from '../event/event.ts';
 import {markup, type Markup} from './markup.ts';
+import {printableLine} from './printable.ts';
 
 /** Pixels. */
 const column = 180;
@@ -10,6 +11,10 @@ const lineHeight = 15;
 /** Of a character of the labels, about. */
 const characterWidth = 7;
 
+/** Characters of a name that fit into a box, and of a network's label. */
+const nameLength = 17;
+const labelLength = 90;
+
 /** The picture; nothing is assumed of names, numbers or families. */
 export function topologyPicture(topology: TopologyEvent): Markup {
 	const {networks, machines} = topology;
@@ -18,7 +23,7 @@ export function topologyPicture(topology: TopologyEvent): Markup {
 	const gap = 24 + mostAddresses * lineHeight;
 	const networkY = (index: number): number => margin + box.height + gap + index * (box.height + 2 * gap);
 	// The names of networks are at the right end of their lines, clear of all addresses.
-	const labels = networks.map(({name, subnets}) => [name, ...subnets].join('  '));
+	const labels = networks.map(({name, subnets}) => printableLine([name, ...subnets].join('  '), labelLength));
 	const right = 2 * margin + machines.length * column + characterWidth * Math.max(0, ...labels.map((label) => label.length));
 	const height = networkY(Math.max(0, networks.length - 1)) + gap + box.height + margin;
 
@@ -33,9 +38,9 @@ export function topologyPicture(topology: TopologyEvent): Markup {
 			const end = networkY(joined[link] ?? 0);
 			const isBelow = end < y;
 			const firstLabel = isBelow ? end + 18 : end - 8 - (addresses.length - 1) * lineHeight;
-			return markup`<line class="link" x1="${x}" y1="${isBelow ? y : y + box.height}" x2="${x}" y2="${end}"/><circle class="port" cx="${x}" cy="${end}" r="4"/>${addresses.map((address, line) => markup`<text class="address" x="${x + 7}" y="${firstLabel + line * lineHeight}">${address}</text>`)}`;
+			return markup`<line class="link" x1="${x}" y1="${isBelow ? y : y + box.height}" x2="${x}" y2="${end}"/><circle class="port" cx="${x}" cy="${end}" r="4"/>${addresses.map((address, line) => markup`<text class="address" x="${x + 7}" y="${firstLabel + line * lineHeight}">${printableLine(address, 43)}</text>`)}`;
 		});
-		return markup`${links}<rect class="machine" x="${x - box.width / 2}" y="${y}" width="${box.width}" height="${box.height}" rx="6"/><text class="machine-name" x="${x}" y="${y + 19}">${machine.name}</text><text class="machine-role" x="${x}" y="${y + 35}">${machine.role}</text>`;
+		return markup`${links}<rect class="machine" x="${x - box.width / 2}" y="${y}" width="${box.width}" height="${box.height}" rx="6"/><text class="machine-name" x="${x}" y="${y + 19}">${printableLine(machine.name, nameLength)}</text><text class="machine-role" x="${x}" y="${y + 35}">${printableLine(machine.role, nameLength)}</text>`;
 	});
 	return markup`<svg class="topology" viewBox="0 0 ${right + margin} ${height}" width="${right + margin}" height="${height}" role="img" aria-label="Machines and networks of the lab ${topology.lab}">${lines}${boxes}</svg>`;
 }

@@ -1,0 +1,72 @@
+import test from 'ava';
+import {htmlReport} from '../../lab/report/html.ts';
+import {axisTicks} from '../../lab/report/timeline.ts';
+import {brokenRun, failedRun, hostileRun, passedRun, unbuiltRun} from './recorded-run.ts';
+
+test('The page says how it went, with each step, stage, machine and network', (t) => {
+	const page = htmlReport(passedRun);
+	for (const text of ['1 of 1 scenario passed', 'each pod reaches each other pod', 'from node-1', 'component etcd', '401 MiB', 'tester-1', '192.168.2.221/24', '1000::1:c0a8:100/120', '3 built in this run, 2 built before']) {
+		t.true(page.includes(text), text);
+	}
+});
+
+test('A failed step has its error once, with its place and details', (t) => {
+	const page = htmlReport(failedRun, {sources: '/project', folder: '/reports'});
+	t.is(page.split('pod hello-a on node-1 -&gt; pod hello-c on node-2').length, 2);
+	t.true(page.includes('<code>scripts/steps/dial.ts:71:2</code>'));
+	t.true(page.includes('<a href="./evidence/ipv4">evidence/ipv4</a>'));
+});
+
+test('Evidence elsewhere is told, but not linked', (t) => {
+	t.true(htmlReport(failedRun, {folder: '/other'}).includes('<code>/reports/evidence/ipv4</code>'));
+});
+
+test('A machine that broke, and a run that never came to its scenario, say why', (t) => {
+	t.true(htmlReport(brokenRun).includes('The machine node-2 broke'));
+	const page = htmlReport(unbuiltRun);
+	t.true(page.includes('Failed before any scenario ran'));
+	t.true(page.includes('No provider has etcd 9.9.9'));
+});
+
+test('Whatever machines said is text: no element and no attribute comes of it', (t) => {
+	const page = htmlReport(hostileRun, {folder: '/'});
+	t.false(/<script/i.test(page));
+	t.false(page.includes('<b '));
+	t.false(/href="javascript/i.test(page));
+	t.false(page.includes('\u001B'));
+	const attributes = [...page.matchAll(/<[a-z][^>]*>/gi)].map(([tag]) => tag.replaceAll(/"[^"]*"/g, '""'));
+	t.deepEqual(attributes.filter((tag) => /\son\w+=|'/.test(tag)), []);
+});
+
+test('Nothing is loaded from anywhere, and scripts are forbidden', (t) => {
+	const page = htmlReport(failedRun);
+	t.true(page.includes('default-src \'none\''));
+	t.deepEqual(page.match(/(src|href)="(?!\.\/|#)[^"]*"/g) ?? [], []);
+	t.false(/url\(|@import/.test(page));
+});
+
+test('Every element that is opened is closed', (t) => {
+	for (const run of [passedRun, failedRun, hostileRun, unbuiltRun, []]) {
+		const open: string[] = [];
+		for (const [, slash, name = '', rest = ''] of htmlReport(run).matchAll(/<(\/?)([a-z][a-z\d]*)((?:[^>"]|"[^"]*")*)>/gi)) {
+			if (slash === '/') {
+				t.is(open.pop(), name);
+			} else if (!rest.endsWith('/') && name !== 'meta') {
+				open.push(name);
+			}
+		}
+
+		t.deepEqual(open, []);
+	}
+});
+
+test('Two equal lists of events give one page', (t) => {
+	t.is(htmlReport(failedRun, {folder: '/'}), htmlReport(structuredClone(failedRun), {folder: '/'}));
+});
+
+test('An axis has few ticks at round times', (t) => {
+	t.deepEqual(axisTicks(47), [0, 10, 20, 30, 40]);
+	t.deepEqual(axisTicks(470), [0, 60, 120, 180, 240, 300, 360, 420]);
+	t.deepEqual(axisTicks(0.3), [0, 0.1, 0.2, 0.3]);
+	t.true(axisTicks(100_000).length <= 9);
+});
