@@ -56,12 +56,14 @@ async function loadNeeded(
 	const overlays: LoadedOverlay[] = [];
 	for (;;) {
 		const input = {...wanted, overlays, settings: withFolders(wanted.settings, overlays, environment)};
-		const missing = missingOverlays(input);
-		if (missing.length === 0) {
-			return input;
+		const {needed, helpful} = missingOverlays(input);
+		if (needed.length === 0) {
+			// One of them that is broken is not what is wrong with this lab.
+			const loaded = await Promise.allSettled(helpful.map(async (name) => loadOverlay(name, roots)));
+			return {...input, overlays: [...overlays, ...loaded.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))]};
 		}
 
-		overlays.push(...await Promise.all(missing.map(async (name) => loadOverlay(name, roots))));
+		overlays.push(...await Promise.all(needed.map(async (name) => loadOverlay(name, roots))));
 	}
 }
 

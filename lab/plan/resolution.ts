@@ -52,20 +52,24 @@ function candidates({lab, overlays}: ResolutionInput, settings: readonly Setting
 	});
 }
 
-/** The names of overlays that the lab has or whose word is needed to tell what it lacks, and that are not loaded yet. */
-export function missingOverlays(input: ResolutionInput): string[] {
+/** Overlays that are not loaded yet. */
+export interface MissingOverlays {
+	/** The lab has them. */
+	readonly needed: readonly string[];
+	/** None is needed, but a need is met by nobody: these may be able to, and then the error can say so. */
+	readonly helpful: readonly string[];
+}
+
+/** What is to be loaded before resolveOverlays can tell everything. */
+export function missingOverlays(input: ResolutionInput): MissingOverlays {
 	const known = input.known ?? [];
 	const loaded = new Map(candidates(input, (input.settings ?? []).map(parseSetting)).map((candidate) => [candidate.node.name, candidate.node]));
 	const names = closeOverNeeds(input.lab.overlays, (name) => loaded.get(name), (name) => known.includes(name));
-	const missing = names.filter((name) => !loaded.has(name));
-	if (missing.length > 0) {
-		return missing;
-	}
-
-	const nodes = names.map((name) => loaded.get(name)!);
+	const needed = names.filter((name) => !loaded.has(name));
+	const nodes = names.flatMap((name) => loaded.get(name) ?? []);
 	const provided = new Set([...names, ...nodes.flatMap(({provides}) => provides)]);
-	const open = nodes.some(({needs}) => needs.some((need) => !provided.has(need)));
-	return open ? known.filter((name) => !loaded.has(name)) : [];
+	const open = needed.length === 0 && nodes.some(({needs}) => needs.some((need) => !provided.has(need)));
+	return {needed, helpful: open ? known.filter((name) => !loaded.has(name)) : []};
 }
 
 /**
