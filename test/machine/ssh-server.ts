@@ -1,0 +1,105 @@
+/** A small ssh server in this process, in place of a machine's. */
+import {spawn} from 'node:child_process';
+import {once} from 'node:events';
+import type {AddressInfo, Socket} from 'node:net';
+import {createServer} from 'node:net';
+import ssh2, {type Connection, type Session} from 'ssh2';
+import {generateSshKeys, type SshKeyPair} from '../../lab/machine/keys.ts';
+
+export interface TestServer {
+	readonly port: number;
+	readonly hostKeys: SshKeyPair;
+	readonly userKeys: SshKeyPair;
+	/** Ends all connections without a word. */
+	cut(): void;
+	close(): Promise<void>;
+}
+
+/** Runs the commands it is sent with sh; takes the key `userKeys` alone. `silentFor` first connections are accepted and never answered. */
+export async function startSshServer(options: {silentFor?: number; port?: number} = {}): Promise<TestServer> {
+	const hostKeys = generateSshKeys('host');
+	const userKeys = generateSshKeys('user');
+	const allowed = ssh2.utils.parseKey(userKeys.publicKey) as ssh2.ParsedKey;
+	const sockets = new Set<Socket>();
+	const server = new ssh2.Server({hostKeys: [hostKeys.privateKey]}, (client: Connection) => {
+		client.on('error', () => {});
+		client.on('authentication', (context) => {
+			if (context.method !== 'publickey' || !context.key.data.equals(allowed.getPublicSSH())) {
+				context.reject(['publickey']);
+				return;
+			}
+
+			if (context.signature === undefined || allowed.verify(context.blob ?? Buffer.alloc(0), context.signature, context.hashAlgo)) {
+				context.accept();
+			} else {
+				context.reject();
+			}
+		});
+		client.on('session', (accept) => {
+			serve(accept());
+		});
+	});
+	let silent = options.silentFor ?? 0;
+	// The front accepts like QEMU's user network does, and hands over to the ssh server what is to be answered.
+	const front = createServer((socket) => {
+		sockets.add(socket);
+		socket.on('error', () => {});
+		socket.on('close', () => {
+			sockets.delete(socket);
+		});
+		if (silent > 0) {
+			silent -= 1;
+			return;
+		}
+
+		server.injectSocket(socket);
+	});
+	front.listen(options.port ?? 0, '127.0.0.1');
+	await once(front, 'listening');
+	const cut = (): void => {
+		for (const socket of sockets) {
+			socket.destroy();
+		}
+	};
+
+	return {
+		port: (front.address() as AddressInfo).port,
+		hostKeys,
+		userKeys,
+		cut,
+		async close() {
+			cut();
+			front.close();
+			await once(front, 'close');
+		},
+	};
+}
+
+function serve(session: Session): void {
+	session.on('exec', (accept, _reject, {command}) => {
+		const channel = accept();
+		const child = spawn('sh', ['-c', command], {stdio: 'pipe'});
+		session.on('signal', (acceptSignal, _rejectSignal, {name}) => {
+			acceptSignal?.();
+			child.kill(`SIG${name}` as NodeJS.Signals);
+		});
+		channel.pipe(child.stdin);
+		child.stdin.on('error', () => {});
+		child.stdout.pipe(channel, {end: false});
+		child.stderr.pipe(channel.stderr, {end: false});
+		child.on('close', (code, signal) => {
+			if (signal === null) {
+				channel.exit(code ?? 0);
+			} else {
+				channel.exit(signal.replace('SIG', ''));
+			}
+
+			channel.end();
+		});
+		channel.on('close', () => {
+			child.kill('SIGKILL');
+			child.stdout.destroy();
+			child.stderr.destroy();
+		});
+	});
+}

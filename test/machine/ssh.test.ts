@@ -1,0 +1,147 @@
+import test from 'ava';
+import {LabError} from '../../lab/host/error.ts';
+import {failure} from '../../lab/host/failure.ts';
+import {generateSshKeys} from '../../lab/machine/keys.ts';
+import {connectSsh, type SshConnection} from '../../lab/machine/ssh.ts';
+import {startSshServer, type TestServer} from './ssh-server.ts';
+
+async function connected(options: Parameters<typeof startSshServer>[0] = {}): Promise<{server: TestServer; ssh: SshConnection; end: () => Promise<void>}> {
+	const server = await startSshServer(options);
+	const ssh = await connectSsh({port: server.port, hostKey: server.hostKeys.publicKey, privateKey: server.userKeys.privateKey, machine: 'node-1', deadline: 20_000});
+	return {
+		server,
+		ssh,
+		async end() {
+			ssh.close();
+			await server.close();
+		},
+	};
+}
+
+test('a command gives its output and exit code', async (t) => {
+	const {ssh, end} = await connected();
+	const result = await ssh.exec('echo out; echo err >&2; exit 3');
+	t.is(result.stdout, 'out\n');
+	t.is(result.stderr, 'err\n');
+	t.is(result.exitCode, 3);
+	await end();
+});
+
+test('input is given to the command, and its end', async (t) => {
+	const {ssh, end} = await connected();
+	const input = 'x'.repeat(300_000);
+	t.is((await ssh.exec('wc -c', {input})).stdout.trim(), '300000');
+	t.is((await ssh.exec('cat')).stdout, '');
+	await end();
+});
+
+test('terminal escapes of a guest do not reach the text, but the bytes are whole', async (t) => {
+	const {ssh, end} = await connected();
+	const seen: string[] = [];
+	const result = await ssh.exec('printf "a\\033[31mred\\033]0;title\\007\\033[0m\\tb\\n"', {onOutput: (text) => seen.push(text)});
+	t.is(result.stdout, 'ared\tb\n');
+	t.is(seen.join(''), 'ared\tb\n');
+	t.true(result.bytes.includes('\u001B[31m'));
+	await end();
+});
+
+test('output beyond the limit ends the command', async (t) => {
+	const {ssh, end} = await connected();
+	const error = await t.throwsAsync(ssh.exec('yes', {limit: 100_000}), {instanceOf: LabError});
+	t.is(error.code, 'output-too-long');
+	t.is((await ssh.exec('echo still here')).stdout, 'still here\n');
+	await end();
+});
+
+test('a command that takes too long is killed, and its last output told', async (t) => {
+	const {ssh, end} = await connected();
+	const error = await t.throwsAsync(ssh.exec('echo begun; exec sleep 60', {timeout: 500}), {instanceOf: LabError});
+	t.is(error.code, 'command-timed-out');
+	t.deepEqual(error.details, ['begun']);
+	await end();
+});
+
+test('an aborted command is given up with the reason of the abort', async (t) => {
+	const {ssh, end} = await connected();
+	const abort = new AbortController();
+	const running = ssh.exec('exec sleep 60', {signal: abort.signal});
+	abort.abort(failure.interrupted('SIGINT'));
+	const error = await t.throwsAsync(running, {instanceOf: LabError});
+	t.is(error.message, 'Interrupted by SIGINT');
+	await end();
+});
+
+test('the signal that ended a command is told', async (t) => {
+	const {ssh, end} = await connected();
+	const result = await ssh.exec('kill -TERM $$');
+	t.is(result.exitCode, 143);
+	t.is(result.signal, 'TERM');
+	await end();
+});
+
+test('twenty commands at once all get their turn', async (t) => {
+	const {ssh, end} = await connected();
+	const results = await Promise.all(Array.from({length: 20}, async (_, index) => ssh.exec(`echo ${index}`)));
+	t.deepEqual(results.map(({stdout}) => Number(stdout)), Array.from({length: 20}, (_, index) => index));
+	await end();
+});
+
+test('a machine that ends in the middle of a command is an error of the machine', async (t) => {
+	const {ssh, server, end} = await connected();
+	const running = ssh.exec('echo begun; exec sleep 60', {
+		onOutput() {
+			server.cut();
+		},
+	});
+	const error = await t.throwsAsync(running, {instanceOf: LabError});
+	t.is(error.code, 'ssh-lost');
+	t.is(error.kind, 'machine');
+	await ssh.closed;
+	t.is((await t.throwsAsync(ssh.exec('true'), {instanceOf: LabError})).code, 'ssh-lost');
+	await end();
+});
+
+test('another host key than the pinned one is refused at once', async (t) => {
+	const server = await startSshServer();
+	const error = await t.throwsAsync(connectSsh({
+		port: server.port, hostKey: generateSshKeys('other').publicKey, privateKey: server.userKeys.privateKey, machine: 'node-1', deadline: 20_000,
+	}), {instanceOf: LabError});
+	t.is(error.code, 'host-key-mismatch');
+	await server.close();
+});
+
+test('a key that the machine does not know is an error at once', async (t) => {
+	const server = await startSshServer();
+	const error = await t.throwsAsync(connectSsh({
+		port: server.port, hostKey: server.hostKeys.publicKey, privateKey: generateSshKeys('other').privateKey, machine: 'node-1', deadline: 20_000,
+	}), {instanceOf: LabError});
+	t.is(error.code, 'ssh-refused');
+	await server.close();
+});
+
+test('connections that are accepted and never answered, as of a booting machine, do not stop a later one', async (t) => {
+	const {ssh, end} = await connected({silentFor: 3});
+	t.is((await ssh.exec('echo up')).stdout, 'up\n');
+	await end();
+});
+
+test('a machine that never answers is told with what was seen', async (t) => {
+	const server = await startSshServer({silentFor: Infinity});
+	const error = await t.throwsAsync(connectSsh({
+		port: server.port, hostKey: server.hostKeys.publicKey, privateKey: server.userKeys.privateKey, machine: 'node-1', deadline: 1000,
+	}), {instanceOf: LabError});
+	t.is(error.code, 'wait-expired');
+	t.regex(error.details.join(), /the machine is silent/);
+	await server.close();
+});
+
+test('waiting for a machine ends with the reason when it is given up', async (t) => {
+	const server = await startSshServer({silentFor: Infinity});
+	const abort = new AbortController();
+	const waiting = connectSsh({
+		port: server.port, hostKey: server.hostKeys.publicKey, privateKey: server.userKeys.privateKey, deadline: 60_000, signal: abort.signal,
+	});
+	abort.abort(failure.machineExited('node-1', 'by SIGBUS', [], 'qemu.log'));
+	t.is((await t.throwsAsync(waiting, {instanceOf: LabError})).code, 'machine-exited');
+	await server.close();
+});
