@@ -1,5 +1,5 @@
 /** The cluster's state when a scenario failed, as files. */
-import {mkdir, readdir, writeFile} from 'node:fs/promises';
+import {mkdir, readdir, rm, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import {run} from '../host/program.ts';
 import {clusterAccess} from './cluster-handle.ts';
@@ -20,6 +20,8 @@ const views: Readonly<Record<string, readonly string[]>> = {
  * @returns how many files are there
  */
 export async function collectEvidence(lab: ScenarioLab, folder: string, signal: AbortSignal): Promise<number> {
+	// What an earlier run left there would pass for this one's.
+	await rm(folder, {recursive: true, force: true});
 	await mkdir(folder, {recursive: true});
 	await Promise.all([
 		lab.collectEvidence(folder, signal).catch(async (error: unknown) => writeFile(path.join(folder, 'machines-missing.txt'), `${message(error)}\n`)),

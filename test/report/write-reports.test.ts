@@ -3,7 +3,6 @@ import {tmpdir} from 'node:os';
 import path from 'node:path';
 import test from 'ava';
 import {jsonLine, parseJsonLines} from '../../lab/report/jsonl.ts';
-import {recordEvents} from '../../lab/report/recorder.ts';
 import {writeReports} from '../../lab/report/write-reports.ts';
 import {failedRun, hostileRun} from './recorded-run.ts';
 
@@ -19,13 +18,4 @@ test('A last line that was cut off is left out', (t) => {
 	const text = failedRun.map((event) => jsonLine(event)).join('');
 	t.is(parseJsonLines(text.slice(0, -10)).length, failedRun.length - 1);
 	t.is(text.split('\n').length, failedRun.length + 1);
-});
-
-test('A recorder keeps events with their moments', (t) => {
-	let moment = 5;
-	const {sink, events} = recordEvents(() => moment);
-	sink({type: 'note', level: 'info', text: 'a'});
-	moment = 7;
-	sink({type: 'note', level: 'info', text: 'b'});
-	t.deepEqual(events.map(({at}) => at), [5, 7]);
 });
