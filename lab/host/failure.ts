@@ -96,6 +96,14 @@ export const failure = {
 		});
 	},
 
+	/** A program that makes a stage ended badly. */
+	stageFailed(stage: string, cause: LabError, log: string): LabError {
+		return new LabError({
+			code: 'stage-failed', kind: 'component', message: `The stage \`${stage}\` could not be made: ${cause.message}`, details: cause.details,
+			hint: 'The whole output is in the log. What was made before it is kept: run it again when the cause is gone.', log, cause,
+		});
+	},
+
 	/** Somebody else has a lock that is not waited for. */
 	locked(file: string, holder: string): LabError {
 		return new LabError({
@@ -293,6 +301,55 @@ export const failure = {
 		return new LabError({
 			code: 'lab-not-clear', kind: 'usage', message: running.length === 0 ? 'No lab runs' : 'Several labs run, and none is named',
 			hint: running.length === 0 ? 'Start one with `vmlab up SCENARIO`.' : `Name one of ${list(running)}.`,
+		});
+	},
+
+	/** A lab of that name lives. */
+	labRuns(lab: string, state: string): LabError {
+		return new LabError({
+			code: 'lab-runs', kind: 'usage', message: `A lab \`${lab}\` is there already: it is ${state}`,
+			hint: `Give the new one another name with \`--name\`, or end the old one with \`vmlab down ${lab}\`.`,
+		});
+	},
+
+	/** The machines' memory fits nowhere. Sizes as a person reads them. */
+	noRoomForMemory(needed: string, places: readonly string[]): LabError {
+		return new LabError({
+			code: 'no-room-for-memory', kind: 'host', message: `There is no room for the ${needed} of memory of the lab's machines`, details: places,
+			hint: 'Make room in one of these, end another lab, or declare less memory.',
+		});
+	},
+
+	/** A machine did not get as far as its ssh server. Seconds; `tail` is the end of its console. */
+	machineSilent(machine: string, seconds: number, last: string, tail: readonly string[], log?: string): LabError {
+		return new LabError({
+			code: 'machine-silent', kind: 'machine', message: `The machine ${machine} did not answer over ssh within ${Math.round(seconds)} s`,
+			details: [`last seen: ${last}`, 'the end of its console:', ...tail], hint: 'Its console says how far it came.', ...(log && {log}),
+		});
+	},
+
+	/** The kernel of a machine, or its first process, gave up. `tail` is the end of its console. */
+	machineCrashed(machine: string, line: string, tail: readonly string[], log?: string): LabError {
+		return new LabError({
+			code: 'machine-crashed', kind: 'machine', message: `The machine ${machine} crashed: ${line}`,
+			details: ['the end of its console:', ...tail], ...(log && {log}),
+		});
+	},
+
+	/** A condition for a machine to be ready was not met. Seconds; `tail` is the end of its console. */
+	machineNotReady(machine: string, sentence: string, seconds: number, last: string, tail: readonly string[], log?: string): LabError {
+		return new LabError({
+			code: 'machine-not-ready', kind: 'cluster', message: `The machine ${machine} did not become ready: ${sentence}: not within ${Math.round(seconds)} s`,
+			details: [`last seen: ${last}`, 'the end of its console:', ...tail],
+			hint: 'The journals in the evidence say more; `vmlab up` and `vmlab ssh` show it live.', ...(log && {log}),
+		});
+	},
+
+	/** The process that owns a lab ended without a word, or does not answer. */
+	supervisorLost(lab: string, reason: string, last: readonly string[]): LabError {
+		return new LabError({
+			code: 'supervisor-lost', kind: 'bug', message: `The supervisor of the lab ${lab} was lost: ${reason}`, details: last,
+			hint: `\`vmlab down ${lab}\` clears what is left.`,
 		});
 	},
 };

@@ -18,8 +18,6 @@ export type StageRecipe =
 	| {readonly kind: 'component'; readonly component: ComponentDeclaration; readonly folder: string; readonly localDigest?: string}
 	/** A container image: out/image.tar (OCI layout). `from` is the name of the component's stage for a recipe. */
 	| {readonly kind: 'container-image'; readonly image: ContainerImageDeclaration; readonly from?: string}
-	/** A read-only image store for a runtime that can share one (CRI-O): part of a layer. */
-	| {readonly kind: 'image-store'; readonly images: readonly string[]}
 	/** The merged layer of a role: out/layer.erofs. */
 	| {
 		readonly kind: 'layer';
