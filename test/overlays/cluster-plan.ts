@@ -2,9 +2,8 @@
 import {makePlan} from '../../lab/plan/make-plan.ts';
 import type {Plan, PlannedMachine} from '../../lab/plan/plan.ts';
 import {packageFolder} from '../../lab/host/folder.ts';
-import {missingOverlays} from '../../lab/plan/resolution.ts';
 import type {LabDeclaration} from '../../lab/spec/lab.ts';
-import {listOverlays, type LoadedOverlay, loadOverlay} from '../../lab/spec/load.ts';
+import {listOverlays, loadOverlay} from '../../lab/spec/load.ts';
 import type {FileDeclaration} from '../../lab/spec/secret.ts';
 import {image} from '../rig/overlay.ts';
 
@@ -12,16 +11,8 @@ const roots = {folders: [packageFolder]};
 
 /** The plan of a lab with the overlays that the package has. */
 export async function planOfLab(lab: LabDeclaration, settings: readonly string[] = []): Promise<Plan> {
-	const known = await listOverlays(roots);
-	const overlays: LoadedOverlay[] = [];
-	for (;;) {
-		const missing = missingOverlays({lab, overlays, known, settings});
-		if (missing.length === 0) {
-			return makePlan({lab, overlays, known, settings, imageName: 'bookworm', image});
-		}
-
-		overlays.push(...await Promise.all(missing.map(async name => loadOverlay(name, roots))));
-	}
+	const overlays = await Promise.all((await listOverlays(roots)).map(async name => loadOverlay(name, roots)));
+	return makePlan({lab, overlays, settings, imageName: 'bookworm', image});
 }
 
 /** A machine of a plan. */
