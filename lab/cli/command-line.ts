@@ -72,6 +72,13 @@ async function showError(thrown: unknown): Promise<number> {
 
 /** Runs the command line's words (without `node` and the program) and gives the exit code. Never rejects. */
 export async function runCommandLine(words: readonly string[]): Promise<number> {
+	if (words[0] === '--get-yargs-completions') {
+		// What the script that yargs makes asks for. Answered here, since yargs would run the builders, which are asynchronous.
+		const {complete} = await import('./completion.ts');
+		process.stdout.write((await complete(words.at(-1) ?? '', words.slice(1))).map((word) => `${word}\n`).join(''));
+		return exitCodes.done;
+	}
+
 	let exitCode: number = exitCodes.done;
 	const parser = yargs([...words])
 		.scriptName('vmlab')
@@ -106,6 +113,7 @@ export async function runCommandLine(words: readonly string[]): Promise<number> 
 		);
 	}
 
+	parser.completion('completion', 'Print a completion script for the shell');
 	allowOtherVariables(parser);
 	try {
 		if (words.length === 1 && words[0] === '--version') {

@@ -1,8 +1,27 @@
-/** What completes a word of the command line: names of scenarios, labs, machines, overlays and images. */
+/** What completes a word of the command line: verbs, options, and names of scenarios, labs, machines, overlays and images. */
+import yargs from 'yargs';
 import {listImages, listOverlays, listScenarios} from '../spec/load.ts';
+import {verbs} from './verbs.ts';
 
-/** The names that may come next after these words (`vmlab` and the verb first); undefined where yargs knows it all. */
-export async function completeNames(words: readonly string[]): Promise<string[] | undefined> {
+/** The words that `current` may become, after these words (`vmlab` first). What cannot be found out is no error here. */
+export async function complete(current: string, words: readonly string[]): Promise<string[]> {
+	const [, verb] = words;
+	if (verb === undefined || words.length <= 2) {
+		return [...verbs.map(({command}) => command.split(' ')[0] ?? ''), 'completion'];
+	}
+
+	return (current.startsWith('-') ? completeOption(verb) : completeName(words)).catch(() => []);
+}
+
+async function completeOption(verb: string): Promise<string[]> {
+	const entry = verbs.find(({command}) => command.split(' ')[0] === verb);
+	const declared = (await entry?.load())?.verb.options(yargs([])) as unknown as {getOptions(): {key: Record<string, unknown>}} | undefined;
+	const positionals = [...(entry?.command ?? '').matchAll(/[<[]([a-z]+)/g)].map(([, name]) => name);
+	const names = [...Object.keys(declared?.getOptions().key ?? {}), 'output', 'cache-dir', 'state-dir', 'project', 'help'];
+	return [...new Set(names)].filter((name) => name.length > 1 && name !== 'version' && !positionals.includes(name)).map((name) => `--${name}`);
+}
+
+async function completeName(words: readonly string[]): Promise<string[]> {
 	const [, verb, action] = words;
 	switch (verb) {
 		case 'start':
@@ -42,7 +61,7 @@ export async function completeNames(words: readonly string[]): Promise<string[] 
 		}
 
 		default: {
-			return undefined;
+			return [];
 		}
 	}
 }

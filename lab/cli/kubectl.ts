@@ -18,6 +18,6 @@ export const verb = defineVerb({
 
 		const lab = await chooseLab(name);
 		await readKubeconfig(lab.name);
-		return runAttached(await kubectlOf(lab), words, {env: {KUBECONFIG: path.join(labFolder(lab.name), 'kubeconfig')}, signal});
+		return runAttached(kubectlOf(lab), words, {env: {KUBECONFIG: path.join(labFolder(lab.name), 'kubeconfig')}, signal});
 	},
 });

@@ -1,16 +1,16 @@
 /** `vmlab status`: one lab, its machines, and how the host reaches it. */
-import {labStatus} from '../runtime/labs.ts';
+import {readLab, statusOf} from '../runtime/labs.ts';
 import {chooseLab} from './lab-choice.ts';
 import {formatTable, print} from './output.ts';
 import {defineVerb, type OutputFormat} from './verb.ts';
 
 /** Prints a lab's status. */
 export async function showStatus(name: string, output: OutputFormat): Promise<void> {
-	await print(output, await labStatus(name), (status) => [
-		`${status.name}: ${status.state}${status.scenario === undefined ? '' : `, scenario ${status.scenario}`}, supervisor ${status.supervisor.pid}\n`,
+	await print(output, statusOf(await readLab(name)), (status) => [
+		`${status.name}: ${status.state}${status.scenario === null ? '' : `, scenario ${status.scenario}`}, supervisor ${status.supervisor.pid}\n`,
 		formatTable({
 			columns: ['MACHINE', 'ROLE', 'STATE', 'PID', 'SSH'],
-			rows: status.machines.map(({name: machine, role, state, pid, ssh}) => [machine, role, state, String(pid ?? ''), String(ssh ?? '')]),
+			rows: status.machines.map(({name: machine, role, state, pid, ssh}) => [machine, role, state, String(pid ?? ''), `${ssh.user}@${ssh.host}:${ssh.port}`]),
 		}),
 		formatTable({columns: ['FORWARD', 'MACHINE', 'PORT', 'HOST'], rows: status.forwards.map(({name: forward, machine, port, hostPort}) => [forward, machine, String(port), `127.0.0.1:${hostPort}`])}),
 	].join(''));

@@ -11,6 +11,7 @@ export interface Invocation {
 	readonly outputChosen: boolean;
 }
 
+/** How data is printed on stdout. */
 export type OutputFormat = 'table' | 'json' | 'yaml';
 
 /** A verb: its options, and what it does. */
@@ -36,5 +37,6 @@ export interface VerbEntry {
 	readonly command: string;
 	readonly summary: string;
 	/** Imports the verb's file. */
-	readonly load: () => Promise<{verb: Verb<never>}>;
+	// Each verb has arguments of its own, and the table has them all.
+	readonly load: () => Promise<{readonly verb: Verb<any>}>;
 }

@@ -1,6 +1,7 @@
 /** The table of verbs, in the order of the help. */
 import type {VerbEntry} from './verb.ts';
 
+/** All verbs, in the order of the help. A verb's own module is loaded when it is called. */
 export const verbs: readonly VerbEntry[] = [
 	{command: 'start [scenario]', summary: 'Install what is missing, then run a scenario: what `npm start` does', load: async () => import('./start.ts')},
 	{command: 'doctor [scenario]', summary: 'Check this computer, all problems at once', load: async () => import('./doctor.ts')},
@@ -22,6 +23,5 @@ export const verbs: readonly VerbEntry[] = [
 	{command: 'image <action> [name]', summary: 'Images: list, show', load: async () => import('./image.ts')},
 	{command: 'cache <action>', summary: 'What was built: list, verify, prune', load: async () => import('./cache.ts')},
 	{command: 'init <name>', summary: 'Write an overlay to start from', load: async () => import('./init.ts')},
-	{command: 'completion', summary: 'Print a completion script for the shell', load: async () => import('./completion.ts')},
 	{command: 'version', summary: 'Print the version', load: async () => import('./version.ts')},
 ];
