@@ -3,6 +3,7 @@ import {type EventSink} from '../event/event.ts';
 import type {Plan, PlannedStage} from '../plan/plan.ts';
 import type {MadeStage, StageWork, Store} from '../store/store.ts';
 
+/** How a chain is made. */
 export interface MakeOptions {
 	readonly store: Store;
 	readonly events: EventSink;

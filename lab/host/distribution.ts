@@ -4,6 +4,7 @@ import {readFile} from 'node:fs/promises';
 /** Families of distributions by their package manager. */
 export type DistributionFamily = 'debian' | 'fedora' | 'suse' | 'arch' | 'other';
 
+/** What /etc/os-release says of this computer (os-release(5)). */
 export interface Distribution {
 	/** As it calls itself: 'Debian GNU/Linux 12 (bookworm)'. */
 	readonly name: string;

@@ -4,6 +4,7 @@ import {type Distribution, installCommands, packageNames, readDistribution} from
 import {failure} from './failure.ts';
 import {findProgram, run, runAttached} from './program.ts';
 
+/** How packages are installed. */
 export interface InstallOptions {
 	readonly signal: AbortSignal;
 	/** Told what is going to be done, before it is done, and how it goes on. */

@@ -8,6 +8,7 @@ import path from 'node:path';
 import {failure} from './failure.ts';
 import {findProgram} from './program.ts';
 
+/** How a lock is waited for. */
 export interface LockOptions {
 	readonly signal?: AbortSignal | undefined;
 	/** Called once when somebody else has the lock, with who that is: `process 4711`. */

@@ -6,6 +6,7 @@ import {readFile} from 'node:fs/promises';
 import {failure} from './failure.ts';
 import {until} from './wait.ts';
 
+/** What tells a process from another that has its id later. */
 export interface ProcessIdentity {
 	readonly pid: number;
 	/** Clock ticks since the computer's boot: field 22 of /proc/PID/stat. */

@@ -13,6 +13,7 @@ import {finished} from 'node:stream/promises';
 import {execa, type Options} from 'execa';
 import {failure} from './failure.ts';
 
+/** How a program is run. */
 export interface RunOptions {
 	readonly cwd?: string;
 	/** Added to our own environment; undefined removes. */
@@ -29,6 +30,7 @@ export interface RunOptions {
 	readonly accept?: readonly number[];
 }
 
+/** What a program gave that ran to its end. */
 export interface RunResult {
 	/** Without the last newline. */
 	readonly stdout: string;

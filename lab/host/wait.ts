@@ -6,6 +6,7 @@ import {failure} from './failure.ts';
 /** What one look at the awaited thing gave: it holds, with a value, or not yet, with what was seen instead. */
 export type Observation<Value> = {met: true; value: Value} | {met: false; seen: string};
 
+/** How long, and how often, is looked. */
 export interface WaitOptions {
 	/** Milliseconds until the wait expires, already scaled to the machine's speed. */
 	readonly deadline: number;

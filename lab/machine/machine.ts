@@ -38,6 +38,7 @@ export interface Machine {
 	kill(): Promise<void>;
 }
 
+/** How a machine is started. */
 export interface StartOptions {
 	/** The working folder of QEMU: relative paths of the specification start here. */
 	readonly cwd: string;

@@ -16,6 +16,7 @@ export interface QmpEvent {
 	readonly at: number;
 }
 
+/** How a command of the monitor is waited for. */
 export interface ExecuteOptions {
 	/** Milliseconds until the answer must be there. Default 30 000. */
 	readonly timeout?: number;

@@ -3,6 +3,7 @@
 /** How the guest's instructions are run. */
 export type Accelerator = 'kvm' | 'tcg';
 
+/** A TCP port of the machine, reached by one of the host. */
 export interface MachineForward {
 	/** On 127.0.0.1 of the host. */
 	readonly hostPort: number;
@@ -10,6 +11,7 @@ export interface MachineForward {
 	readonly guestPort: number;
 }
 
+/** Everything that a machine is started from. */
 export interface MachineSpecification {
 	/** The lab's name and the machine's: `-name LAB/MACHINE` marks the process as ours. */
 	readonly lab: string;

@@ -5,6 +5,7 @@ import type {SFTPWrapper, Stats} from 'ssh2';
 import {LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 
+/** How files are copied. */
 export interface CopyOptions {
 	readonly signal?: AbortSignal | undefined;
 	/** Told of each file, by its path on the machine, before it is copied. */

@@ -12,6 +12,7 @@ import {until} from '../host/wait.ts';
 import {probeBanner} from './ssh-banner.ts';
 import {type CopyOptions, download, upload} from './ssh-copy.ts';
 
+/** To which machine, and as whom. */
 export interface ConnectOptions {
 	/** On 127.0.0.1. */
 	readonly port: number;
@@ -29,6 +30,7 @@ export interface ConnectOptions {
 	readonly signal?: AbortSignal | undefined;
 }
 
+/** How a command on a machine is run. */
 export interface ExecOptions {
 	readonly input?: string | Uint8Array;
 	readonly signal?: AbortSignal | undefined;
@@ -42,6 +44,7 @@ export interface ExecOptions {
 	readonly keep?: boolean;
 }
 
+/** What a command on a machine gave that ran to its end. */
 export interface ExecResult {
 	/** Whole, as UTF-8, without terminal escapes. */
 	readonly stdout: string;
@@ -63,6 +66,7 @@ export interface ShellTerminal {
 	readonly term?: string;
 }
 
+/** A connection to a machine, over which commands run one beside the other. */
 export interface SshConnection {
 	readonly machine: string;
 	/**

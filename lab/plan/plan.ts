@@ -63,6 +63,7 @@ export interface PlannedMachine extends LabMachine {
 	readonly stages: {readonly image: string; readonly layer: string; readonly disk: string};
 }
 
+/** All that is decided about a lab. */
 export interface Plan {
 	readonly topology: LabTopology;
 	readonly imageName: string;

@@ -4,6 +4,7 @@ import {Chalk} from 'chalk';
 import type {ReportedError} from './history.ts';
 import {printable, printableLine} from './printable.ts';
 
+/** How an error is shown. */
 export interface ErrorTextOptions {
 	readonly color: boolean;
 	/** Files below this folder are told relative to it. Default: the current one. */

@@ -14,6 +14,7 @@ export interface Span {
 	error?: ReportedError;
 }
 
+/** A stage, from when it was asked for until it was there. */
 export interface StageSpan extends Span {
 	/** Of the made stage. */
 	bytes?: number;
@@ -21,6 +22,7 @@ export interface StageSpan extends Span {
 	progress?: string;
 }
 
+/** A machine, from its start to its end. */
 export interface MachineSpan extends Span {
 	readonly lab: string;
 	/** Seconds since power-on. */
@@ -29,16 +31,19 @@ export interface MachineSpan extends Span {
 	exit?: string;
 }
 
+/** A lab, from its boot until it was ready. */
 export interface LabSpan extends Span {
 	/** Seconds since its start. */
 	ready?: number;
 	stopping: boolean;
 }
 
+/** A step of a scenario. */
 export interface StepSpan extends Span {
 	readonly parent?: string;
 }
 
+/** A scenario with its steps. */
 export interface ScenarioSpan extends Span {
 	readonly summary: string;
 	readonly lab: string;
@@ -46,11 +51,13 @@ export interface ScenarioSpan extends Span {
 	evidence?: {readonly path: string; readonly files: number};
 }
 
+/** A wait, with what was last seen. */
 export interface WaitSpan extends Span {
 	/** Seconds. */
 	readonly deadline: number;
 }
 
+/** Everything that events have told so far. */
 export interface History {
 	/** Of the first event and the last; 0 without events. */
 	start: number;
@@ -65,6 +72,7 @@ export interface History {
 	readonly notes: Array<{readonly at: number; readonly level: 'info' | 'warning'; readonly text: string}>;
 }
 
+/** The history before the first event. */
 export function emptyHistory(): History {
 	return {start: 0, end: 0, stages: [], labs: [], machines: [], scenarios: [], waits: [], topologies: [], notes: []};
 }

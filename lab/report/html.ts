@@ -12,6 +12,7 @@ import {style} from './style.ts';
 import {timelinePicture, type TimelineRow} from './timeline.ts';
 import {topologyPicture} from './topology-picture.ts';
 
+/** What the page says beside the events. */
 export interface HtmlOptions {
 	/** The folder that the page will be in: links to evidence are relative to it. */
 	readonly folder?: string;

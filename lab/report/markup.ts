@@ -10,6 +10,7 @@ export class Markup {
 	}
 }
 
+/** What may stand between the tags of a page; undefined is nothing. */
 export type Part = string | number | Markup | undefined | readonly Part[];
 
 const entities: Readonly<Record<string, string>> = {'&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', '\'': '&#39;'};

@@ -21,6 +21,7 @@ export interface ReportStream {
 	hasColors?(environment: object): boolean;
 }
 
+/** Where and how the terminal's report is written. */
 export interface TerminalReportOptions {
 	/** Default: stderr, since stdout is for data. */
 	readonly stream?: ReportStream;
@@ -30,6 +31,7 @@ export interface TerminalReportOptions {
 	readonly now?: () => number;
 }
 
+/** A report that is being written to a terminal. */
 export interface TerminalReport {
 	readonly sink: EventSink;
 	/** Takes away what is redrawn; the lines stay. */

@@ -3,6 +3,7 @@ import {formatSeconds} from './duration.ts';
 import type {Span} from './history.ts';
 import {markup, type Markup} from './markup.ts';
 
+/** One row of the timeline. */
 export interface TimelineRow {
 	readonly label: string;
 	/** Of the row's colour: 'stage', 'machine', 'step'. */

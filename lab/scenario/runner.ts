@@ -14,6 +14,7 @@ import type {ScenarioLab} from './scenario-lab.ts';
 import {Story} from './story.ts';
 import {topologyEvent} from './topology-event.ts';
 
+/** What a scenario is run with. */
 export interface ScenarioRun {
 	readonly name: string;
 	readonly scenario: ScenarioDeclaration;

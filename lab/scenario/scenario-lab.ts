@@ -8,6 +8,7 @@ export interface ScenarioConnection {
 	close(): void | Promise<void>;
 }
 
+/** The live lab, as far as a scenario needs it. */
 export interface ScenarioLab {
 	readonly name: string;
 	readonly plan: Pick<Plan, 'topology'>;

@@ -39,6 +39,7 @@ export interface ClusterHandle {
 	get<Value = any>(...words: readonly string[]): Promise<Value>;
 }
 
+/** What steps are given: the lab, its machines and cluster, and the words of the report. */
 export interface StepContext {
 	readonly lab: LabTopology;
 	/** A machine by name; throws for an unknown one, naming the known. */
@@ -66,6 +67,7 @@ export interface StepContext {
 	readonly signal: AbortSignal;
 }
 
+/** A lab and the story that is told about it. */
 export interface ScenarioDeclaration {
 	readonly summary: string;
 	readonly lab: LabDeclaration;

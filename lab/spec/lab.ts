@@ -16,6 +16,7 @@ export interface MachinesDeclaration {
 	readonly networks?: readonly string[];
 }
 
+/** A layer-2 segment and its addresses. */
 export interface NetworkDeclaration {
 	/** CIDR per family; a family that the lab does not have is left out. */
 	readonly subnets: PerFamily<string>;
@@ -23,6 +24,7 @@ export interface NetworkDeclaration {
 	readonly mtu?: number;
 }
 
+/** What is booted. */
 export interface LabDeclaration {
 	/** Default 'bookworm'. */
 	readonly image?: string;

@@ -34,6 +34,7 @@ export interface Route {
 	readonly via: readonly string[];
 }
 
+/** A machine, as overlays and steps see it. */
 export interface LabMachine {
 	readonly name: string;
 	readonly role: Role;
@@ -48,6 +49,7 @@ export interface LabMachine {
 	readonly pods: PerFamily<string>;
 }
 
+/** A network, as overlays and steps see it. */
 export interface LabNetwork {
 	readonly name: string;
 	/** CIDR, per family that the lab has. */
@@ -73,6 +75,7 @@ export interface LabTopology {
 	readonly images: readonly string[];
 }
 
+/** What an option of an overlay may be set to. */
 export type OptionValue = string | number | boolean;
 
 /** What the functions of an overlay's manifest are given. */

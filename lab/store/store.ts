@@ -38,6 +38,7 @@ export interface MadeStage {
 	readonly bytes: number;
 }
 
+/** The store: what was made, by the hash of what went into it. */
 export interface Store {
 	readonly folder: string;
 	/** The made stage, or undefined. Cheap: no digests are computed. */
@@ -50,6 +51,13 @@ export interface Store {
 	list(): Promise<MadeStage[]>;
 	/** Checks the digests of a stage's files against those recorded when it was made. Returns the problems. */
 	verify(stage: MadeStage): Promise<string[]>;
-	/** Removes stages that were not used since the moment (milliseconds since 1970), and all scratch of dead makers. */
-	prune(options: {unusedSince: number}): Promise<MadeStage[]>;
+	/** Removes stages that were not used since then, their logs, and all scratch of dead makers. Returns those removed. */
+	prune(options: PruneOptions): Promise<MadeStage[]>;
+}
+
+export interface PruneOptions {
+	/** Milliseconds since 1970. */
+	readonly unusedSince: number;
+	/** Keys of stages that stay however old they are: those that running labs are made of. */
+	readonly keep?: ReadonlySet<string>;
 }
