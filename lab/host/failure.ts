@@ -268,6 +268,53 @@ export const failure = {
 		return new LabError({code: 'fabric-failed', kind: 'machine', message: `The fabric failed: ${reason}`, cause});
 	},
 
+	/** One provider cannot deliver a component; the next one is asked. The reason is a clause. */
+	notProvided(provider: string, reason: string, details: readonly string[] = [], log?: string): LabError {
+		return new LabError({
+			code: 'not-provided', kind: 'component', message: `${provider}: ${reason}`, details, ...(log && {log}),
+		});
+	},
+
+	/** No provider has a component at that version. Tried is one line for each, with why it failed. */
+	componentMissing(name: string, version: string, tried: readonly string[], log: string): LabError {
+		return new LabError({
+			code: 'component-missing', kind: 'component', message: `${name} ${version} could not be had: all ${tried.length} ways to it failed`, details: tried, log,
+			hint: `Remove one of the reasons above, choose another version, or name a folder with your own build (\`--set ${name}.dir=\`, where the overlay has that option).`,
+		});
+	},
+
+	/** The folder of a developer's own build does not have what it must have. */
+	localBuildIncomplete(name: string, folder: string, problems: readonly string[]): LabError {
+		return new LabError({
+			code: 'local-build-incomplete', kind: 'component', message: `The folder ${folder} has no complete build of ${name}`, details: problems,
+			hint: 'Build the programs named above into that folder, or take the option away to use the pinned version.',
+		});
+	},
+
+	/** What was downloaded is not what was published. Sums are hex sha256. */
+	checksumMismatch(source: string, wanted: string, found: string, published: string): LabError {
+		return new LabError({
+			code: 'checksum-mismatch', kind: 'component', message: `${source} does not have its published checksum`,
+			details: [`published sha256: ${wanted} (${published})`, `downloaded sha256: ${found}`],
+			hint: 'Nothing of it was used. Try again; if it stays so, something between here and there changes downloads.',
+		});
+	},
+
+	/** Go found that a module is not what its checksum says. Output is Go's own. */
+	moduleMismatch(name: string, output: readonly string[], log: string): LabError {
+		return new LabError({
+			code: 'module-mismatch', kind: 'component', message: `A Go module of ${name} does not have the checksum that go.sum or the checksum database has`, details: output, log,
+			hint: 'Nothing of it was used. If go.sum is your own, see whether the line named above is right.',
+		});
+	},
+
+	/** A container image cannot be had from its source. */
+	containerImageMissing(reference: string, reason: string, hint: string, details: readonly string[] = [], cause?: unknown): LabError {
+		return new LabError({
+			code: 'container-image-missing', kind: 'component', message: `The container image ${reference} could not be had: ${reason}`, details, hint, cause,
+		});
+	},
+
 	/** The words of the command line make no sense. */
 	usage(message: string, hint?: string): LabError {
 		return new LabError({code: 'usage', kind: 'usage', message, ...(hint && {hint})});

@@ -1,255 +1,241 @@
 /**
- * The store on disk, below the cache folder:
+ * The store on the disk. In its folder:
  *
- *     stages/KEY/        a made stage: its files, and stage.json, which tells of it; read-only
- *     used/KEY           touched at each use, for pruning
- *     scratch/KEY.PID.*  where a maker works; what dead makers left is cleared by the next one
- *     locks/KEY          held while a stage is made
- *     logs/NAME.log      what the last making of a stage printed
+ *     stages/KEY/stage.json   what it is, with the digest of each file; its time is when the stage was last used
+ *     stages/KEY/files/       what was made, read-only
+ *     stages/KEY/log          how it was made
+ *     locks/KEY               held while the stage is made or removed
+ *     scratch/KEY.RANDOM/     what is being made; when nobody holds the lock of KEY, its maker is dead
+ *     logs/                   of makings that failed
  *
- * A stage appears by one rename, after all its bytes are on the disk: it is there whole, or not at all.
+ * A stage appears whole, by one rename, after its bytes are on the disk. So whoever finds one needs no lock.
  */
-import {chmod, lstat, mkdir, open, readdir, readFile, rename, rm, stat, utimes, writeFile} from 'node:fs/promises';
+import {appendFileSync} from 'node:fs';
+import {mkdir, mkdtemp, rename, rm, stat, utimes, writeFile} from 'node:fs/promises';
 import path from 'node:path';
-import {digestTree} from '../host/digest.ts';
+import type {EventSink} from '../event/event.ts';
 import {asLabError, LabError} from '../host/error.ts';
-import {failure} from '../host/failure.ts';
 import {folders} from '../host/folder.ts';
+import {failure} from '../host/failure.ts';
 import {withLock} from '../host/lock.ts';
-import type {MadeStage, StageRequest, Store} from './store.ts';
+import {explainFullDisk} from './full-disk.ts';
+import {flush, flushTree, makeReadOnly, removeTree} from './seal.ts';
+import {describeFiles, filesName, findDifferences, logName, looksWhole, madeStage, namesIn, readRecord, recordName, type StageRecord} from './stage-record.ts';
+import type {MadeStage, PruneOptions, StageRequest, StageWork, Store} from './store.ts';
 
-/** What stage.json tells; its presence makes the folder a stage. */
-interface StageRecord {
-	readonly name: string;
-	readonly key: string;
-	readonly madeAt: number;
-	readonly seconds: number;
-	readonly bytes: number;
-	/** Path -> hex sha256, for `vmlab cache verify`. */
-	readonly digests: Readonly<Record<string, string>>;
-}
-
-const recordFile = 'stage.json';
-
-/** Opens the store; its folder is created where it is missing. Default: `stages` and its siblings in this user's cache folder. */
+/**
+ * Opens the store, and clears what dead makers left in it.
+ *
+ * @param folder default: the cache folder of this user
+ */
 export async function openStore(folder: string = folders().cache): Promise<Store> {
-	await Promise.all(['stages', 'used', 'scratch', 'locks', 'logs'].map(async (name) => mkdir(path.join(folder, name), {recursive: true})));
-	return new FolderStore(folder);
+	const store = new DiskStore(folder);
+	await store.clearScratch();
+	return store;
 }
 
-class FolderStore implements Store {
+interface MakeOptions {
+	readonly events: EventSink;
+	readonly signal: AbortSignal;
+}
+
+class DiskStore implements Store {
 	readonly folder: string;
 
 	constructor(folder: string) {
-		this.folder = folder;
+		this.folder = path.resolve(folder);
 	}
 
 	async find(key: string): Promise<MadeStage | undefined> {
-		const record = await this.#record(key);
-		if (record === undefined) {
+		const folder = this.#stage(key);
+		const record = await readRecord(folder);
+		if (record === undefined || !(await looksWhole(folder, record))) {
 			return undefined;
 		}
 
-		await this.#markUsed(key);
-		return this.#made(record);
+		const now = new Date();
+		// In a cache of somebody else's nothing can be marked, and need not be: who may not write does not prune.
+		await utimes(path.join(folder, recordName), now, now).catch(() => {});
+		return madeStage(folder, record);
 	}
 
-	async make(request: StageRequest, {events, signal}: Parameters<Store['make']>[1]): Promise<MadeStage> {
-		const {name, key} = request;
-		const there = await this.find(key);
-		if (there !== undefined) {
-			events({type: 'stage', reason: 'cached', stage: name, key});
-			return there;
+	async make(request: StageRequest, options: MakeOptions): Promise<MadeStage> {
+		const {name: stage, key} = request;
+		const {events, signal} = options;
+		const cached = async (): Promise<MadeStage | undefined> => {
+			const found = await this.find(key);
+			if (found !== undefined) {
+				events({type: 'stage', reason: 'cached', stage, key});
+			}
+
+			return found;
+		};
+
+		const found = await cached();
+		if (found !== undefined) {
+			return found;
 		}
 
-		return withLock(
-			path.join(this.folder, 'locks', key),
-			async () => {
-				const meanwhile = await this.find(key);
-				if (meanwhile !== undefined) {
-					events({type: 'stage', reason: 'cached', stage: name, key});
-					return meanwhile;
-				}
-
-				return this.#makeLocked(request, {events, signal});
-			},
-			{
+		try {
+			return await withLock(this.#lock(key), async () => await cached() ?? this.#makeLocked(request, options), {
 				signal,
 				onWait(holder) {
-					events({type: 'stage', reason: 'waiting', stage: name, key, holder});
+					events({type: 'stage', reason: 'waiting', stage, key, holder});
 				},
-			},
-		);
+			});
+		} catch (error) {
+			throw await explainFullDisk(error, this.folder);
+		}
 	}
 
 	async list(): Promise<MadeStage[]> {
-		const keys = await readdir(path.join(this.folder, 'stages'));
-		const records = await Promise.all(keys.map(async (key) => this.#record(key)));
-		return records.filter((record) => record !== undefined).map((record) => this.#made(record));
+		const records = await Promise.all((await namesIn(this.#stages)).map(async (key) => {
+			const folder = this.#stage(key);
+			const record = await readRecord(folder);
+			return record === undefined ? undefined : madeStage(folder, record);
+		}));
+		return records.filter((stage) => stage !== undefined).sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.madeAt - b.madeAt));
 	}
 
-	async verify(stage: MadeStage): Promise<string[]> {
-		const record = await this.#record(stage.key);
-		if (record === undefined) {
-			return [`${stage.name}: it is not in the store any more`];
-		}
-
-		const found = await digests(stage.folder);
-		const names = new Set([...Object.keys(record.digests), ...Object.keys(found)]);
-		return [...names].sort().flatMap((file) => {
-			const [was, is] = [record.digests[file], found[file]];
-			if (was === is) {
-				return [];
-			}
-
-			return [`${stage.name}: ${file} ${was === undefined ? 'was not made with it' : is === undefined ? 'is missing' : `was altered: sha256 ${is}, made with ${was}`}`];
-		});
+	async verify({key}: MadeStage): Promise<string[]> {
+		const folder = this.#stage(key);
+		const record = await readRecord(folder);
+		return record === undefined ? [`${recordName} is missing or cannot be read`] : findDifferences(folder, record);
 	}
 
-	async prune({unusedSince}: {unusedSince: number}): Promise<MadeStage[]> {
-		await this.#clearScratch();
-		const pruned: MadeStage[] = [];
+	async prune({unusedSince, keep}: PruneOptions): Promise<MadeStage[]> {
+		const removed: MadeStage[] = [];
 		for (const stage of await this.list()) {
-			const mark = await stat(path.join(this.folder, 'used', stage.key)).catch(() => undefined);
-			if ((mark?.mtimeMs ?? stage.madeAt) < unusedSince) {
-				await removeTree(stage.folder);
-				await rm(path.join(this.folder, 'used', stage.key), {force: true});
-				pruned.push(stage);
+			if (keep?.has(stage.key)) {
+				continue;
+			}
+
+			await this.#alone(stage.key, async () => {
+				const used = await stat(path.join(this.#stage(stage.key), recordName)).catch(() => undefined);
+				if (used !== undefined && used.mtimeMs <= unusedSince) {
+					await this.#remove(stage.key);
+					removed.push(stage);
+				}
+			});
+		}
+
+		for (const name of await namesIn(this.#logs)) {
+			const log = path.join(this.#logs, name);
+			if ((await stat(log)).mtimeMs <= unusedSince) {
+				await rm(log, {force: true});
 			}
 		}
 
-		return pruned;
+		await this.clearScratch();
+		return removed;
 	}
 
-	async #makeLocked({name, key, make}: StageRequest, {events, signal}: Parameters<Store['make']>[1]): Promise<MadeStage> {
-		await this.#clearScratch();
-		const start = performance.now();
-		const seconds = (): number => Math.round(performance.now() - start) / 1000;
-		const work = path.join(this.folder, 'scratch', `${key}.${process.pid}.${Date.now()}`);
-		const [out, scratch, log] = [path.join(work, 'out'), path.join(work, 'scratch'), path.join(this.folder, 'logs', `${name.replaceAll(/[^\w.@+-]+/g, '-')}.log`)];
-		events({type: 'stage', reason: 'started', stage: name, key});
+	/** Removes what makers left that are dead: whoever lives holds the lock of what he makes. */
+	async clearScratch(): Promise<void> {
+		for (const name of await namesIn(this.#scratch)) {
+			await this.#alone(name.split('.')[0]!, async () => removeTree(path.join(this.#scratch, name)));
+		}
+	}
+
+	/** Does something under the lock of a key; nothing when somebody else has that lock. */
+	async #alone(key: string, use: () => Promise<void>): Promise<void> {
 		try {
+			await withLock(this.#lock(key), use, {immediate: true});
+		} catch (error) {
+			if (!(error instanceof LabError && error.code === 'locked')) {
+				throw error;
+			}
+		}
+	}
+
+	async #makeLocked(request: StageRequest, {events, signal}: MakeOptions): Promise<MadeStage> {
+		const {name: stage, key} = request;
+		const start = performance.now();
+		const seconds = (): number => (performance.now() - start) / 1000;
+		events({type: 'stage', reason: 'started', stage, key});
+		const log = path.join(this.#logs, `${stage.replaceAll(/[^\w.-]+/g, '-')}-${key.slice(0, 12)}.log`);
+		let folder: string | undefined;
+		try {
+			await Promise.all([this.#stages, this.#scratch, this.#logs].map(async (each) => mkdir(each, {recursive: true})));
+			// A stage that lost a file is no stage any more.
+			await this.#remove(key);
+			folder = await mkdtemp(path.join(this.#scratch, `${key}.`));
+			const out = path.join(folder, 'stage', filesName);
+			const scratch = path.join(folder, 'work');
 			await mkdir(out, {recursive: true});
 			await mkdir(scratch);
-			await writeFile(log, `${name} ${key}\n`);
-			await make({
-				out,
-				scratch,
-				signal,
-				log,
+			await writeFile(log, `${stage} ${key}\n`);
+			const work: StageWork = {
+				out, scratch, signal, log,
 				progress(text) {
-					events({type: 'stage', reason: 'progress', stage: name, key, text});
+					appendFileSync(log, `${text}\n`);
+					events({type: 'stage', reason: 'progress', stage, key, text});
 				},
-			});
-			signal.throwIfAborted();
-			const record: StageRecord = {name, key, madeAt: Date.now(), seconds: seconds(), bytes: await diskUsage(out), digests: await digests(out)};
-			await writeFile(path.join(out, recordFile), `${JSON.stringify(record, undefined, '\t')}\n`);
-			await seal(out);
-			await rename(out, this.#stageFolder(key));
-			await this.#markUsed(key);
-			events({type: 'stage', reason: 'made', stage: name, key, seconds: record.seconds, bytes: record.bytes});
-			return this.#made(record);
+			};
+			await request.make(work);
+			if (signal.aborted) {
+				throw signal.reason instanceof LabError ? signal.reason : failure.interrupted('a request to stop');
+			}
+
+			const made = await this.#keep(path.dirname(out), request, seconds, log);
+			events({type: 'stage', reason: 'made', stage, key, seconds: made.seconds, bytes: made.bytes});
+			return made;
 		} catch (thrown) {
-			const error = this.#explain(name, thrown, log, signal);
-			events({type: 'stage', reason: 'failed', stage: name, key, seconds: seconds(), error: error.toJSON()});
+			const error = await explainFullDisk(thrown, this.folder);
+			events({type: 'stage', reason: 'failed', stage, key, seconds: seconds(), error: asLabError(error).toJSON()});
 			throw error;
 		} finally {
-			await removeTree(work);
-		}
-	}
-
-	#explain(name: string, thrown: unknown, log: string, signal: AbortSignal): LabError {
-		if (signal.aborted) {
-			return signal.reason instanceof LabError ? signal.reason : failure.interrupted('a request to stop');
-		}
-
-		if (thrown instanceof Error && 'code' in thrown && (thrown.code === 'ENOSPC' || thrown.code === 'EDQUOT')) {
-			return failure.diskFull(this.folder, thrown);
-		}
-
-		const error = asLabError(thrown);
-		return error.kind === 'host' && error.code === 'program-failed' ? failure.stageFailed(name, error, log) : error;
-	}
-
-	/** What makers left that did not live to clear it: their process is gone. */
-	async #clearScratch(): Promise<void> {
-		const folder = path.join(this.folder, 'scratch');
-		for (const name of await readdir(folder)) {
-			const pid = Number(name.split('.')[1]);
-			// A live process with that id may be another one by now; then its folder is cleared another time.
-			if (pid !== process.pid && !(await stat(`/proc/${pid}`).catch(() => undefined))) {
-				await removeTree(path.join(folder, name));
+			if (folder !== undefined) {
+				await removeTree(folder);
 			}
 		}
 	}
 
-	#stageFolder(key: string): string {
-		return path.join(this.folder, 'stages', key);
+	/** Makes what is in the folder the stage of the key: all or nothing, even when the power fails. */
+	async #keep(folder: string, {name, key}: StageRequest, seconds: () => number, log: string): Promise<MadeStage> {
+		const files = path.join(folder, filesName);
+		await makeReadOnly(files);
+		const record: StageRecord = {name, key, ...await describeFiles(files), madeAt: Date.now(), seconds: seconds()};
+		await writeFile(path.join(folder, recordName), `${JSON.stringify(record, undefined, '\t')}\n`, {mode: 0o444});
+		await rename(log, path.join(folder, logName));
+		await flushTree(folder);
+		await rename(folder, this.#stage(key));
+		await flush(this.#stages);
+		return madeStage(this.#stage(key), record);
 	}
 
-	async #record(key: string): Promise<StageRecord | undefined> {
+	/** Takes a stage away; in one step, so that nobody finds half of it. */
+	async #remove(key: string): Promise<void> {
+		await mkdir(this.#scratch, {recursive: true});
+		const end = await mkdtemp(path.join(this.#scratch, `${key}.`));
 		try {
-			return JSON.parse(await readFile(path.join(this.#stageFolder(key), recordFile), 'utf8')) as StageRecord;
+			await rename(this.#stage(key), path.join(end, 'stage'));
 		} catch (error) {
-			if ((error as NodeJS.ErrnoException).code === 'ENOENT' || error instanceof SyntaxError) {
-				return undefined;
+			if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
+				throw error;
 			}
-
-			throw error;
+		} finally {
+			await removeTree(end);
 		}
 	}
 
-	#made({name, key, madeAt, seconds, bytes}: StageRecord): MadeStage {
-		return {name, key, folder: this.#stageFolder(key), madeAt, seconds, bytes};
+	get #stages(): string {
+		return path.join(this.folder, 'stages');
 	}
 
-	async #markUsed(key: string): Promise<void> {
-		const [file, now] = [path.join(this.folder, 'used', key), new Date()];
-		try {
-			await utimes(file, now, now);
-		} catch {
-			// A store on a full or read-only disk can still be read from.
-			await writeFile(file, '').catch(() => {});
-		}
-	}
-}
-
-async function digests(folder: string): Promise<Record<string, string>> {
-	return Object.fromEntries((await digestTree(folder)).filter(({kind, path: file}) => kind !== 'folder' && file !== recordFile).map(({path: file, digest}) => [file, digest]));
-}
-
-/** Bytes on the disk: a sparse file counts only what it has. */
-async function diskUsage(folder: string): Promise<number> {
-	const names = await readdir(folder, {recursive: true});
-	const sizes = await Promise.all(names.map(async (name) => (await lstat(path.join(folder, name))).blocks * 512));
-	return sizes.reduce((sum, size) => sum + size, 0);
-}
-
-/** Puts every byte on the disk and takes away the right to write, so that a stage stays as it was made. */
-async function seal(folder: string): Promise<void> {
-	for (const entry of await readdir(folder, {withFileTypes: true})) {
-		const file = path.join(folder, entry.name);
-		if (entry.isDirectory()) {
-			await seal(file);
-		} else if (entry.isFile()) {
-			const handle = await open(file, 'r');
-			try {
-				await handle.sync();
-				await handle.chmod((await handle.stat()).mode & 0o555);
-			} finally {
-				await handle.close();
-			}
-		}
-	}
-}
-
-/** Removes a tree, and may do so although folders in it are read-only. */
-async function removeTree(folder: string): Promise<void> {
-	for (const entry of await readdir(folder, {recursive: true, withFileTypes: true}).catch(() => [])) {
-		if (entry.isDirectory()) {
-			await chmod(path.join(entry.parentPath, entry.name), 0o700).catch(() => {});
-		}
+	get #scratch(): string {
+		return path.join(this.folder, 'scratch');
 	}
 
-	await rm(folder, {recursive: true, force: true});
+	get #logs(): string {
+		return path.join(this.folder, 'logs');
+	}
+
+	#stage(key: string): string {
+		return path.join(this.#stages, key);
+	}
+
+	#lock(key: string): string {
+		return path.join(this.folder, 'locks', key);
+	}
 }

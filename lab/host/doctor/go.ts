@@ -33,7 +33,8 @@ export function goFolder(version: string): string {
 	return `/usr/lib/go-${version.split('.').slice(0, 2).join('.')}/bin`;
 }
 
-async function findGo(wanted: string): Promise<InstalledGo | undefined> {
+/** The newest Go that is installed: the one in PATH, or Debian's package of the wanted version. */
+export async function findGo(wanted: string): Promise<InstalledGo | undefined> {
 	const candidates = ['go', `${goFolder(wanted)}/go`];
 	const found = await Promise.all(candidates.map(async (candidate): Promise<InstalledGo | undefined> => {
 		if (candidate.includes('/') ? !existsSync(candidate) : await findProgram(candidate) === undefined) {

@@ -1,0 +1,78 @@
+/** From a folder that was written to one that stays: on the disk for certain, and read-only. And its end. */
+import {chmod, lstat, open, readdir, rm} from 'node:fs/promises';
+import path from 'node:path';
+import {run} from '../host/program.ts';
+
+/** Waits until a file's or folder's content is on the disk (fsync(2)). */
+export async function flush(file: string): Promise<void> {
+	const handle = await open(file, 'r');
+	try {
+		await handle.sync();
+	} finally {
+		await handle.close();
+	}
+}
+
+async function contents(folder: string): Promise<{files: string[]; folders: string[]}> {
+	const entries = await readdir(folder, {recursive: true, withFileTypes: true});
+	const pick = (wanted: 'isFile' | 'isDirectory'): string[] => entries.filter((entry) => entry[wanted]()).map((entry) => path.join(entry.parentPath, entry.name));
+	return {files: pick('isFile'), folders: [...pick('isDirectory'), folder]};
+}
+
+/** Takes the right to write away from everything in a folder, and from itself. */
+export async function makeReadOnly(folder: string): Promise<void> {
+	const {files, folders} = await contents(folder);
+	for (const file of [...files, ...folders]) {
+		await chmod(file, (await lstat(file)).mode & 0o7555);
+	}
+}
+
+/** Puts everything in a folder on the disk for certain. */
+export async function flushTree(folder: string): Promise<void> {
+	const {files, folders} = await contents(folder);
+	for (const file of [...files, ...folders]) {
+		await flush(file);
+	}
+}
+
+/**
+ * Removes a folder with all that is in it, read-only or not. What belongs to other ids of our user namespace (an image
+ * builder that was killed leaves such files) is removed from inside such a namespace.
+ */
+export async function removeTree(folder: string): Promise<void> {
+	try {
+		await allowRemoval(folder);
+		await rm(folder, {recursive: true, force: true, maxRetries: 5});
+	} catch (error) {
+		if (!['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) {
+			throw error;
+		}
+
+		await run('unshare', ['--user', '--map-root-user', '--map-auto', 'rm', '-rf', '--one-file-system', folder]);
+	}
+}
+
+/** A file can be removed only from a folder that can be written to. */
+async function allowRemoval(folder: string): Promise<void> {
+	const entries = await readdir(folder, {withFileTypes: true}).catch((error: NodeJS.ErrnoException) => {
+		if (error.code === 'ENOENT' || error.code === 'ENOTDIR') {
+			return undefined;
+		}
+
+		throw error;
+	});
+	if (entries === undefined) {
+		return;
+	}
+
+	const {mode} = await lstat(folder);
+	if ((mode & 0o700) !== 0o700) {
+		await chmod(folder, mode | 0o700);
+	}
+
+	for (const entry of entries) {
+		if (entry.isDirectory()) {
+			await allowRemoval(path.join(folder, entry.name));
+		}
+	}
+}
