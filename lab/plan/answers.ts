@@ -1,4 +1,5 @@
 /** What an overlay's functions answer: asked in one place, so that what they throw or get wrong is told in one way. */
+import path from 'node:path';
 import {LabError} from '../host/error.ts';
 import type {LoadedOverlay} from '../spec/load.ts';
 import {problemsOf, type Shape} from '../spec/schema.ts';
@@ -28,7 +29,7 @@ export function ask<Answer>(
 	} catch (error) {
 		const place = placeOfException(error, overlay.folder);
 		const message = error instanceof LabError && error.hint !== undefined ? `${error.message}. ${error.hint}` : error instanceof Error ? error.message : String(error);
-		problems.push(`${what} threw: ${message}${place === undefined ? '' : ` (${showPlace(place, overlay.folder)})`}`);
+		problems.push(`${what} threw: ${message}${place === undefined ? '' : ` (${showPlace(place, path.resolve(overlay.folder, '../..'))})`}`);
 		return undefined;
 	}
 

@@ -120,3 +120,11 @@ test.serial('a file\'s digest is computed once for each size, time and inode', a
 		t.deepEqual([...await digestFiles([`${file}.none`])], []);
 	});
 });
+
+test.serial('what an overlay\'s function throws is told with its place', async (t) => {
+	await withCache(async ({roots, write}) => {
+		await write({'overlays/late/overlay.ts': overlaySource('\tsummary: \'late\',\n\tunits() {\n\t\tthrow new Error(\'no luck\');\n\t},')});
+		const error = await t.throwsAsync(preparePlan(lab('late'), {roots}));
+		t.like(error, {code: 'bad-declaration', exitCode: 3, details: ['overlay `late`: units of node-1 threw: no luck (overlays/late/overlay.ts:6:9)']});
+	});
+});
