@@ -96,23 +96,6 @@ export const failure = {
 		});
 	},
 
-	/** No provider has a component. `tried` has a line for each: `release: no network`. */
-	componentMissing(component: string, version: string, tried: readonly string[], log: string): LabError {
-		return new LabError({
-			code: 'component-missing', kind: 'component', message: `${component} ${version} could not be had`, details: tried.map((line) => `tried ${line}`),
-			hint: `Choose another version (\`--set OVERLAY.version=...\`), or name a folder with your own build (\`--set OVERLAY.dir=...\`).`, log,
-		});
-	},
-
-	/** A download is not what its project published. */
-	wrongChecksum(url: string, wanted: string, found: string): LabError {
-		return new LabError({
-			code: 'wrong-checksum', kind: 'component', message: `${url} is not what was published`,
-			details: [`published sha256 ${wanted}`, `downloaded sha256 ${found}`],
-			hint: 'Download it again; if it stays so, something between here and there changes it.',
-		});
-	},
-
 	/** A program that makes a stage ended badly. */
 	stageFailed(stage: string, cause: LabError, log: string): LabError {
 		return new LabError({

@@ -42,7 +42,7 @@ export const releaseProvider: Provider = {
 		await download(url, archive, work, 3600);
 		const found = await digestFile(archive);
 		if (found !== wanted) {
-			throw failure.wrongChecksum(url, wanted, found);
+			throw failure.checksumMismatch(url, wanted, found, checksumUrl);
 		}
 
 		for (const {name} of programs) {
