@@ -401,4 +401,17 @@ export const failure = {
 			hint: `\`vmlab down ${lab}\` clears what is left.`,
 		});
 	},
+
+	/** A machine ended by itself: `cause` says how QEMU did; `tail` is the end of the machine's console. */
+	machineEnded(cause: LabError, tail: readonly string[], log?: string): LabError {
+		return new LabError({
+			...cause.toJSON(), details: [...cause.details, ...(tail.length === 0 ? [] : ['the end of its console:', ...tail])], cause, ...(log && {log}),
+		});
+	},
+
+	/** The same failure, whose log is elsewhere by now, or gone. */
+	withLog(error: LabError, log: string | undefined): LabError {
+		const {log: _log, ...rest} = error.toJSON();
+		return error.log === log ? error : new LabError({...rest, cause: error, ...(log && {log})});
+	},
 };

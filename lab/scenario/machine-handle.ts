@@ -20,6 +20,11 @@ export interface Machines {
 /** Stops at the first command that fails, also in a pipe, and at a variable that is not set. */
 const strict = 'set -euo pipefail; ';
 
+/** Without the newline that a command's last line has, as `$(...)` of a shell gives it. */
+function trimmed({stdout, stderr, exitCode}: CommandResult): CommandResult {
+	return {stdout: stdout.replace(/\n$/, ''), stderr: stderr.replace(/\n$/, ''), exitCode};
+}
+
 /** The machines of a lab. Commands end when `signal` aborts. */
 export function openMachines(lab: ScenarioLab, signal: AbortSignal): Machines {
 	const connections = new Map<string, Promise<ScenarioConnection>>();
@@ -54,7 +59,8 @@ export function openMachines(lab: ScenarioLab, signal: AbortSignal): Machines {
 			throw broken(machine.name, error);
 		});
 		try {
-			return await connection.exec(strict + command, {signal: commandSignal(signal), ...(input === undefined ? {} : {input})});
+			const {stdout, stderr, exitCode} = await connection.exec(strict + command, {signal: commandSignal(signal), ...(input === undefined ? {} : {input})});
+			return {stdout, stderr, exitCode};
 		} catch (error) {
 			if (waitIsOver(signal)) {
 				throw failure.commandFailed(command, machine.name, 'did not end before the wait around it did', []);
@@ -82,12 +88,12 @@ export function openMachines(lab: ScenarioLab, signal: AbortSignal): Machines {
 			return result;
 		};
 
-		const $: CommandTag = async (pieces, ...values) => must(quoteCommand(pieces, values), callPlace());
+		const $: CommandTag = async (pieces, ...values) => trimmed(await must(quoteCommand(pieces, values), callPlace()));
 		return {
 			name,
 			machine,
 			$,
-			try$: async (pieces, ...values) => execute(machine, quoteCommand(pieces, values)),
+			try$: async (pieces, ...values) => trimmed(await execute(machine, quoteCommand(pieces, values))),
 			async fail$(pieces, ...values) {
 				const place = callPlace();
 				const command = quoteCommand(pieces, values);
@@ -96,7 +102,7 @@ export function openMachines(lab: ScenarioLab, signal: AbortSignal): Machines {
 					throw failure.commandFailed(command, name, 'succeeded, and must not', lastLines(result), place);
 				}
 
-				return result;
+				return trimmed(result);
 			},
 			async readFile(path) {
 				return (await must(`cat -- ${quoteWord(path)}`, callPlace())).stdout;

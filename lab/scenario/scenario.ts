@@ -3,7 +3,7 @@ import type {LabDeclaration} from '../spec/lab.ts';
 import type {Duration} from '../spec/units.ts';
 import type {LabTopology, LabMachine} from '../spec/topology.ts';
 
-/** What a command on a machine gave. */
+/** What a command on a machine gave, each output without its last newline. */
 export interface CommandResult {
 	readonly stdout: string;
 	readonly stderr: string;
@@ -23,7 +23,9 @@ export interface MachineHandle {
 	readonly try$: CommandTag;
 	/** Rejects when the command succeeds: for what must not work. */
 	readonly fail$: CommandTag;
+	/** A text file, as it is. */
 	readFile(path: string): Promise<string>;
+	/** Writes a file with this mode (default 0o644), and the folders that it needs; who reads it sees the old text or the new. */
 	writeFile(path: string, text: string, mode?: number): Promise<void>;
 }
 

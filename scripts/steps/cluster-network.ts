@@ -51,7 +51,7 @@ export async function clusterNetwork(context: StepContext): Promise<void> {
 	const blocked = await refuted(`control: while ${last} forwards nothing, pods do not reach each other`, async () => {
 		await withoutForwarding(context, last, families, async () => podsReachEachOther(context, families, pods));
 	});
-	const [pair] = /pod \S+ on \S+ -> pod \S+ on \S+/.exec(blocked.message) ?? [];
+	const [pair] = /pod \S+ on \S+ -> pod \S+ on [^\s:]+/.exec(blocked.message) ?? [];
 	await step(`the report of it names a pair of pods with one on ${last}, and afterwards they reach each other again`, async () => {
 		claim(pair?.includes(` on ${last}`), `the message names no pair of pods of which one is on ${last}`, [blocked.message]);
 		await podsReachEachOther(context, families, pods);

@@ -41,7 +41,7 @@ export async function dialAll({node}: StepContext, family: Family, dials: readon
 			return `http://${urlHost(addressIn(family, from.addresses, from.name))}:${serverPort}/dial?${query.toString()}`;
 		});
 		const {stdout} = await node(name).$`index=0; for url in ${urls}; do (echo "$index $(curl -sS --globoff --max-time ${patience} "$url" 2>&1)") & index=$((index + 1)); done; wait`;
-		const answers = new Map(stdout.split('\n').map((line) => [Number(line.split(' ', 1)[0]), line.slice(line.indexOf(' ') + 1)]));
+		const answers = new Map(stdout.split('\n').filter((line) => line !== '').map((line) => [Number(line.split(' ', 1)[0]), line.slice(line.indexOf(' ') + 1)]));
 		return own.map((dial, index): Dialled => ({...dial, ...readAnswer(answers.get(index) ?? 'no answer')}));
 	}));
 	return results.flat();

@@ -18,7 +18,8 @@ export async function askApiServer({node}: StepContext, pod: Pod, path: string, 
 	const {stdout} = await node(pod.node).$`
 		for pid in $(grep -lx agnhost /proc/[0-9]*/comm 2>/dev/null | cut -d / -f 3); do
 			[ "$(nsenter --target $pid --uts uname -n)" = ${pod.name} ] || continue
-			account=/proc/$pid/root/var/run/secrets/kubernetes.io/serviceaccount
+			# Where the mount really is: in an image /var/run may be a link to /run, which would be followed to the node's.
+			account=/proc/$pid/root$(awk '$5 ~ /\\/secrets\\/kubernetes.io\\/serviceaccount$/ {print $5; exit}' /proc/$pid/mountinfo)
 			variable() { tr '\\0' '\\n' </proc/$pid/environ | sed -n "s/^$1=//p"; }
 			host=$(variable KUBERNETES_SERVICE_HOST)
 			case $host in *:*) host="[$host]" ;; esac

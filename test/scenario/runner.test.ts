@@ -68,6 +68,17 @@ test('Each interpolated value of a command is one word', async (t) => {
 	t.is(lab.calls[0]?.command, 'echo \'a b; rm -rf /\' x \'it\'\\\'\'s\' 3');
 });
 
+test('Output of a command comes without its last newline, and a file as it is', async (t) => {
+	const {error} = await play(async ({step, node}) => {
+		await step('read', async () => {
+			t.is((await node('node-1').$`cat`).stdout, 'a\n');
+			t.is((await node('node-1').try$`cat`).stdout, 'a\n');
+			t.is(await node('node-1').readFile('/a'), 'a\n\n');
+		});
+	}, {answer: () => ({stdout: 'a\n\n'})});
+	t.is(error, undefined);
+});
+
 test('A command that fails fails the step with the command, its exit code, the end of its output, and the place in the test', async (t) => {
 	const outcome = await play(async ({step, tester}) => {
 		await step('the tester reaches the service', async () => {
