@@ -1,0 +1,47 @@
+/**
+ * `npm run bench [-- --only NAME --json FILE]`: what vmlab promises in figures. Each ratio is taken within this run, side by
+ * side, since one computer differs more from itself an hour later than the things that are compared.
+ */
+import {writeFile} from 'node:fs/promises';
+import {parseArgs} from 'node:util';
+import {formatTable} from '../../lab/cli/output.ts';
+import {measureCluster, measureSsh} from './boots.ts';
+import {measureHelp, measurePlan, measureSecondRun} from './commands.ts';
+import type {Row} from './measure.ts';
+
+/** Row names -> what measures them; rows of one lab are measured in one boot. */
+const groups: ReadonlyArray<{readonly rows: readonly string[]; readonly measure: (wanted: ReadonlySet<string>) => Promise<Row[]>}> = [
+	{rows: ['help'], measure: measureHelp},
+	{rows: ['plan-warm'], measure: measurePlan},
+	{rows: ['second-run-work'], measure: measureSecondRun},
+	{rows: ['power-on-to-ssh'], measure: measureSsh},
+	{rows: ['power-on-to-ready', 'power-on-to-service', 'machine-overhead'], measure: measureCluster},
+];
+const names = groups.flatMap(({rows}) => rows);
+
+const {values} = parseArgs({options: {only: {type: 'string', multiple: true}, json: {type: 'string'}}});
+const wanted = new Set(values.only ?? names);
+const unknown = [...wanted].filter((name) => !names.includes(name));
+if (unknown.length > 0) {
+	process.stderr.write(`There is no row ${unknown.join(', ')}. Known: ${names.join(', ')}.\n`);
+	process.exit(2);
+}
+
+const rows: Row[] = [];
+for (const group of groups) {
+	if (group.rows.some((name) => wanted.has(name))) {
+		process.stderr.write(`measuring ${group.rows.filter((name) => wanted.has(name)).join(', ')}\n`);
+		rows.push(...await group.measure(wanted));
+		if (values.json !== undefined) {
+			// After each, so that a later one that fails does not take the others with it.
+			await writeFile(values.json, `${JSON.stringify(rows, undefined, '\t')}\n`);
+		}
+	}
+}
+
+process.stdout.write(formatTable({
+	columns: ['ROW', 'VALUE', 'GOAL', 'MET', 'COMPARED'],
+	rows: rows.map(({name, value, unit, goal, met, compared}) => [
+		name, `${value} ${unit}`, goal ?? '', met === null ? '' : met ? 'yes' : 'no', Object.entries(compared).map(([what, figure]) => `${what}: ${figure}`).join(', '),
+	]),
+}));

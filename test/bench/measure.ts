@@ -1,0 +1,71 @@
+/** What the rows of the benchmark are made of, and how commands are timed. */
+import {spawn} from 'node:child_process';
+import {once} from 'node:events';
+import {vmlab, outcomeText, type CommandOptions, type CommandOutcome} from '../rig/command.ts';
+
+/** One measured figure, as `--json` writes it. */
+export interface Row {
+	readonly name: string;
+	readonly value: number;
+	/** 'times', 's', 'MiB', 'stages'. */
+	readonly unit: string;
+	/** The goal as a person reads it, and null where none is set. */
+	readonly goal: string | null;
+	/** Is the goal met? null where none is set. */
+	readonly met: boolean | null;
+	/** What the figure was made from, measured in the same run. */
+	readonly compared: Readonly<Record<string, number | string>>;
+}
+
+/** The middle one of the values; of an even number, the mean of the middle two. */
+export function median(values: readonly number[]): number {
+	const sorted = [...values].sort((a, b) => a - b);
+	const middle = Math.floor(sorted.length / 2);
+	return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+/** Two digits after the point are more than these machines repeat. */
+export function round(value: number): number {
+	return Math.round(value * 100) / 100;
+}
+
+/** Seconds that `node` with these words takes from start to end. Throws when it fails. */
+export async function timeNode(words: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<number> {
+	const start = performance.now();
+	const child = spawn(process.execPath, words, {stdio: ['ignore', 'ignore', 'inherit'], env: {...process.env, NODE_OPTIONS: '', ...env}});
+	const [code] = await once(child, 'close') as [number | null];
+	if (code !== 0) {
+		throw new Error(`node ${words.join(' ')} ended with ${code}`);
+	}
+
+	return (performance.now() - start) / 1000;
+}
+
+/**
+ * How many times longer `words` take than `node -e 0`. One after the other in turn, so that what else the computer does
+ * meets both alike.
+ */
+export async function compareWithNode(words: readonly string[], rounds: number): Promise<{ratio: number; seconds: number; baseline: number}> {
+	const baseline: number[] = [];
+	const measured: number[] = [];
+	for (let round = 0; round <= rounds; round += 1) {
+		const pair = [await timeNode(['-e', '0']), await timeNode(words)] as const;
+		// The first round fills the page cache.
+		if (round > 0) {
+			baseline.push(pair[0]);
+			measured.push(pair[1]);
+		}
+	}
+
+	return {ratio: median(measured) / median(baseline), seconds: median(measured), baseline: median(baseline)};
+}
+
+/** Runs vmlab, and throws with its whole output when it fails. */
+export async function mustRun(words: readonly string[], options: CommandOptions = {}): Promise<CommandOutcome> {
+	const outcome = await vmlab(words, options);
+	if (outcome.code !== 0) {
+		throw new Error(`vmlab ${words.join(' ')}: ${outcomeText(outcome)}`);
+	}
+
+	return outcome;
+}
