@@ -47,8 +47,10 @@ export async function runScenario(run: ScenarioRun): Promise<void> {
 	const budget = milliseconds(scenario.budget) * lab.speed;
 	const ending = new AbortController();
 	const story = new Story(name, events, ending.signal);
-	const interrupt = (): void => {
-		const {reason} = run.signal;
+	/** Who may end the scenario: Ctrl-C, and the lab when a machine of it breaks. */
+	const enders = [run.signal, ...(lab.over === undefined ? [] : [lab.over])];
+	const end = (): void => {
+		const reason: unknown = enders.find(({aborted}) => aborted)?.reason;
 		ending.abort(reason instanceof LabError ? reason : failure.interrupted('a request to stop'));
 	};
 
@@ -57,11 +59,14 @@ export async function runScenario(run: ScenarioRun): Promise<void> {
 	const alarm = setTimeout(() => {
 		ending.abort(failure.budgetExceeded(name, budget / 1000, story.running));
 	}, budget);
-	run.signal.addEventListener('abort', interrupt, {once: true});
+	for (const ender of enders) {
+		ender.addEventListener('abort', end, {once: true});
+	}
+
 	const machines = openMachines(lab, ending.signal);
 	try {
-		if (run.signal.aborted) {
-			interrupt();
+		if (enders.some(({aborted}) => aborted)) {
+			end();
 		}
 
 		ending.signal.throwIfAborted();
@@ -86,7 +91,10 @@ export async function runScenario(run: ScenarioRun): Promise<void> {
 		throw error;
 	} finally {
 		clearTimeout(alarm);
-		run.signal.removeEventListener('abort', interrupt);
+		for (const ender of enders) {
+			ender.removeEventListener('abort', end);
+		}
+
 		ending.abort(failure.interrupted('the end of the scenario'));
 		await machines.close();
 	}

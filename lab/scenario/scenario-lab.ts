@@ -18,6 +18,8 @@ export interface ScenarioLab {
 	readonly speed: number;
 	/** The path of the private kubeconfig, where the lab has a cluster. */
 	readonly kubeconfig?: string | undefined;
+	/** Aborts when the lab cannot go on: a machine ended by itself, or somebody took the lab down. The reason is a LabError. */
+	readonly over?: AbortSignal;
 	/** A connection of one's own to a machine. Rejects with a failure of kind 'machine'. */
 	ssh(machine: string, signal?: AbortSignal): Promise<ScenarioConnection>;
 	/** Collects the machines' evidence into a folder. */

@@ -257,6 +257,18 @@ test('Ctrl-C ends a scenario as interrupted, in whatever it is', async (t) => {
 	t.deepEqual(outcome.lab.closed, ['node-1']);
 });
 
+test('A machine that ends by itself ends the scenario at once, with what is known of it', async (t) => {
+	const over = new AbortController();
+	const {events, sink} = recordEvents();
+	const scenario = defineScenario({summary: '', lab: {machines: {}, overlays: []}, budget: '20s', steps: async ({step}) => step('long', async () => {
+		over.abort(failure.machineBroke('node-2', 'the kernel panicked'));
+		await hang(undefined);
+	})});
+	const running = runScenario({name: 'story', scenario, lab: {...createFakeLab(), over: over.signal}, events: sink, signal: new AbortController().signal});
+	t.is((await t.throwsAsync<LabError>(running))?.exitCode, 6);
+	t.true(events.some((event) => event.type === 'step' && event.reason === 'failed' && event.error.message.includes('the kernel panicked')));
+});
+
 test('A scenario that is interrupted before it starts runs nothing', async (t) => {
 	const outcome = await play(async () => {
 		t.fail();
