@@ -119,6 +119,11 @@ async function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal)
 		};
 	});
 	signal.addEventListener('abort', onAbort, {once: true});
+	if (signal.aborted) {
+		// The script itself may have led to it, before it first waited for anything.
+		onAbort();
+	}
+
 	try {
 		return await Promise.race([promise, aborted]);
 	} finally {
