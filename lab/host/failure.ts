@@ -2,7 +2,7 @@
  * The catalogue of everything that can go wrong: one named factory for each, so that a message is written once, has a
  * stable code, and the right exit code.
  */
-import {LabError, type SourcePlace} from './error.ts';
+import {type FailureDescription, LabError, type SourcePlace} from './error.ts';
 import {suggest} from './suggestion.ts';
 
 /** `a, b and c` */
@@ -413,5 +413,10 @@ export const failure = {
 	withLog(error: LabError, log: string | undefined): LabError {
 		const {log: _log, ...rest} = error.toJSON();
 		return error.log === log ? error : new LabError({...rest, cause: error, ...(log && {log})});
+	},
+
+	/** A failure that another process described. */
+	told(description: FailureDescription): LabError {
+		return new LabError(description);
 	},
 };

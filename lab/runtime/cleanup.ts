@@ -1,0 +1,31 @@
+/** What is to be undone, in the reverse order of how it came. */
+
+export interface Cleanup {
+	/** Adds something to be undone. */
+	add(undo: () => Promise<unknown>): void;
+	/** Undoes everything, whatever fails of it. Throws what failed first. */
+	run(): Promise<void>;
+}
+
+export function createCleanup(): Cleanup {
+	const undos: Array<() => Promise<unknown>> = [];
+	return {
+		add(undo) {
+			undos.push(undo);
+		},
+		async run() {
+			const failures: unknown[] = [];
+			for (let undo = undos.pop(); undo !== undefined; undo = undos.pop()) {
+				try {
+					await undo();
+				} catch (error) {
+					failures.push(error);
+				}
+			}
+
+			if (failures.length > 0) {
+				throw failures[0];
+			}
+		},
+	};
+}

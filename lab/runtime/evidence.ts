@@ -1,0 +1,103 @@
+/** What is kept of a lab's machines when something failed. */
+import {copyFile, mkdir, writeFile} from 'node:fs/promises';
+import path from 'node:path';
+import type {SshConnection} from '../machine/ssh.ts';
+import type {EvidenceDeclaration} from '../spec/overlay.ts';
+import {consoleLogOf} from './console-tail.ts';
+import type {LabRecord} from './lab-record.ts';
+
+/** A machine that evidence is collected from. */
+export interface Witness {
+	readonly name: string;
+	readonly evidence: readonly EvidenceDeclaration[];
+	/** Opens a connection; undefined where the machine has ended or never answered, and only its files are to be had. */
+	readonly connect?: (deadline: number, signal: AbortSignal) => Promise<SshConnection>;
+}
+
+export interface Collection {
+	/** The lab's folder. */
+	readonly folder: string;
+	/** Where the evidence goes; made where it is missing. */
+	readonly target: string;
+	readonly record: LabRecord;
+	readonly machines: readonly Witness[];
+	/** The factor for deadlines. */
+	readonly pace: number;
+	readonly signal?: AbortSignal | undefined;
+}
+
+/** At KVM speed, in milliseconds: for a connection to a machine that may be in trouble, for one command, for one machine. */
+const connectDeadline = 5000;
+const commandDeadline = 20_000;
+const machineDeadline = 45_000;
+
+/** What every machine is asked for. */
+const always: readonly EvidenceDeclaration[] = [
+	{name: 'journal.txt', command: 'journalctl --boot --no-pager --output=short-monotonic'},
+	{name: 'units.txt', command: 'systemctl list-units --no-pager --all; systemctl --failed --no-pager'},
+	{name: 'network.txt', command: 'ip -d address; ip route show table all; ip -6 route show table all; ip neighbour; ss -tulpn'},
+	{name: 'processes.txt', command: 'ps -eo pid,ppid,stat,etime,rss,args; free -m; df -h'},
+];
+
+/**
+ * Collects the evidence of a lab's machines, all at once: `MACHINE/console.log`, `qemu.log`, `journal.txt` and what overlays
+ * declare, and `events.jsonl` and `lab.json` beside them. What cannot be had says so in its own file; nothing of it throws,
+ * since the failure that led here is what counts. Nothing secret is in it.
+ */
+export async function collectEvidence(collection: Collection): Promise<void> {
+	const {folder, target, record, machines, pace} = collection;
+	await mkdir(target, {recursive: true});
+	const {machines: recorded, ...lab} = record;
+	await writeFile(path.join(target, 'lab.json'), `${JSON.stringify({...lab, machines: recorded}, undefined, '\t')}\n`);
+	await Promise.all([
+		copy(path.join(folder, 'events.jsonl'), path.join(target, 'events.jsonl')),
+		...machines.map(async (machine) => {
+			const place = path.join(target, machine.name);
+			await mkdir(place, {recursive: true});
+			await Promise.all([
+				copy(path.join(folder, consoleLogOf(machine.name)), path.join(place, 'console.log')),
+				copy(path.join(folder, machine.name, 'qemu.log'), path.join(place, 'qemu.log')),
+			]);
+			const time = AbortSignal.timeout(machineDeadline * pace);
+			await ask(machine, place, pace, collection.signal === undefined ? time : AbortSignal.any([time, collection.signal]));
+		}),
+	]);
+}
+
+async function copy(from: string, to: string): Promise<void> {
+	await copyFile(from, to).catch(() => {});
+}
+
+/** Asks the machine itself. */
+async function ask({connect, evidence}: Witness, place: string, pace: number, signal: AbortSignal): Promise<void> {
+	if (connect === undefined) {
+		return;
+	}
+
+	let connection: SshConnection;
+	try {
+		connection = await connect(connectDeadline * pace, signal);
+	} catch (error) {
+		await writeFile(path.join(place, 'missing.txt'), `The machine could not be asked: ${reason(error)}\n`);
+		return;
+	}
+
+	try {
+		for (const {name, command} of [...always, ...evidence]) {
+			// An overlay's name for it is no way out of the folder.
+			const file = path.join(place, path.basename(name));
+			try {
+				const {stdout, stderr, exitCode} = await connection.exec(command, {timeout: commandDeadline * pace, signal});
+				await writeFile(file, `${stdout}${stderr === '' ? '' : `\n${stderr}`}${exitCode === 0 ? '' : `\n(exit code ${exitCode})\n`}`);
+			} catch (error) {
+				await writeFile(file, `could not be had: ${reason(error)}\n`);
+			}
+		}
+	} finally {
+		connection.close();
+	}
+}
+
+function reason(error: unknown): string {
+	return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,54 @@
+/** The other end of a lab's socket: for every process that does not own the lab. */
+import {once} from 'node:events';
+import {createConnection} from 'node:net';
+import path from 'node:path';
+import {socketPath} from '../host/socket-path.ts';
+import {createLineReader, type LabAnswer, type LabQuestion, socketFile} from './lab-socket.ts';
+
+/**
+ * Asks a lab, and gives each answer to `take` until the lab ends the connection.
+ *
+ * @throws the system's error when nobody listens (ENOENT, ECONNREFUSED); the signal's reason
+ */
+export async function askLab(folder: string, request: LabQuestion['request'], take: (answer: LabAnswer) => void, signal?: AbortSignal): Promise<void> {
+	signal?.throwIfAborted();
+	const place = await socketPath(path.join(folder, socketFile));
+	try {
+		const socket = createConnection(place.path);
+		await once(socket, 'connect');
+		const abort = (): void => {
+			socket.destroy();
+		};
+
+		signal?.addEventListener('abort', abort, {once: true});
+		try {
+			socket.setEncoding('utf8');
+			const closed = new Promise<void>((resolve, reject) => {
+				// What breaks while we read is the end of the owner, which says it in its own way.
+				socket.on('error', () => {});
+				socket.on('close', () => {
+					resolve();
+				});
+				const read = createLineReader((line) => {
+					take(JSON.parse(line) as LabAnswer);
+				});
+				socket.on('data', (chunk: string) => {
+					try {
+						read(chunk);
+					} catch (error) {
+						socket.destroy();
+						reject(error);
+					}
+				});
+			});
+			socket.write(`${JSON.stringify({request} satisfies LabQuestion)}\n`);
+			await closed;
+		} finally {
+			signal?.removeEventListener('abort', abort);
+		}
+	} finally {
+		await place.release();
+	}
+
+	signal?.throwIfAborted();
+}

@@ -1,0 +1,125 @@
+/** The owner's end of a lab's socket. */
+import {once} from 'node:events';
+import {createServer, type Socket} from 'node:net';
+import path from 'node:path';
+import {asLabError, type FailureDescription} from '../host/error.ts';
+import {failure} from '../host/failure.ts';
+import {socketPath} from '../host/socket-path.ts';
+import {until} from '../host/wait.ts';
+import type {EventLog} from './event-log.ts';
+import type {LabRecord} from './lab-record.ts';
+import {createLineReader, type LabAnswer, type LabQuestion, socketFile} from './lab-socket.ts';
+
+export interface LabServer {
+	/** Returns when somebody watches the events, or after so many milliseconds without. */
+	awaitWatcher(deadline: number): Promise<void>;
+	/** Ends all watching and answers those who asked for the lab's end; returns when they have got it. */
+	close(error?: FailureDescription): Promise<void>;
+}
+
+/** How long a client may take to read its last lines, in milliseconds. */
+const farewell = 2000;
+
+/**
+ * Serves a lab's socket.
+ *
+ * @param options.down called when a client asks for the lab's end; the client is answered by `close`
+ */
+export async function serveLab(folder: string, options: {record: () => LabRecord; log: EventLog; down: () => void}): Promise<LabServer> {
+	const {record, log, down} = options;
+	const connections = new Map<Socket, {asked?: LabQuestion['request']; unwatch?: () => void}>();
+	const say = (socket: Socket, answer: LabAnswer): void => {
+		if (socket.writable) {
+			socket.write(`${JSON.stringify(answer)}\n`);
+		}
+	};
+
+	const answer = (socket: Socket, line: string): void => {
+		const connection = connections.get(socket);
+		const {request} = JSON.parse(line) as LabQuestion;
+		if (connection === undefined || connection.asked !== undefined) {
+			return;
+		}
+
+		connection.asked = request;
+		switch (request) {
+			case 'status': {
+				say(socket, {answer: 'status', record: record()});
+				socket.end();
+				break;
+			}
+
+			case 'events': {
+				connection.unwatch = log.watch((event) => {
+					say(socket, {answer: 'event', event});
+				});
+				break;
+			}
+
+			case 'down': {
+				down();
+				break;
+			}
+
+			default: {
+				say(socket, {answer: 'error', error: failure.usage('The lab does not know what it is asked').toJSON()});
+				socket.end();
+			}
+		}
+	};
+
+	const server = createServer((socket) => {
+		connections.set(socket, {});
+		socket.setEncoding('utf8');
+		const read = createLineReader((line) => {
+			answer(socket, line);
+		});
+		socket.on('data', (chunk: string) => {
+			try {
+				read(chunk);
+			} catch (error) {
+				say(socket, {answer: 'error', error: asLabError(error).toJSON()});
+				socket.destroy();
+			}
+		});
+		socket.on('error', () => {
+			socket.destroy();
+		});
+		socket.on('close', () => {
+			connections.get(socket)?.unwatch?.();
+			connections.delete(socket);
+		});
+	});
+	const place = await socketPath(path.join(folder, socketFile));
+	server.listen(place.path);
+	await once(server, 'listening');
+	return {
+		async awaitWatcher(deadline) {
+			await until(
+				'somebody watches the lab',
+				async () => ([...connections.values()].some(({asked}) => asked === 'events') ? {met: true, value: undefined} : {met: false, seen: 'nobody'}),
+				{deadline, interval: 50},
+			).catch(() => {});
+		},
+		async close(error) {
+			const closed = once(server, 'close');
+			server.close();
+			for (const [socket, {asked}] of connections) {
+				if (asked === 'down') {
+					say(socket, error === undefined ? {answer: 'down'} : {answer: 'error', error});
+				}
+
+				socket.end();
+			}
+
+			const giveUp = setTimeout(() => {
+				for (const socket of connections.keys()) {
+					socket.destroy();
+				}
+			}, farewell);
+			await closed;
+			clearTimeout(giveUp);
+			await place.release();
+		},
+	};
+}

@@ -1,0 +1,41 @@
+/**
+ * The words that go over a lab's socket, `supervisor.sock` in its folder: JSON, one message a line, first a request and then
+ * the answers. Whoever may enter the folder may use it; that is this user alone.
+ */
+import type {TimedEvent} from '../event/event.ts';
+import type {FailureDescription} from '../host/error.ts';
+import type {LabRecord} from './lab-record.ts';
+
+/** The socket's file, in the lab's folder. */
+export const socketFile = 'supervisor.sock';
+
+/**
+ * `status`: the record. `events`: all events from the beginning, and those to come until the lab has ended. `down`: the lab
+ * ends; answered when all but its folder is gone.
+ */
+export type LabQuestion = {readonly request: 'status' | 'events' | 'down'};
+
+export type LabAnswer =
+	| {readonly answer: 'status'; readonly record: LabRecord}
+	| {readonly answer: 'event'; readonly event: TimedEvent}
+	| {readonly answer: 'down'}
+	| {readonly answer: 'error'; readonly error: FailureDescription};
+
+/** A question is a few bytes; who sends more is not one of us. */
+const longestLine = 16 * 1024 * 1024;
+
+/** Splits what comes from a socket into lines. Throws for a line that does not end. */
+export function createLineReader(take: (line: string) => void): (chunk: string) => void {
+	let rest = '';
+	return (chunk) => {
+		const lines = (rest + chunk).split('\n');
+		rest = lines.pop() ?? '';
+		if (rest.length > longestLine) {
+			throw new Error('a message that does not end');
+		}
+
+		for (const line of lines) {
+			take(line);
+		}
+	};
+}

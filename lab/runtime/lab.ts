@@ -1,0 +1,361 @@
+/** A lab that lives: from made stages to machines that are ready, and back to nothing. This process owns it. */
+import {setMaxListeners} from 'node:events';
+import {mkdir, rm} from 'node:fs/promises';
+import path from 'node:path';
+import type {EventSink, LabEvent} from '../event/event.ts';
+import {type Fabric, startFabric} from '../fabric/fabric.ts';
+import {asLabError, LabError} from '../host/error.ts';
+import {failure} from '../host/failure.ts';
+import {probeAccelerator} from '../machine/accelerator.ts';
+import {type Machine, startMachine} from '../machine/machine.ts';
+import {connectSsh, type SshConnection} from '../machine/ssh.ts';
+import type {Plan, PlannedMachine} from '../plan/plan.ts';
+import type {MadeStage} from '../store/store.ts';
+import {claimLab, type LabClaim} from './claim.ts';
+import {createCleanup} from './cleanup.ts';
+import {consoleLogOf, tailOf} from './console-tail.ts';
+import {openEventLog} from './event-log.ts';
+import {collectEvidence} from './evidence.ts';
+import {makeKubeconfig} from './kubeconfig.ts';
+import {removeLabFolder} from './lab-folder.ts';
+import {type ForwardRecord, keepRecord, type LabRecord, type MachineRecord} from './lab-record.ts';
+import {serveLab} from './lab-server.ts';
+import {chooseMemoryFolder, createMemory} from './memory.ts';
+import {paceOf} from './pace.ts';
+import {linkSocket, type PoweredMachine, powerOn, prepareMachine, stageFolder} from './power-on.ts';
+import {awaitAnswer, awaitReady, type AwaitedMachine} from './ready.ts';
+import {openSecrets} from './secrets.ts';
+import {together} from './together.ts';
+import {writeFileWhole} from './whole-file.ts';
+
+export interface BootRequest {
+	/** Of the lab: see `checkLabName`. */
+	readonly name: string;
+	/** The scenario that the lab is for. */
+	readonly scenario?: string | undefined;
+	readonly plan: Plan;
+	/** All stages of the plan, by name. */
+	readonly made: ReadonlyMap<string, MadeStage>;
+	readonly events: EventSink;
+	readonly signal: AbortSignal;
+	/** A folder for the machines' evidence when the boot fails; without it nothing is kept. */
+	readonly evidence?: string | undefined;
+	/** A name that was taken before. Without it, it is taken here. */
+	readonly claim?: LabClaim;
+	/** A failed boot waits for somebody to take its events before it goes: nobody else would tell of it. */
+	readonly supervised?: boolean;
+}
+
+/** A running lab. Whoever booted it must take it down. */
+export interface Lab {
+	readonly name: string;
+	readonly folder: string;
+	readonly plan: Plan;
+	readonly made: ReadonlyMap<string, MadeStage>;
+	/** The factor for deadlines that are declared at KVM speed; at least 1. */
+	readonly speed: number;
+	/** The path of the private kubeconfig, where the lab has a cluster. */
+	readonly kubeconfig?: string;
+	readonly forwards: readonly ForwardRecord[];
+	/** As it is now. */
+	readonly record: LabRecord;
+	/** Aborts when the lab cannot go on: a machine ended by itself, or somebody asked for the lab's end. The reason is a LabError. */
+	readonly over: AbortSignal;
+	/** Resolves when the lab is down, whoever took it down. */
+	readonly ended: Promise<void>;
+	/** A connection of one's own to a machine; closed with the lab at the latest. */
+	ssh(machine: string, signal?: AbortSignal): Promise<SshConnection>;
+	/** Collects the machines' evidence into a folder. Does not throw for what cannot be had. */
+	collectEvidence(folder: string, signal?: AbortSignal): Promise<void>;
+	/**
+	 * Ends the lab: afterwards no process, socket, or file of it remains. May be called often, and while it goes down.
+	 * Throws what failed first, having gone on with the rest.
+	 */
+	down(): Promise<void>;
+}
+
+/** What runs machines and networks: the computer's own, or stand-ins. */
+export interface LabParts {
+	readonly probeAccelerator: typeof probeAccelerator;
+	readonly startFabric: typeof startFabric;
+	readonly startMachine: typeof startMachine;
+	readonly connectSsh: typeof connectSsh;
+}
+
+const ownParts: LabParts = {probeAccelerator, startFabric, startMachine, connectSsh};
+
+/** Milliseconds at KVM speed for a new connection to a machine that answered before. */
+const connectDeadline = 10_000;
+/** Milliseconds that a failed boot waits for somebody who takes its events. */
+const watcherDeadline = 5000;
+
+/** Why an abort happened, as an error of ours. */
+function reasonOf(signal: AbortSignal): LabError {
+	return signal.reason instanceof LabError ? signal.reason : failure.interrupted('a request to stop');
+}
+
+/**
+ * Boots all machines of a plan and waits until each is ready.
+ *
+ * When it fails, or is aborted, everything that it started has ended and the lab's folder is gone when it rejects.
+ *
+ * @throws `lab-runs`, `no-room-for-memory`, `machine-silent`, `machine-crashed`, `machine-exited`, `machine-not-ready`,
+ * `interrupted`, `program-failed`, `disk-full`
+ */
+export async function bootLab(request: BootRequest, parts: LabParts = ownParts): Promise<Lab> {
+	const {name, plan, made, evidence} = request;
+	const start = performance.now();
+	const {folder, record: initial} = request.claim ?? await claimLab({name, scenario: request.scenario, planKey: plan.key});
+	const cleanup = createCleanup();
+	cleanup.add(async () => removeLabFolder(folder));
+	const log = openEventLog(path.join(folder, 'events.jsonl'));
+	cleanup.add(async () => log.close());
+	const events: EventSink = (event: LabEvent) => {
+		log.sink(event);
+		request.events(event);
+	};
+
+	const keeper = keepRecord(folder, initial);
+	cleanup.add(async () => keeper.settled());
+	const over = new AbortController();
+	setMaxListeners(0, over.signal);
+	const signal = AbortSignal.any([request.signal, over.signal]);
+	setMaxListeners(0, signal);
+	const secrets = openSecrets(folder);
+	const powered = new Map<string, PoweredMachine>();
+	const alive = new Set<string>();
+	const connections = new Set<SshConnection>();
+	let pace = 1;
+	let ready = false;
+	let stopping = false;
+
+	/** A lab that was ready and is broken now: told, and left to its owner. */
+	const breakDown = async (error: LabError): Promise<void> => {
+		if (ready && !over.signal.aborted) {
+			events({type: 'lab', reason: 'failed', lab: name, error: error.toJSON()});
+			await keeper.update(() => ({state: 'failed', error: error.toJSON()})).catch(() => {});
+		}
+
+		over.abort(error);
+	};
+
+	const watchEnd = async (machine: Machine): Promise<void> => {
+		const end = await machine.ended;
+		alive.delete(machine.name);
+		events({type: 'machine', reason: 'exited', lab: name, machine: machine.name, code: end.code, signal: end.signal});
+		if (stopping) {
+			return;
+		}
+
+		void keeper.updateMachine(machine.name, {state: 'ended'}).catch(() => {});
+		const consoleLog = path.join(folder, consoleLogOf(machine.name));
+		await breakDown(failure.machineEnded(await machine.explainEnd(), await tailOf(consoleLog), consoleLog));
+	};
+
+	const reachOf = async (machine: string, port: number): Promise<MachineRecord['ssh']> => ({
+		host: '127.0.0.1', port, user: 'root', hostKey: (await secrets.hostKey(machine)).publicKey,
+	});
+
+	const connect = async (machine: string, deadline: number, abort: AbortSignal | undefined): Promise<SshConnection> => {
+		const reached = powered.get(machine);
+		if (reached === undefined) {
+			throw failure.unknownName('machine', machine, [...powered.keys()]);
+		}
+
+		const connection = await parts.connectSsh({
+			port: reached.sshPort, hostKey: (await secrets.hostKey(machine)).publicKey, privateKey: (await secrets.loginKey()).privateKey,
+			machine, deadline, signal: abort,
+		});
+		connections.add(connection);
+		void connection.closed.then(() => connections.delete(connection));
+		return connection;
+	};
+
+	const collect = async (target: string, abort: AbortSignal | undefined, ask: boolean): Promise<void> => collectEvidence({
+		folder, target, record: keeper.record, pace, signal: abort,
+		machines: plan.machines.map((machine) => ({
+			name: machine.name,
+			evidence: machine.evidence,
+			...(ask && alive.has(machine.name) && {connect: async (deadline: number, late: AbortSignal) => connect(machine.name, deadline, late)}),
+		})),
+	});
+
+	const powerOnMachine = async (planned: PlannedMachine, accelerator: 'kvm' | 'tcg', memoryFile: string, abort: AbortSignal): Promise<void> => {
+		const prepared = await prepareMachine(planned, {name, folder, plan, made, secrets, signal: abort});
+		const machine = await powerOn(prepared, {
+			folder, plan, accelerator, memoryFile, maintenanceMac: planned.maintenanceMac, events, signal: abort, start: parts.startMachine,
+		});
+		powered.set(planned.name, machine);
+		alive.add(planned.name);
+		void watchEnd(machine.machine);
+		events({type: 'machine', reason: 'started', lab: name, machine: planned.name, pid: machine.machine.pid});
+		await keeper.updateMachine(planned.name, {
+			state: 'booting', pid: machine.machine.pid, process: machine.machine.identity, ssh: await reachOf(planned.name, machine.sshPort),
+		});
+		await keeper.update(({forwards}) => ({forwards: [...forwards, ...machine.forwards]}));
+	};
+
+	const awaitMachine = async (planned: PlannedMachine, abort: AbortSignal): Promise<void> => {
+		const awaited: AwaitedMachine = {
+			name: planned.name, folder, pace, events, signal: abort,
+			connect: async ({deadline, signal: late}) => connect(planned.name, deadline, late),
+		};
+		const powerOnTime = performance.now();
+		const seconds = (): number => (performance.now() - powerOnTime) / 1000;
+		const connection = await awaitAnswer(awaited);
+		events({type: 'machine', reason: 'answers', lab: name, machine: planned.name, seconds: seconds()});
+		await keeper.updateMachine(planned.name, {state: 'answers'});
+		await awaitReady(awaited, planned.ready, connection);
+		events({type: 'machine', reason: 'ready', lab: name, machine: planned.name, seconds: seconds()});
+		await keeper.updateMachine(planned.name, {state: 'ready'});
+	};
+
+	const boot = async (): Promise<string | undefined> => {
+		events({type: 'lab', reason: 'starting', lab: name});
+		const image = stageFolder(made, plan.machines[0]?.stages.image ?? `image ${plan.imageName}`);
+		const memoryFolder = await chooseMemoryFolder(folder, plan.machines);
+		const unstarted = await Promise.all(plan.machines.map(async ({name: machine, role}) => ({
+			name: machine, role, state: 'off' as const, pid: null, ssh: await reachOf(machine, 0),
+		})));
+		await keeper.update(() => ({
+			machines: unstarted,
+			stages: Object.fromEntries([...made].map(([stage, {folder: place}]) => [stage, place])),
+			...(memoryFolder !== folder && {memoryFolder}),
+		}));
+		signal.throwIfAborted();
+		const probe = await parts.probeAccelerator({kernel: path.join(image, 'vmlinuz'), signal});
+		pace = paceOf(probe.speed, plan.machines.reduce((sum, {cpus}) => sum + cpus, 0));
+		if (probe.accelerator === 'tcg') {
+			events({type: 'note', level: 'info', text: probe.reason});
+		}
+
+		await Promise.all(plan.machines.map(async (machine) => mkdir(path.join(folder, machine.name), {mode: 0o700})));
+		cleanup.add(async () => (memoryFolder === folder ? undefined : rm(memoryFolder, {recursive: true, force: true})));
+		const memory = await createMemory(memoryFolder, folder, plan.machines);
+		const fabric: Fabric = await parts.startFabric({
+			folder,
+			networks: plan.topology.networks.map((network) => ({
+				name: network.name,
+				ports: plan.machines.flatMap((machine) => machine.links
+					.filter((link) => link.network === network.name)
+					.map(({device}) => ({name: machine.name, socket: linkSocket(machine.name, device)}))),
+			})),
+		});
+		cleanup.add(async () => fabric.stop());
+		void fabric.ended.then(async (error) => (error === undefined || stopping ? undefined : breakDown(error)));
+		await keeper.update(() => ({state: 'booting', speed: pace}));
+		events({type: 'lab', reason: 'booting', lab: name});
+		cleanup.add(async () => Promise.all([...powered.values()].map(async ({machine}) => machine.powerOff())));
+		await together(signal, plan.machines.map((planned) => async (abort) => {
+			await powerOnMachine(planned, probe.accelerator, memory.get(planned.name) ?? '', abort);
+			await awaitMachine(planned, abort);
+		}));
+		signal.throwIfAborted();
+		return writeKubeconfig();
+	};
+
+	const writeKubeconfig = async (): Promise<string | undefined> => {
+		const {access} = plan;
+		const port = keeper.record.forwards.find((forward) => forward.name === access?.forward)?.hostPort;
+		if (access === undefined || port === undefined) {
+			return undefined;
+		}
+
+		const file = path.join(folder, 'kubeconfig');
+		await writeFileWhole(file, await makeKubeconfig(name, access, port, secrets), 0o600);
+		return file;
+	};
+
+	let booting: Promise<string | undefined> | undefined;
+	let going: Promise<void> | undefined;
+	let whenEnded = (): void => {};
+	const ended = new Promise<void>((resolve) => {
+		whenEnded = resolve;
+	});
+	const down = async (): Promise<void> => {
+		going ??= (async () => {
+			over.abort(failure.interrupted('the end of the lab'));
+			// Nothing may be started behind our back.
+			await booting?.catch(() => {});
+			stopping = true;
+			events({type: 'lab', reason: 'stopping', lab: name});
+			await keeper.update(() => ({state: 'stopping'})).catch(() => {});
+			for (const connection of connections) {
+				connection.close();
+			}
+
+			try {
+				await cleanup.run();
+			} finally {
+				whenEnded();
+			}
+		})();
+		return going;
+	};
+
+	try {
+		const server = await serveLab(folder, {
+			record: () => keeper.record,
+			log,
+			down() {
+				over.abort(failure.interrupted('`vmlab down`'));
+				// Whoever asked is told by the server when it is closed.
+				void down().catch(() => {});
+			},
+		});
+		// Undone when all machines have ended, and before the log and the folder go.
+		cleanup.add(async () => {
+			events({type: 'lab', reason: 'ended', lab: name});
+			await server.close();
+		});
+		booting = boot();
+		try {
+			const kubeconfig = await booting;
+			await keeper.update(() => ({state: 'ready'}));
+			ready = true;
+			events({type: 'lab', reason: 'ready', lab: name, seconds: (performance.now() - start) / 1000});
+			return {
+				name, folder, plan, made, speed: pace, ...(kubeconfig !== undefined && {kubeconfig}),
+				get forwards() {
+					return keeper.record.forwards;
+				},
+				get record() {
+					return keeper.record;
+				},
+				over: over.signal,
+				ended,
+				ssh: async (machine, abort) => connect(machine, connectDeadline * pace, abort),
+				collectEvidence: async (target, abort) => collect(target, abort, true),
+				down,
+			};
+		} catch (thrown) {
+			let error = signal.aborted ? reasonOf(signal) : asLabError(thrown);
+			const interrupted = error.kind === 'interrupted';
+			if (evidence !== undefined && powered.size > 0) {
+				// After Ctrl-C somebody waits: then only what is on this computer is kept.
+				await collect(evidence, undefined, !interrupted).catch(() => {});
+			}
+
+			error = failure.withLog(error, movedLog(error.log, folder, evidence));
+			events({type: 'lab', reason: 'failed', lab: name, error: error.toJSON()});
+			await keeper.update(() => ({state: 'failed', error: error.toJSON()})).catch(() => {});
+			if (request.supervised === true) {
+				await server.awaitWatcher(watcherDeadline);
+			}
+
+			throw error;
+		}
+	} catch (error) {
+		await down().catch(() => {});
+		throw error;
+	}
+}
+
+/** Where a log that was in the lab's folder is when the lab is gone: with the evidence, or nowhere. */
+function movedLog(log: string | undefined, folder: string, evidence: string | undefined): string | undefined {
+	if (log === undefined || !log.startsWith(`${folder}${path.sep}`)) {
+		return log;
+	}
+
+	return evidence === undefined ? undefined : path.join(evidence, path.relative(folder, log));
+}

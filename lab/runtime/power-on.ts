@@ -1,0 +1,127 @@
+/** From a planned machine to a running one: its files in the lab's folder, its ports, its QEMU. */
+import {stat} from 'node:fs/promises';
+import path from 'node:path';
+import type {EventSink} from '../event/event.ts';
+import {LabError} from '../host/error.ts';
+import {run} from '../host/program.ts';
+import type {Machine, StartOptions} from '../machine/machine.ts';
+import type {Accelerator, MachineSpecification} from '../machine/specification.ts';
+import type {Plan, PlannedMachine} from '../plan/plan.ts';
+import type {MadeStage} from '../store/store.ts';
+import {consoleLogOf} from './console-tail.ts';
+import type {ForwardRecord} from './lab-record.ts';
+import {findPorts} from './ports.ts';
+import type {LabSecrets} from './secrets.ts';
+import {writeInitramfs} from './seed.ts';
+
+/** Where ssh is on every machine. */
+const sshPort = 22;
+/** How often a machine is started anew because another process was quicker to take a port. */
+const mostAttempts = 5;
+
+/** A machine whose files are there. Paths of sockets and logs are relative to the lab's folder, which QEMU is started in. */
+export type PreparedMachine = Omit<MachineSpecification, 'accelerator' | 'memoryFile' | 'maintenance'>;
+
+/** A machine that runs, and how the host reaches it. */
+export interface PoweredMachine {
+	readonly machine: Machine;
+	readonly sshPort: number;
+	readonly forwards: readonly ForwardRecord[];
+}
+
+/** The socket of a machine's NIC, relative to the lab's folder. */
+export function linkSocket(machine: string, device: string): string {
+	return path.join(machine, `${device}.sock`);
+}
+
+/** A stage that the plan names. That it was made is the caller's promise. */
+export function stageFolder(made: ReadonlyMap<string, MadeStage>, name: string): string {
+	const stage = made.get(name);
+	if (stage === undefined) {
+		throw new Error(`the stage "${name}" of the plan was not made`);
+	}
+
+	return stage.folder;
+}
+
+/**
+ * Writes a machine's files into its folder: its initramfs with its seed, and its disk on top of the blank one.
+ *
+ * @throws `program-missing`, `program-failed`, `disk-full`
+ */
+export async function prepareMachine(
+	planned: PlannedMachine,
+	lab: {name: string; folder: string; plan: Plan; made: ReadonlyMap<string, MadeStage>; secrets: LabSecrets; signal: AbortSignal},
+): Promise<PreparedMachine> {
+	const {name, stages} = planned;
+	const {folder, plan, made, secrets, signal} = lab;
+	const image = stageFolder(made, stages.image);
+	const own = path.join(folder, name);
+	const disk = path.join(own, 'disk.qcow2');
+	const layers = [path.join(image, 'root.erofs'), path.join(stageFolder(made, stages.layer), 'layer.erofs')];
+	const [sizes] = await Promise.all([
+		Promise.all(layers.map(async (file) => (await stat(file)).size)),
+		writeInitramfs(planned, {image: path.join(image, 'initramfs'), target: path.join(own, 'initramfs'), secrets, signal}),
+		run('qemu-img', ['create', '-q', '-f', 'qcow2', '-F', 'raw', '-b', path.join(stageFolder(made, stages.disk), 'disk.raw'), disk], {signal}),
+	]);
+	return {
+		lab: lab.name,
+		name,
+		cpus: planned.cpus,
+		memory: planned.memory,
+		kernel: path.join(image, 'vmlinuz'),
+		initramfs: path.join(own, 'initramfs'),
+		append: [...new Set(['console=ttyS0', ...plan.image.kernelArguments ?? [], `vmlab.layers=${layers.length}`, 'vmlab.disk=/dev/vda'])],
+		layers: layers.map((file, index) => ({file, bytes: sizes[index] ?? 0})),
+		disk,
+		links: planned.links.map(({mac, device}) => ({mac, socket: linkSocket(name, device)})),
+		qmpSocket: path.join(name, 'qmp.sock'),
+		consoleLog: consoleLogOf(name),
+		consoleSocket: path.join(name, 'console.sock'),
+		log: path.join(name, 'qemu.log'),
+	};
+}
+
+/**
+ * Starts a machine, with a free port of the host for ssh and for each of its forwards: the preferred one where it is free.
+ *
+ * @throws what `start` throws
+ */
+export async function powerOn(
+	prepared: PreparedMachine,
+	lab: {
+		folder: string; plan: Plan; accelerator: Accelerator; memoryFile: string; maintenanceMac: string; events: EventSink; signal: AbortSignal;
+		start: (spec: MachineSpecification, options: StartOptions) => Promise<Machine>;
+	},
+): Promise<PoweredMachine> {
+	const {folder, plan, accelerator, memoryFile, maintenanceMac, events, signal, start} = lab;
+	const declared = plan.forwards.filter(({machine}) => machine === prepared.name);
+	for (let attempt = 1; ; attempt++) {
+		const [ssh = 0, ...hostPorts] = await findPorts([undefined, ...declared.map(({hostPort}) => hostPort)]);
+		const forwards = declared.map(({name, machine, port}, index): ForwardRecord => ({name, machine, port, hostPort: hostPorts[index] ?? 0}));
+		try {
+			const machine = await start({
+				...prepared,
+				accelerator,
+				memoryFile,
+				maintenance: {
+					mac: maintenanceMac,
+					egress: plan.egress,
+					forwards: [{hostPort: ssh, guestPort: sshPort}, ...forwards.map(({hostPort, port}) => ({hostPort, guestPort: port}))],
+				},
+			}, {cwd: folder, signal});
+			for (const [index, {name, hostPort}] of forwards.entries()) {
+				const preferred = declared[index]?.hostPort;
+				if (preferred !== undefined && preferred !== hostPort) {
+					events({type: 'note', level: 'info', text: `Port ${preferred} of this computer is in use: ${name} answers on 127.0.0.1:${hostPort}`});
+				}
+			}
+
+			return {machine, sshPort: ssh, forwards};
+		} catch (error) {
+			if (attempt === mostAttempts || !(error instanceof LabError) || error.code !== 'port-taken') {
+				throw error;
+			}
+		}
+	}
+}

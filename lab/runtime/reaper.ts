@@ -1,0 +1,101 @@
+/**
+ * Clears what dead labs left. A lab is dead when the process that owned it is: its machines died with it, and what still has
+ * to go is files. Called at the start of every command that deals with labs.
+ */
+import {readdir, readFile, readlink, rm, stat} from 'node:fs/promises';
+import {userInfo} from 'node:os';
+import path from 'node:path';
+import {folders} from '../host/folder.ts';
+import {withLock} from '../host/lock.ts';
+import {endProcess, isAlive} from '../host/process.ts';
+import {passingFolders, removeLabFolder} from './lab-folder.ts';
+import {readRecord} from './lab-record.ts';
+import {labFolderNames, labsFolder} from './labs.ts';
+import {memoryFolderPrefix, ownerLink} from './memory.ts';
+
+/**
+ * Clears what is left of dead labs: processes that are provably theirs, memory, folders.
+ *
+ * @param shared another folder than /dev/shm, for tests
+ * @returns the names of the labs
+ */
+export async function clearDeadLabs(shared = '/dev/shm'): Promise<string[]> {
+	const names = await labFolderNames();
+	const dead = await Promise.all(names.map(async (name) => isDead(path.join(labsFolder(), name))));
+	const [passing, memory] = await Promise.all([strayPassing(), strayMemory(shared)]);
+	if (!dead.includes(true) && passing.length === 0 && memory.length === 0) {
+		return [];
+	}
+
+	// One at a time, so that nobody clears by an old observation what is a new lab by now.
+	return withLock(path.join(folders().state, 'reaper.lock'), async () => {
+		const cleared: string[] = [];
+		for (const name of names) {
+			const folder = path.join(labsFolder(), name);
+			if (await isDead(folder)) {
+				await clear(folder, shared);
+				cleared.push(name);
+			}
+		}
+
+		// Looked at once more: since then a new lab may have taken a name.
+		for (const folder of [...await strayPassing(), ...await strayMemory(shared)]) {
+			await rm(folder, {recursive: true, force: true});
+		}
+
+		return cleared;
+	});
+}
+
+/** Is it the folder of a lab whose owner is dead? One that is gone is not. */
+async function isDead(folder: string): Promise<boolean> {
+	const record = await readRecord(folder);
+	if (record !== undefined) {
+		return !(await isAlive(record.supervisor));
+	}
+
+	return stat(folder).then(() => true, () => false);
+}
+
+async function clear(folder: string, shared: string): Promise<void> {
+	const record = await readRecord(folder);
+	for (const machine of record?.machines ?? []) {
+		if (machine.process !== undefined) {
+			await endProcess(machine.process, {grace: 0});
+		}
+	}
+
+	const memory = record?.memoryFolder;
+	// A record is a file that anybody of this user can write: nothing is removed that cannot be a lab's memory.
+	if (memory !== undefined && path.dirname(memory) === path.resolve(shared) && path.basename(memory).startsWith(memoryFolderPrefix())) {
+		await rm(memory, {recursive: true, force: true});
+	}
+
+	await removeLabFolder(folder);
+}
+
+/** Folders that came into being or went when their process died. */
+async function strayPassing(): Promise<string[]> {
+	const names = await readdir(labsFolder()).catch(() => []);
+	const stray = await Promise.all(names.map(async (name) => {
+		const pid = name.startsWith(passingFolders.coming) ? /^\.claim-(\d+)-/.exec(name)?.[1]
+			: name.startsWith(passingFolders.going) ? /^\.gone-.*-(\d+)-[\d.]+$/.exec(name)?.[1] : undefined;
+		// Another process with that id keeps it for a while longer, which does no harm.
+		const running = pid !== undefined && await readFile(`/proc/${pid}/stat`).then(() => true, () => false);
+		return (name.startsWith(passingFolders.coming) || name.startsWith(passingFolders.going)) && !running ? path.join(labsFolder(), name) : undefined;
+	}));
+	return stray.filter((folder) => folder !== undefined);
+}
+
+/** Our memory folders of labs whose folder is gone. */
+async function strayMemory(shared: string): Promise<string[]> {
+	const names = (await readdir(shared).catch(() => [])).filter((name) => name.startsWith(memoryFolderPrefix()));
+	const stray = await Promise.all(names.map(async (name) => {
+		const folder = path.join(shared, name);
+		const owned = await stat(folder).then(({uid}) => uid === userInfo().uid, () => false);
+		const lab = await readlink(path.join(folder, ownerLink)).catch(() => undefined);
+		const alive = lab === undefined || await stat(lab).then(() => true, () => false);
+		return owned && !alive ? folder : undefined;
+	}));
+	return stray.filter((folder) => folder !== undefined);
+}

@@ -1,0 +1,189 @@
+/** Starting a lab that goes on when we end, watching it, and ending any lab. */
+import {stat} from 'node:fs/promises';
+import path from 'node:path';
+import {type EventSink, noEvents, type TimedEvent} from '../event/event.ts';
+import type {FailureDescription} from '../host/error.ts';
+import {failure} from '../host/failure.ts';
+import {labFolder, packageFolder} from '../host/folder.ts';
+import {endProcess, identify, isAlive, type ProcessIdentity} from '../host/process.ts';
+import {spawnDetached} from '../host/program.ts';
+import {until} from '../host/wait.ts';
+import type {Plan} from '../plan/plan.ts';
+import type {MadeStage} from '../store/store.ts';
+import {claimLab} from './claim.ts';
+import {tailOf} from './console-tail.ts';
+import {askLab} from './lab-client.ts';
+import {removeLabFolder} from './lab-folder.ts';
+import {type LabRecord, readRecord, writeRecord} from './lab-record.ts';
+import type {LabAnswer} from './lab-socket.ts';
+import {findLab, readLab} from './labs.ts';
+import {clearDeadLabs} from './reaper.ts';
+import {requestFile, type SupervisorRequest} from './supervisor-request.ts';
+import {writeFileWhole} from './whole-file.ts';
+
+export interface StartRequest {
+	readonly name: string;
+	readonly scenario?: string | undefined;
+	readonly plan: Plan;
+	readonly made: ReadonlyMap<string, MadeStage>;
+	/** Told what the supervisor tells, until the lab is ready. */
+	readonly events: EventSink;
+	readonly signal: AbortSignal;
+	/** A folder for the machines' evidence when the boot fails. */
+	readonly evidence?: string;
+}
+
+/** Milliseconds until the supervisor's socket is there: the time that a process takes to start on a busy computer. */
+const socketDeadline = 60_000;
+/** Milliseconds that a lab may take to end: QEMU flushes disks, nothing waits for guests. */
+const endDeadline = 60_000;
+
+/** The program of the supervisor, compiled. */
+const supervisorProgram = path.join(packageFolder, '.build/lab/runtime/supervisor.js');
+
+/**
+ * Starts a lab with a supervisor of its own and returns when it is ready. When it fails or is aborted, nothing of it is left.
+ *
+ * @throws what `bootLab` throws; `supervisor-lost` when the supervisor ended without a word
+ */
+export async function startLab(request: StartRequest): Promise<LabRecord> {
+	const {name, scenario, plan, made, events, signal, evidence} = request;
+	signal.throwIfAborted();
+	const {folder, record} = await claimLab({name, scenario, planKey: plan.key});
+	let supervisor: ProcessIdentity | undefined;
+	try {
+		const text: SupervisorRequest = {plan, made: [...made.values()], evidence};
+		await writeFileWhole(path.join(folder, requestFile), JSON.stringify(text), 0o600);
+		const pid = await spawnDetached(process.execPath, [supervisorProgram, folder], {cwd: folder, log: path.join(folder, 'supervisor.log')});
+		supervisor = await identify(pid, folder);
+		// From now on it is the supervisor's. It writes the same itself; whichever comes last is right.
+		await writeRecord(folder, {...record, supervisor});
+		await watchBoot(folder, name, supervisor, events, signal);
+		return await readLab(name);
+	} catch (error) {
+		if (supervisor === undefined) {
+			await removeLabFolder(folder);
+		} else {
+			await end(folder, supervisor);
+		}
+
+		throw signal.aborted ? signal.reason : error;
+	}
+}
+
+/** Passes events on until the lab is ready. Throws its failure, or says that the supervisor was lost. */
+async function watchBoot(folder: string, lab: string, supervisor: ProcessIdentity, events: EventSink, signal: AbortSignal): Promise<void> {
+	let outcome: TimedEvent | undefined;
+	let last: string[] = [];
+	const enough = new AbortController();
+	const joint = AbortSignal.any([signal, enough.signal]);
+	const take = (answer: LabAnswer): void => {
+		if (answer.answer !== 'event' || outcome !== undefined) {
+			return;
+		}
+
+		const {event} = answer;
+		events(event);
+		if (event.type === 'lab' && (event.reason === 'ready' || event.reason === 'failed')) {
+			outcome = event;
+			enough.abort();
+		}
+	};
+
+	await until(
+		`the supervisor of the lab ${lab} answers`,
+		async () => {
+			try {
+				await askLab(folder, 'events', take, joint);
+			} catch (error) {
+				if (outcome !== undefined) {
+					return {met: true, value: undefined};
+				}
+
+				signal.throwIfAborted();
+				last = await tailOf(path.join(folder, 'supervisor.log')).then((lines) => (lines.length === 0 ? last : lines));
+				if (!(await isAlive(supervisor))) {
+					throw failure.supervisorLost(lab, 'its process ended', last);
+				}
+
+				return {met: false, seen: error instanceof Error ? error.message : String(error)};
+			}
+
+			return {met: true, value: undefined};
+		},
+		{deadline: socketDeadline, interval: 200, signal},
+	);
+	if (outcome === undefined) {
+		throw failure.supervisorLost(lab, 'it ended the connection', await tailOf(path.join(folder, 'supervisor.log')));
+	}
+
+	if (outcome.type === 'lab' && outcome.reason === 'failed') {
+		throw failure.told(outcome.error);
+	}
+}
+
+/**
+ * Ends a lab, whoever owns it, and returns when nothing of it is left. One that does not live is no failure.
+ *
+ * @returns whether there was one
+ * @throws what the lab's owner failed with while it ended the lab; all else was ended nevertheless
+ */
+export async function endLab(name: string, options: {signal?: AbortSignal | undefined; events?: EventSink} = {}): Promise<boolean> {
+	const record = await findLab(name);
+	if (record === undefined) {
+		return (await clearDeadLabs()).includes(name);
+	}
+
+	await end(labFolder(name), record.supervisor, options);
+	return true;
+}
+
+/** Asks the lab's owner to end it; ends the owner where it does not; clears what is left. */
+async function end(folder: string, owner: ProcessIdentity, options: {signal?: AbortSignal | undefined; events?: EventSink} = {}): Promise<void> {
+	const {signal, events = noEvents} = options;
+	let told: FailureDescription | undefined;
+	let answered = true;
+	try {
+		const late = AbortSignal.timeout(endDeadline);
+		await askLab(folder, 'down', (answer) => {
+			told = answer.answer === 'error' ? answer.error : told;
+		}, signal === undefined ? late : AbortSignal.any([signal, late]));
+	} catch {
+		// Nobody answers, or not in time: then the owner has to go.
+		signal?.throwIfAborted();
+		answered = false;
+	}
+
+	try {
+		if (!answered) {
+			await endProcess(owner, {grace: 10_000});
+		}
+
+		await until(
+			`nothing is left of the lab ${path.basename(folder)}`,
+			async () => {
+				const current = await readRecord(folder);
+				const there = current === undefined ? await exists(folder) : current.supervisor.pid === owner.pid && current.supervisor.startTime === owner.startTime;
+				return there ? {met: false, seen: `its folder is there, its owner is process ${owner.pid}`} : {met: true, value: undefined};
+			},
+			{deadline: answered ? 10_000 : 0, interval: 100, signal, events},
+		);
+	} catch {
+		signal?.throwIfAborted();
+		await endProcess(owner, {grace: 10_000});
+	}
+
+	await clearDeadLabs();
+	// A supervisor has nothing to do without its lab; who ran a scenario in it has a report to write.
+	if (owner.marker === folder) {
+		await endProcess(owner, {grace: 5000});
+	}
+
+	if (told !== undefined) {
+		throw failure.told(told);
+	}
+}
+
+async function exists(folder: string): Promise<boolean> {
+	return stat(folder).then(() => true, () => false);
+}

@@ -1,0 +1,14 @@
+/** What whoever starts a supervisor leaves for it. */
+import type {Plan} from '../plan/plan.ts';
+import type {MadeStage} from '../store/store.ts';
+
+/** What the supervisor is to boot: a file in the lab's folder, removed when it is read. */
+export interface SupervisorRequest {
+	readonly plan: Plan;
+	readonly made: readonly MadeStage[];
+	/** A folder for evidence when the boot fails. */
+	readonly evidence?: string | undefined;
+}
+
+/** The request's file in the lab's folder. */
+export const requestFile = 'request.json';
