@@ -5,7 +5,7 @@ import path from 'node:path';
 import type {TimedEvent} from '../event/event.ts';
 import {formatBytes, formatSeconds} from './duration.ts';
 import {formatPlace} from './error-text.ts';
-import {foldEvents, type History, type ReportedError, type ScenarioSpan, type Span, type StepSpan} from './history.ts';
+import {foldEvents, type History, type LabSpan, type ReportedError, type ScenarioSpan, type Span, type StepSpan} from './history.ts';
 import {Markup, markup} from './markup.ts';
 import {printableLine} from './printable.ts';
 import {style} from './style.ts';
@@ -34,8 +34,6 @@ export function htmlReport(events: readonly TimedEvent[], options: HtmlOptions =
 	const {scenarios} = history;
 	const passed = scenarios.filter(({state}) => state === 'done').length;
 	const failedBefore = [...history.stages, ...history.labs].filter(({state, error}) => state === 'failed' && error !== undefined);
-	// An error of a lab often is that of its scenario: it is told once.
-	const told = new Set(scenarios.map(({error}) => error?.message));
 	const verdict = scenarios.length === 0
 		? (failedBefore.length === 0 ? 'No scenario ran' : 'Failed before any scenario ran')
 		: `${passed} of ${scenarios.length} ${scenarios.length === 1 ? 'scenario' : 'scenarios'} passed`;
@@ -55,7 +53,8 @@ export function htmlReport(events: readonly TimedEvent[], options: HtmlOptions =
 <p>${events.length === 0 ? 'Nothing happened.' : markup`Started <time>${new Date(history.start).toISOString().replace('T', ' ').replace(/\.\d+Z$/, ' UTC')}</time>, took ${formatSeconds((history.end - history.start) / 1000)}.`}</p>
 </header>
 <main>
-${failedBefore.filter(({error}) => !told.has(error?.message)).map(({name, error}) => markup`<section><h2 class="failed">✖ ${name}</h2>${errorBlock(error, options)}</section>`)}
+${history.stages.filter(({state}) => state === 'failed').map(({name, error}) => markup`<section><h2 class="failed">✖ ${name}</h2>${errorBlock(error, options)}</section>`)}
+${history.labs.filter((lab) => isUntold(lab, scenarios)).map((lab) => labSection(lab, history, options))}
 ${scenarios.map((scenario) => scenarioSection(scenario, history, options))}
 ${stagesSection(history)}
 ${notesSection(history)}
@@ -72,7 +71,6 @@ function endOf(span: Span, history: History): number {
 }
 
 function scenarioSection(scenario: ScenarioSpan, history: History, options: HtmlOptions): Markup {
-	const topology = history.topologies.find(({lab}) => lab === scenario.lab);
 	const seconds = (endOf(scenario, history) - scenario.start) / 1000;
 	const lastStepError = scenario.steps.findLast(({error}) => error !== undefined)?.error;
 	const {evidence} = scenario;
@@ -84,8 +82,26 @@ ${scenario.error !== undefined && scenario.error.message !== lastStepError?.mess
 ${evidence === undefined ? undefined : markup`<p>Evidence: ${evidencePlace(evidence.path, options.folder)} (${evidence.files} files)</p>`}
 <h3>Time</h3>
 <div class="wide">${timelinePicture(`Machines and steps of ${scenario.name} over time`, scenarioRows(scenario, history))}</div>
-${topology === undefined ? undefined : markup`<h3>Lab ${topology.lab}</h3><div class="wide">${topologyPicture(topology)}</div>`}
+${labPicture(scenario.lab, history)}
 </section>`;
+}
+
+/** A lab that failed, unless that is its scenario's error, which has it all. */
+function isUntold(lab: LabSpan, scenarios: readonly ScenarioSpan[]): boolean {
+	return lab.state === 'failed' && scenarios.every((scenario) => scenario.lab !== lab.name || scenario.error?.message !== lab.error?.message);
+}
+
+function labSection(lab: LabSpan, history: History, options: HtmlOptions): Markup {
+	const rows = machineRows(lab.name, history, endOf(lab, history));
+	return markup`<section><h2 class="failed">✖ Lab ${lab.name}</h2>${errorBlock(lab.error, options)}
+${rows.length === 0 ? undefined : markup`<h3>Time</h3><div class="wide">${timelinePicture(`Machines of ${lab.name} over time`, rows)}</div>`}
+${labPicture(lab.name, history)}
+</section>`;
+}
+
+function labPicture(name: string, history: History): Markup | undefined {
+	const topology = history.topologies.find(({lab}) => lab === name);
+	return topology && markup`<h3>Lab ${name}</h3><div class="wide">${topologyPicture(topology)}</div>`;
 }
 
 function stepItem(step: StepSpan, scenario: ScenarioSpan, history: History, options: HtmlOptions): Markup {
@@ -104,21 +120,24 @@ function errorBlock(error: ReportedError | undefined, options: HtmlOptions): Mar
 	return markup`<div class="error"><p><strong>${error.message}</strong></p>${where === undefined ? undefined : markup`<p class="place">at <code>${formatPlace(where, options.sources ?? process.cwd())}</code></p>`}${details === undefined || details.length === 0 ? undefined : markup`<pre>${details.join('\n')}</pre>`}${hint === undefined ? undefined : markup`<p>→ ${hint}</p>`}${log === undefined ? undefined : markup`<p>Log: <code>${log}</code></p>`}<p class="code">${code}</p></div>`;
 }
 
-/** The boots of the scenario's lab and its steps, on one axis. */
-function scenarioRows(scenario: ScenarioSpan, history: History): TimelineRow[] {
-	const machines = history.machines.filter(({lab, start}) => lab === scenario.lab && start <= endOf(scenario, history)).map((machine): TimelineRow => ({
+/** The boots of a lab's machines, from power-on to ready; what a machine does after that is in the steps. */
+function machineRows(lab: string, history: History, end: number): TimelineRow[] {
+	return history.machines.filter((machine) => machine.lab === lab && machine.start <= end).map((machine): TimelineRow => ({
 		label: machine.name,
 		kind: 'machine',
 		state: machine.state,
 		start: machine.start,
-		// What a machine does after the boot is in the steps.
-		end: machine.ready === undefined ? Math.min(endOf(machine, history), endOf(scenario, history)) : machine.start + machine.ready * 1000,
+		end: machine.ready === undefined ? Math.min(endOf(machine, history), end) : machine.start + machine.ready * 1000,
 		marks: machine.answers === undefined ? [] : [{at: machine.start + machine.answers * 1000, label: `${machine.name} answers over ssh`}],
 	}));
+}
+
+/** The boots of the scenario's lab and its steps, on one axis. */
+function scenarioRows(scenario: ScenarioSpan, history: History): TimelineRow[] {
 	const steps = scenario.steps.map((step): TimelineRow => ({
 		label: step.name, kind: 'step', state: step.state, start: step.start, end: endOf(step, history), indent: step.parent === undefined ? 0 : 1,
 	}));
-	return [...machines, ...steps];
+	return [...machineRows(scenario.lab, history, endOf(scenario, history)), ...steps];
 }
 
 function stagesSection(history: History): Markup | undefined {

@@ -1,7 +1,7 @@
 import test from 'ava';
 import {htmlReport} from '../../lab/report/html.ts';
 import {axisTicks} from '../../lab/report/timeline.ts';
-import {brokenRun, failedRun, hostileRun, passedRun, unbuiltRun} from './recorded-run.ts';
+import {brokenRun, failedRun, hostileRun, machineBroke, passedRun, start, unbuiltRun} from './recorded-run.ts';
 
 test('The page says how it went, with each step, stage, machine and network', (t) => {
 	const page = htmlReport(passedRun);
@@ -26,6 +26,17 @@ test('A machine that broke, and a run that never came to its scenario, say why',
 	const page = htmlReport(unbuiltRun);
 	t.true(page.includes('Failed before any scenario ran'));
 	t.true(page.includes('No provider has etcd 9.9.9'));
+});
+
+test('A lab that never became ready shows how far its machines came', (t) => {
+	const events = [
+		...passedRun.filter(({at, type}) => at < start + 400_000 && type !== 'stage'),
+		{type: 'lab', reason: 'failed', lab: 'ipv4', error: machineBroke, at: start + 400_000} as const,
+	];
+	const page = htmlReport(events);
+	t.true(page.includes('✖ Lab ipv4'));
+	t.true(page.includes('Machines of ipv4 over time'));
+	t.is(page.split('The machine node-2 broke').length, 2);
 });
 
 test('Whatever machines said is text: no element and no attribute comes of it', (t) => {
