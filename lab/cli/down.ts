@@ -1,7 +1,7 @@
 /** `vmlab down`: ends labs. To end what does not run is no failure. */
 import {failure} from '../host/failure.ts';
-import {listLabs} from '../runtime/labs.ts';
 import {endLab} from '../runtime/supervisor-client.ts';
+import {runningLabs} from './lab-choice.ts';
 import {say} from './output.ts';
 import {defineVerb} from './verb.ts';
 
@@ -10,7 +10,7 @@ export const verb = defineVerb({
 		.positional('labs', {type: 'string', array: true, default: [] as string[], describe: 'Their names', defaultDescription: 'the only one that runs'})
 		.option('all', {type: 'boolean', default: false, describe: 'All of them'}),
 	async run({labs: names, all}, {signal}) {
-		const running = (await listLabs()).map(({name}) => name);
+		const running = (await runningLabs()).map(({name}) => name);
 		if (names.length === 0 && !all && running.length > 1) {
 			throw failure.labNotClear(running);
 		}

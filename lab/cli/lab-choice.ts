@@ -2,10 +2,17 @@
 import {failure} from '../host/failure.ts';
 import type {SshConnection} from '../machine/ssh.ts';
 import {connectMachine, listLabs, type LabRecord, type MachineRecord} from '../runtime/labs.ts';
+import {clearDeadLabs} from '../runtime/reaper.ts';
+
+/** The labs that run. What dead ones left is cleared first. */
+export async function runningLabs(): Promise<LabRecord[]> {
+	await clearDeadLabs();
+	return listLabs();
+}
 
 /** The lab of that name, or the only one that runs. Throws `no-such-lab` or `lab-not-clear`. */
 export async function chooseLab(name: string | undefined): Promise<LabRecord> {
-	const labs = await listLabs();
+	const labs = await runningLabs();
 	if (name === undefined) {
 		const [only] = labs;
 		if (only === undefined || labs.length > 1) {

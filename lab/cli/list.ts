@@ -1,6 +1,6 @@
 /** `vmlab list`: the labs that run, or the scenarios that there are. */
-import {listLabs} from '../runtime/labs.ts';
 import {listScenarios, loadScenario} from '../spec/load.ts';
+import {runningLabs} from './lab-choice.ts';
 import {print} from './output.ts';
 import {defineVerb} from './verb.ts';
 
@@ -16,7 +16,7 @@ export const verb = defineVerb({
 			return;
 		}
 
-		const labs = (await listLabs()).map(({name, scenario, state, machines}) => ({name, scenario, state, machines: machines.map((machine) => machine.name)}));
+		const labs = (await runningLabs()).map(({name, scenario, state, machines}) => ({name, scenario, state, machines: machines.map((machine) => machine.name)}));
 		await print(output, labs, (rows) => ({
 			columns: ['LAB', 'SCENARIO', 'STATE', 'MACHINES'],
 			rows: rows.map(({name, scenario, state, machines}) => [name, scenario ?? '', state, machines.join(' ')]),

@@ -10,7 +10,11 @@ import type {Plan} from '../plan/plan.ts';
 import {formatSeconds} from '../report/duration.ts';
 import {renderError} from '../report/error-text.ts';
 import {hasColor} from '../report/terminal.ts';
+import {attachLab} from '../runtime/attached-lab.ts';
 import {bootLab} from '../runtime/lab.ts';
+import {clearDeadLabs} from '../runtime/reaper.ts';
+import {startLab} from '../runtime/supervisor-client.ts';
+import type {ScenarioLab} from '../scenario/scenario-lab.ts';
 import {runScenario} from '../scenario/runner.ts';
 import {loadScenario, type LoadedScenario} from '../spec/load.ts';
 import {openStore} from '../store/open-store.ts';
@@ -60,7 +64,7 @@ export const verb = defineVerb({
 			throw failure.usage(`--jobs is a number from 1, not \`${jobs}\``);
 		}
 
-		const store = await openStore();
+		const [store] = await Promise.all([openStore(), clearDeadLabs()]);
 		// All plans first: a typing error in the last one is told before an hour of work.
 		const prepared = await Promise.all([...new Set(scenarios)].map(async (name): Promise<Prepared> => {
 			const loaded = await loadScenario(name);
@@ -110,11 +114,10 @@ async function runOne({name, loaded, plan}: Prepared, work: Work): Promise<Resul
 		work.events(event);
 	};
 
-	let booted = false;
-	try {
-		const made = await makeStages(plan, {store, events, signal});
-		const lab = await bootLab({name, scenario: name, plan, made, events, signal, evidence});
-		booted = true;
+	const reached = {steps: false};
+	const seconds = (): number => (performance.now() - start) / 1000;
+	const runSteps = async (lab: ScenarioLab): Promise<void> => {
+		reached.steps = true;
 		try {
 			await runScenario({name, scenario: loaded.scenario, lab, events, signal, evidence});
 		} catch (error) {
@@ -123,14 +126,28 @@ async function runOne({name, loaded, plan}: Prepared, work: Work): Promise<Resul
 			}
 
 			throw error;
-		} finally {
-			await lab.down();
+		}
+	};
+
+	try {
+		const made = await makeStages(plan, {store, events, signal});
+		const request = {name, scenario: name, plan, made, events, signal, evidence};
+		if (keep) {
+			// With a supervisor of its own, so that it goes on when we end.
+			const record = await startLab(request);
+			events({type: 'note', level: 'info', text: `The lab ${name} stays up; \`vmlab down ${name}\` ends it.`});
+			await runSteps(attachLab(record, plan, made));
+		} else {
+			const lab = await bootLab(request);
+			try {
+				await runSteps(lab);
+			} finally {
+				await lab.down();
+			}
 		}
 
-		return {scenario: name, passed: true, seconds: (performance.now() - start) / 1000, told};
+		return {scenario: name, passed: true, seconds: seconds(), told};
 	} catch (error) {
-		return {
-			scenario: name, passed: false, seconds: (performance.now() - start) / 1000, error: asLabError(error), told, ...(booted && {evidence}),
-		};
+		return {scenario: name, passed: false, seconds: seconds(), error: asLabError(error), told, ...(reached.steps && {evidence})};
 	}
 }

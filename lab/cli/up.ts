@@ -1,10 +1,11 @@
 /** `vmlab up`: a lab by a scenario's name, without its steps, which goes on when we end. */
 import {makeStages} from '../build/make.ts';
 import {preparePlan} from '../build/prepare.ts';
-import {listLabs} from '../runtime/labs.ts';
+import {failure} from '../host/failure.ts';
 import {startLab} from '../runtime/supervisor-client.ts';
 import {loadScenario} from '../spec/load.ts';
 import {openStore} from '../store/open-store.ts';
+import {runningLabs} from './lab-choice.ts';
 import {say} from './output.ts';
 import {withTerminal} from './reporting.ts';
 import {addSettings} from './settings.ts';
@@ -15,7 +16,7 @@ export const verb = defineVerb({
 	options: (command) => addSettings(command.positional('scenario', {type: 'string', demandOption: true, describe: 'Whose lab'}))
 		.option('name', {type: 'string', requiresArg: true, describe: 'The name of the lab', defaultDescription: 'the scenario\'s'}),
 	async run({scenario: scenarioName, set, name = scenarioName}, {signal, output, outputChosen}) {
-		const running = (await listLabs()).find((lab) => lab.name === name);
+		const running = (await runningLabs()).find((lab) => lab.name === name);
 		if (running === undefined) {
 			const [{scenario, file}, store] = await Promise.all([loadScenario(scenarioName), openStore()]);
 			const plan = await preparePlan(scenario.lab, {settings: set, file});
@@ -23,8 +24,10 @@ export const verb = defineVerb({
 				const made = await makeStages(plan, {store, events, signal});
 				await startLab({name, scenario: scenarioName, plan, made, events, signal});
 			});
+		} else if (running.state === 'failed' || running.state === 'stopping') {
+			throw failure.labRuns(name, running.state);
 		} else {
-			say(`The lab ${name} is up already.`);
+			say(running.state === 'ready' ? `The lab ${name} is up already.` : `The lab ${name} is being started by another command.`);
 		}
 
 		if (outputChosen) {
