@@ -1,5 +1,7 @@
 /** Makes the stages of a plan: each as soon as those that it needs are there, at most two heavy ones at once. */
-import {type EventSink} from '../event/event.ts';
+import type {EventSink} from '../event/event.ts';
+import {LabError} from '../host/error.ts';
+import {failure} from '../host/failure.ts';
 import type {Plan, PlannedStage} from '../plan/plan.ts';
 import type {MadeStage, StageWork, Store} from '../store/store.ts';
 
@@ -12,65 +14,87 @@ export interface MakeOptions {
 	readonly only?: readonly string[];
 }
 
-/** How many stages are made at once: builds use several processors by themselves. */
-const atOnce = 2;
+/** How many heavy stages are made at once: each uses several processors, and much of the disk, by itself. */
+const heavyAtOnce = 2;
+
+const heavy: ReadonlySet<PlannedStage['recipe']['kind']> = new Set(['image', 'component', 'layer']);
 
 /**
- * Makes what is not in the store yet.
+ * Makes what is not in the store yet. What only stages that are there would need is not made again; it is in the result
+ * where it is in the store.
  *
  * When a stage fails, the others are ended, what was made is kept, and the first failure is thrown.
  */
 export async function makeStages(plan: Plan, options: MakeOptions): Promise<ReadonlyMap<string, MadeStage>> {
+	const {store, events} = options;
 	const stages = new Map(plan.stages.map((stage) => [stage.name, stage]));
+	const wanted = wantedStages(plan, options.only);
 	const ending = new AbortController();
 	const signal = AbortSignal.any([options.signal, ending.signal]);
 	const made = new Map<string, MadeStage>();
-	const places = new Places(atOnce);
-	const running = new Map<string, Promise<MadeStage>>();
+	const places = new Places(heavyAtOnce);
+	const running = new Map<string, Promise<void>>();
 
-	const make = async (stage: PlannedStage): Promise<MadeStage> => {
-		await Promise.all(stage.needs.map(start));
-		signal.throwIfAborted();
-		const result = await options.store.make(
-			{
-				name: stage.name,
-				key: stage.key,
-				make: async (work) => places.use(async () => {
-					work.signal.throwIfAborted();
-					await makeRecipe(stage, made, work);
-				}),
-			},
-			{events: options.events, signal},
-		);
-		made.set(stage.name, result);
-		return result;
+	const makeOne = async (stage: PlannedStage): Promise<void> => {
+		// Roles with the same content share a key: one of them makes it.
+		const twin = plan.stages.find(({key}) => key === stage.key)!;
+		if (twin !== stage) {
+			await start(twin.name);
+		} else if (await store.find(stage.key) === undefined) {
+			await Promise.all(stage.needs.map(start));
+		}
+
+		throwIfAborted(signal);
+		const {name, key} = stage;
+		const make = async (): Promise<MadeStage> => store.make({name, key, make: async (work) => makeRecipe(stage, made, work)}, {events, signal});
+		made.set(name, await (heavy.has(stage.recipe.kind) ? places.use(make) : make()));
 	};
 
-	const start = async (name: string): Promise<MadeStage> => {
+	const start = async (name: string): Promise<void> => {
 		const stage = stages.get(name);
 		if (stage === undefined) {
 			throw new Error(`the plan has no stage ${name}`);
 		}
 
-		let promise = running.get(name);
-		if (promise === undefined) {
-			promise = make(stage);
-			running.set(name, promise);
-		}
-
+		const promise = running.get(name) ?? makeOne(stage);
+		running.set(name, promise);
 		return promise;
 	};
 
 	let first: unknown;
-	await Promise.all((options.only ?? [...stages.keys()]).map(async (name) => start(name).catch((error: unknown) => {
-		first ??= error;
-		ending.abort(error);
-	})));
+	await Promise.all(wanted.map(async (name) => {
+		try {
+			await start(name);
+		} catch (error) {
+			first ??= error;
+			ending.abort(failure.interrupted(`the failure of ${name}`));
+		}
+	}));
+	// A stage that failed ends its dependents at once, and they the call; those beside it still have to clear up.
+	await Promise.allSettled(running.values());
 	if (first !== undefined) {
 		throw first;
 	}
 
+	await Promise.all(plan.stages.filter(({name}) => options.only === undefined && !made.has(name)).map(async ({name, key}) => {
+		const found = await store.find(key);
+		if (found !== undefined) {
+			made.set(name, found);
+		}
+	}));
 	return made;
+}
+
+/** Those asked for, or those that no other stage is made from: the others are made where one of them asks for it. */
+function wantedStages({stages}: Plan, only: readonly string[] | undefined): readonly string[] {
+	const needed = new Set(stages.flatMap(({needs}) => needs));
+	return only ?? stages.map(({name}) => name).filter((name) => !needed.has(name));
+}
+
+function throwIfAborted(signal: AbortSignal): void {
+	if (signal.aborted) {
+		throw signal.reason instanceof LabError ? signal.reason : failure.interrupted('a request to stop');
+	}
 }
 
 /** Each kind's builder is imported when it is used: a command that finds everything made pays for none. */

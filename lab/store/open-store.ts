@@ -181,7 +181,7 @@ class DiskStore implements Store {
 			events({type: 'stage', reason: 'made', stage, key, seconds: made.seconds, bytes: made.bytes});
 			return made;
 		} catch (thrown) {
-			const error = await explainFullDisk(thrown, this.folder);
+			const error = await this.#explain(thrown, stage, log);
 			events({type: 'stage', reason: 'failed', stage, key, seconds: seconds(), error: asLabError(error).toJSON()});
 			throw error;
 		} finally {
@@ -189,6 +189,12 @@ class DiskStore implements Store {
 				await removeTree(folder);
 			}
 		}
+	}
+
+	/** A program that failed is told as the stage that could not be made, with the log of all of it. */
+	async #explain(thrown: unknown, stage: string, log: string): Promise<unknown> {
+		const error = await explainFullDisk(thrown, this.folder);
+		return error instanceof LabError && error.code === 'program-failed' ? failure.stageFailed(stage, error, log) : error;
 	}
 
 	/** Makes what is in the folder the stage of the key: all or nothing, even when the power fails. */

@@ -1,67 +1,87 @@
-/** A Debian package of the host's mirror, at the pinned version; or at Debian's own, where the option asks for that. */
-import {chmod, copyFile, mkdir, readdir, writeFile} from 'node:fs/promises';
+/** The provider of Debian packages, from the mirror that the host is configured for. Nothing is installed on the host. */
+import {mkdir, readdir, rename, writeFile} from 'node:fs/promises';
 import path from 'node:path';
-import {findProgram, run} from '../../host/program.ts';
-import {type Answer, type Delivery, lacks, type Provider} from './provider.ts';
+import {digestFile} from '../../host/digest.ts';
+import {failure} from '../../host/failure.ts';
+import {findProgram, run, type RunResult} from '../../host/program.ts';
+import {asReason, type Delivery, type ProviderRequest} from './provider.ts';
 
-/** Downloads the package with apt and unpacks it; nothing is installed on the host. */
-export const debianProvider: Provider = {
-	name: 'debian',
-	async deliver({component, work}: Delivery): Promise<Answer> {
-		const {debian, version, anyDebianVersion = false, programs} = component;
-		if (debian === undefined) {
-			return lacks('no Debian package is declared');
+/**
+ * Downloads the package and takes the programs out of it. apt checks it against the mirror's signature.
+ *
+ * @throws `not-provided`: no apt here, no such package, or at another version than the pinned one
+ */
+export async function provideFromDebian(request: ProviderRequest): Promise<Delivery> {
+	const {component: {debian}} = request;
+	if (debian === undefined) {
+		throw failure.notProvided('debian', 'the overlay names no Debian package');
+	}
+
+	const missing = (await Promise.all(['apt-get', 'dpkg-deb'].map(async (program) => (await findProgram(program) === undefined ? [program] : [])))).flat();
+	if (missing.length > 0) {
+		throw failure.notProvided('debian', `${missing.join(' and ')} is not installed: this is no Debian or Ubuntu`);
+	}
+
+	try {
+		return await fetchPackage(request, debian);
+	} catch (error) {
+		throw error instanceof Error && 'code' in error && error.code === 'not-provided' ? error : asReason('debian', error, (lines) => lines.filter((line) => line.startsWith('E: ')).slice(0, 2));
+	}
+}
+
+async function fetchPackage({component, out, scratch, signal, log, progress}: ProviderRequest, {package: name, paths}: NonNullable<ProviderRequest['component']['debian']>): Promise<Delivery> {
+	const {version, anyDebianVersion = false, programs} = component;
+	const apt = await privateApt(scratch, {signal, log});
+	progress(`asking the Debian mirror for ${name}`);
+	await apt('apt-get', ['update', '--quiet=2']);
+	const {stdout} = await apt('apt-cache', ['policy', name]);
+	const candidate = /^ {2}Candidate: (\S+)$/m.exec(stdout)?.[1];
+	if (candidate === undefined || candidate === '(none)') {
+		throw failure.notProvided('debian', `the mirror has no package ${name}`);
+	}
+
+	const found = upstreamVersion(candidate);
+	if (!anyDebianVersion && found !== version) {
+		throw failure.notProvided('debian', `the mirror has ${name} ${candidate}, which is not ${version}`);
+	}
+
+	await apt('apt-get', ['download', '--quiet=2', `${name}=${candidate}`]);
+	const archive = path.join(scratch, (await readdir(scratch)).find((file) => file.endsWith('.deb'))!);
+	const content = path.join(scratch, 'content');
+	await run('dpkg-deb', ['--extract', archive, content], {signal, log});
+	for (const {name: program} of programs) {
+		const inside = path.join(content, paths[program] ?? program);
+		if (await findProgram(inside) === undefined) {
+			throw failure.notProvided('debian', `${name} ${candidate} has no program ${paths[program] ?? program}`);
 		}
 
-		if ((await findProgram('apt-get')) === undefined || (await findProgram('dpkg-deb')) === undefined) {
-			return lacks('this computer has no apt');
-		}
+		await rename(inside, path.join(out, program));
+	}
 
-		// A state of our own: an ordinary user may not touch the host's, and a download must not depend on what is installed.
-		const state = path.join(work.scratch, 'apt');
-		await Promise.all(['lists/partial', 'cache/archives/partial'].map(async (folder) => mkdir(path.join(state, folder), {recursive: true})));
-		await writeFile(path.join(state, 'status'), '');
-		const options = {
-			'Dir::State': state, 'Dir::State::status': path.join(state, 'status'), 'Dir::State::lists': path.join(state, 'lists'),
-			'Dir::Cache': path.join(state, 'cache'), 'APT::Sandbox::User': '', 'Acquire::Languages': 'none',
-		};
-		const words = Object.entries(options).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
-		const apt = async (program: string, args: readonly string[]) => run(program, [...words, ...args], {cwd: state, log: work.log, signal: work.signal});
-		work.progress(`asking Debian's mirror for ${debian.package}`);
-		await apt('apt-get', ['update', '-qq']);
-		const {stdout} = await apt('apt-cache', ['policy', debian.package]);
-		const candidate = /Candidate: (\S+)/.exec(stdout)?.[1];
-		if (candidate === undefined || candidate === '(none)') {
-			return lacks(`Debian has no package ${debian.package}`);
-		}
+	return {version: found, sources: {[`${name} ${candidate}`]: await digestFile(archive)}};
+}
 
-		if (!anyDebianVersion && upstreamVersion(candidate) !== version) {
-			return lacks(`Debian has ${debian.package} ${candidate}, not ${version}`);
-		}
+type Apt = (program: 'apt-get' | 'apt-cache', args: readonly string[]) => Promise<RunResult>;
 
-		await apt('apt-get', ['download', '-qq', `${debian.package}=${candidate}`]);
-		const archive = (await readdir(state)).find((name) => name.endsWith('.deb'));
-		if (archive === undefined) {
-			return lacks(`apt downloaded no package ${debian.package}`);
-		}
+/** apt with the host's sources and keys, and lists and caches of its own: an ordinary user may not write the host's, and those of a fresh host are empty. */
+async function privateApt(scratch: string, options: {signal: AbortSignal; log: string}): Promise<Apt> {
+	const [state, cache, status] = ['state', 'cache', 'status'].map((name) => path.join(scratch, name)) as [string, string, string];
+	await Promise.all([path.join(state, 'lists/partial'), path.join(cache, 'archives/partial')].map(async (folder) => mkdir(folder, {recursive: true})));
+	await writeFile(status, '');
+	const settings = {
+		'Dir::State': state, 'Dir::State::lists': path.join(state, 'lists'), 'Dir::State::status': status, 'Dir::Cache': cache,
+		'Acquire::Languages': 'none', 'Acquire::Retries': '2', 'Acquire::http::Timeout': '20', 'Acquire::https::Timeout': '20',
+		// apt as root would become another user, who may not read our scratch.
+		'APT::Sandbox::User': 'root',
+		'APT::Update::Error-Mode': 'any',
+		// Hooks are for the host's own lists.
+		'APT::Update::Post-Invoke-Success::': '', 'APT::Update::Post-Invoke::': '',
+	};
+	const words = Object.entries(settings).map(([name, value]) => `--option=${name}=${value}`);
+	return async (program, args) => run(program, [...words, ...args], {...options, cwd: scratch});
+}
 
-		const content = path.join(work.scratch, 'package');
-		await run('dpkg-deb', ['--extract', path.join(state, archive), content], {log: work.log, signal: work.signal});
-		for (const {name} of programs) {
-			const inside = debian.paths[name];
-			if (inside === undefined) {
-				return lacks(`the package ${debian.package} has no ${name}`);
-			}
-
-			await copyFile(path.join(content, inside), path.join(work.out, name));
-			await chmod(path.join(work.out, name), 0o755);
-		}
-
-		return {delivered: true, origin: `Debian ${debian.package} ${candidate}`};
-	},
-};
-
-/** The upstream part of a Debian version: `1:3.5.16+dfsg-2+b1` is 3.5.16 (deb-version(7)). */
+/** The upstream part of a Debian version: `1:1.1.1+ds1-3+b2` is of 1.1.1 (deb-version(7)); pure. */
 export function upstreamVersion(version: string): string {
-	return version.replace(/^\d+:/, '').replace(/-[^-]*$/, '').replace(/[+~](?:dfsg|ds|really).*$/, '');
+	return version.replace(/^\d+:/, '').replace(/-[^-]*$/, '').replace(/[+~](?:ds|dfsg|really|git|repack).*$/, '');
 }

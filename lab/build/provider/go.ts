@@ -1,196 +1,125 @@
-/**
- * `go build` of a pinned module. The overlay's go.mod and go.sum say what goes into the programs, down to the last
- * dependency, so that the same version gives the same programs everywhere; for another version than the pinned one the
- * dependencies are those of that version's own go.mod, checked against Go's checksum database.
- */
-import {chmod, copyFile, cp, mkdir, readFile, rename, stat, writeFile} from 'node:fs/promises';
-import {availableParallelism} from 'node:os';
+/** The provider that builds with Go, from the overlay's own go.mod and go.sum. */
+import {mkdir, readdir, rename} from 'node:fs/promises';
 import path from 'node:path';
-import semver from 'semver';
+import {compareGo, findGo} from '../../host/doctor/go.ts';
+import {LabError} from '../../host/error.ts';
+import {failure} from '../../host/failure.ts';
 import {findProgram, run} from '../../host/program.ts';
-import type {ComponentDeclaration, GoDeclaration} from '../../spec/component.ts';
-import type {StageWork} from '../../store/store.ts';
-import {type Answer, type Delivery, lacks, type Provider} from './provider.ts';
+import type {GoDeclaration} from '../../spec/component.ts';
+import {type BuildModule, isMismatch, prepareModule, type RunGo} from './go-module.ts';
+import {asReason, type Delivery, type ProviderRequest, withVersion} from './provider.ts';
 
-/** A module as `go mod download -json` tells of it (go help mod download). */
-interface DownloadedModule {
-	readonly Dir: string;
-	readonly GoMod: string;
-}
+/** The oldest Go that is tried where the declaration names none: the first that reads go.mod files of today. */
+const oldestGo = '1.21';
 
-/** Builds from Go modules. */
-export const goProvider: Provider = {
-	name: 'go',
-	async deliver({component, folder, work}: Delivery): Promise<Answer> {
-		const {go} = component;
-		if (go === undefined) {
-			return lacks('it is not built from a Go module');
-		}
-
-		const missing = await missingCompiler(go, component);
-		if (missing !== undefined) {
-			return lacks(missing);
-		}
-
-		const pinned = path.join(folder, go.folder ?? '.');
-		const project = path.join(work.scratch, 'module');
-		await mkdir(project);
-		const builder = new GoBuilder(component, go, work, project);
-		const exact = await builder.prepare(pinned);
-		await builder.build(exact);
-		await builder.compileSources();
-		return {delivered: true, origin: `${go.module}@v${component.version}${exact ? ', pinned by go.mod and go.sum' : ''}`};
-	},
-};
-
-/** Why this computer cannot build it, or undefined. */
-async function missingCompiler(go: GoDeclaration, component: ComponentDeclaration): Promise<string | undefined> {
-	const wanted = go.goVersion ?? '1.21';
-	if ((await findProgram('go')) === undefined) {
-		return `Go is not installed: ${wanted} or newer is needed`;
+/** Builds the programs; see `GoDeclaration` and `CSourceDeclaration`. The host's GOFLAGS, GOPROXY and caches are used. */
+export async function provideFromGo(request: ProviderRequest): Promise<Delivery> {
+	const {component, folder, scratch, signal, log} = request;
+	const {go, version} = component;
+	if (go === undefined) {
+		throw failure.notProvided('go', 'the overlay does not say how to build it');
 	}
 
-	const {stdout} = await run('go', ['env', 'GOVERSION'], {env: {GOTOOLCHAIN: 'local'}});
-	const installed = semver.coerce(stdout);
-	if (installed !== null && semver.lt(installed, semver.coerce(wanted) ?? '0.0.0')) {
-		return `Go is ${installed.version}: ${wanted} or newer is needed`;
-	}
-
-	if ((go.cgo || component.cSources !== undefined) && (await findProgram('gcc')) === undefined) {
-		return `gcc is not installed${go.headers === undefined ? '' : ` (the Debian packages ${['gcc', ...go.headers].join(', ')} are needed)`}`;
-	}
-
-	return undefined;
-}
-
-class GoBuilder {
-	readonly #component: ComponentDeclaration;
-	readonly #go: GoDeclaration;
-	readonly #work: StageWork;
-	readonly #project: string;
-
-	constructor(component: ComponentDeclaration, go: GoDeclaration, work: StageWork, project: string) {
-		this.#component = component;
-		this.#go = go;
-		this.#work = work;
-		this.#project = project;
-	}
-
-	/** Puts go.mod and go.sum into the project's folder. True when they are the pinned ones, false when made for another version. */
-	async prepare(pinned: string): Promise<boolean> {
-		const {module, staging = false, ownSums = false} = this.#go;
-		const version = `v${this.#component.version}`;
-		const text = await readFile(path.join(pinned, 'go.mod'), 'utf8');
-		const pin = requirements(text).find(({name}) => name === module);
-		if (pin?.version === version) {
-			await copyFile(path.join(pinned, 'go.mod'), path.join(this.#project, 'go.mod'));
-			await copyFile(path.join(pinned, 'go.sum'), path.join(this.#project, 'go.sum'));
-			return true;
+	const program = await chooseGo(go);
+	await requireCompiler(request, go);
+	const runGo: RunGo = async (args, {cwd, accept}) => run(program, args, {
+		cwd, signal, log,
+		// The toolchain of the host, even where go.mod would have Go download another; and no workspace around our folder.
+		env: {GOTOOLCHAIN: 'local', GOWORK: 'off', GO111MODULE: 'on', CGO_ENABLED: go.cgo === true ? '1' : '0'},
+		...(accept && {accept}),
+	});
+	try {
+		request.progress(`modules of ${go.module} v${version}`);
+		const module = await prepareModule(go, version, {pins: path.join(folder, go.folder ?? '.'), folder: path.join(scratch, 'module'), runGo});
+		await buildPackages(request, go, module, runGo);
+		await compileSources(request, module);
+		return {version, sources: {[`${module.main.Path}@${module.main.Version}`]: module.main.Sum}};
+	} catch (error) {
+		if (error instanceof LabError && error.details.some(isMismatch)) {
+			throw failure.moduleMismatch(component.name, error.details, log);
 		}
 
-		// The module itself, and what moves with it: etcdctl with etcd.
-		const together = requirements(text).filter((entry) => !entry.indirect && entry.version === pin?.version).map(({name}) => name);
-		await writeFile(path.join(this.#project, 'go.mod'), [
-			'module vmlab.test/other-version', '',
-			...[...new Set([module, ...together])].map((name) => `require ${name} ${version}`), '',
-		].join('\n'));
-		this.#work.progress(`asking for ${module} ${version}`);
-		const {Dir: source, GoMod: manifest} = await this.#download(`${module}@${version}`);
-		const own = await readFile(manifest, 'utf8');
-		const replaces = staging ? stagingReplaces(own, this.#component.version) : [];
-		const language = /^go (\S+)/m.exec(own)?.[1];
-		const current = await readFile(path.join(this.#project, 'go.mod'), 'utf8');
-		await writeFile(path.join(this.#project, 'go.mod'), `${current}${language === undefined ? '' : `\ngo ${language}\n`}\n${replaces.join('\n')}\n`);
-		if (ownSums) {
-			await copyFile(path.join(source, 'go.sum'), path.join(this.#project, 'go.sum'));
-			await chmod(path.join(this.#project, 'go.sum'), 0o644);
-		}
-
-		return false;
-	}
-
-	/** Builds all packages in one run, so that what they share is compiled once. */
-	async build(exact: boolean): Promise<void> {
-		const {packages, tags = [], cgo = false, ldflags = ''} = this.#go;
-		const names = Object.entries(packages);
-		if (names.length === 0) {
-			return;
-		}
-
-		const bin = path.join(this.#work.scratch, 'bin');
-		await mkdir(bin);
-		this.#work.progress(`go build: ${names.map(([name]) => name).join(', ')}`);
-		await this.#run([
-			'build', '-trimpath', '-buildvcs=false', `-mod=${exact ? 'readonly' : 'mod'}`, `-p=${availableParallelism()}`,
-			...(tags.length === 0 ? [] : [`-tags=${tags.join(',')}`]),
-			`-ldflags=-s -w -buildid= ${ldflags.replaceAll('VERSION', this.#component.version)}`,
-			'-o', `${bin}/`, ...names.map(([, name]) => name),
-		], cgo);
-		for (const [name, goPackage] of names) {
-			await rename(path.join(bin, programOf(goPackage)), path.join(this.#work.out, name));
-			await chmod(path.join(this.#work.out, name), 0o755);
-		}
-	}
-
-	/** Compiles the C programs that come inside the module: static, so that they run in an empty container image. */
-	async compileSources(): Promise<void> {
-		const sources = Object.entries(this.#component.cSources?.folders ?? {});
-		if (sources.length === 0) {
-			return;
-		}
-
-		const {Dir: module} = await this.#download(`${this.#go.module}@v${this.#component.version}`);
-		for (const [name, place] of sources) {
-			this.#work.progress(`gcc: ${name}`);
-			const source = path.join(module, place);
-			const scratch = path.join(this.#work.scratch, `c-${name}`);
-			const isFolder = (await stat(source)).isDirectory();
-			// A copy: the module cache is read-only, and compilers like to write beside their sources.
-			await cp(source, isFolder ? scratch : path.join(scratch, path.basename(source)), {recursive: true});
-			const files = isFolder ? ['sh', ['-c', `exec gcc -Os -static -s -D_GNU_SOURCE -DVERSION='"${this.#component.version}"' -o ../c-out ./*.c`]] as const
-				: ['gcc', ['-Os', '-static', '-s', `-DVERSION=v${this.#component.version}`, '-o', '../c-out', path.basename(source)]] as const;
-			await run(files[0], files[1], {cwd: scratch, log: this.#work.log, signal: this.#work.signal});
-			await rename(path.join(this.#work.scratch, 'c-out'), path.join(this.#work.out, name));
-			await chmod(path.join(this.#work.out, name), 0o755);
-		}
-	}
-
-	async #download(module: string): Promise<DownloadedModule> {
-		const {stdout} = await this.#run(['mod', 'download', '-json', module], false);
-		return JSON.parse(stdout) as DownloadedModule;
-	}
-
-	async #run(args: readonly string[], cgo: boolean): Promise<{stdout: string}> {
-		return run('go', args, {
-			cwd: this.#project,
-			env: {CGO_ENABLED: cgo ? '1' : '0', GOTOOLCHAIN: 'local', GOWORK: 'off', GOFLAGS: undefined},
-			log: this.#work.log,
-			signal: this.#work.signal,
-			onLine: (line) => {
-				const module = /^go: downloading (\S+ \S+)/.exec(line)?.[1];
-				if (module !== undefined) {
-					this.#work.progress(`downloading ${module}`);
-				}
-			},
-		});
+		throw error instanceof LabError && error.code === 'program-failed' ? asReason('go', error, chooseLines) : error;
 	}
 }
 
-/** The required modules of a go.mod (https://go.dev/ref/mod#go-mod-file-require). */
-export function requirements(text: string): Array<{name: string; version: string; indirect: boolean}> {
-	return [...text.matchAll(/^(?:require)?\s+([\w./~-]+\.[\w./~-]+) (v\S+)( \/\/ indirect)?$/gm)].map(([, name = '', version = '', indirect]) => ({name, version, indirect: indirect !== undefined}));
+async function chooseGo({goVersion = oldestGo}: GoDeclaration): Promise<string> {
+	const found = await findGo(goVersion);
+	if (found === undefined || compareGo(found.version, goVersion) < 0) {
+		throw failure.notProvided('go', `it takes Go ${goVersion} or newer, and ${found === undefined ? 'Go is not installed' : `this computer has Go ${found.version}`}`);
+	}
+
+	return found.program;
 }
 
-/**
- * Kubernetes' staging modules are parts of its own tree there, and v0.MINOR.PATCH modules for everybody else: those that a
- * go.mod replaces by ./staging, as replaces by their published version.
- */
-export function stagingReplaces(text: string, version: string): string[] {
-	const published = `v0.${version.split('.').slice(1).join('.')}`;
-	return [...text.matchAll(/^\s*(?:replace )?(\S+) => \.\/staging\//gm)].map(([, name]) => `replace ${name} => ${name} ${published}`);
+async function requireCompiler({component}: ProviderRequest, go: GoDeclaration): Promise<void> {
+	const programs = [...(go.cgo === true || component.cSources !== undefined ? [compiler()] : []), ...(go.headers?.includes('pkg-config') === true ? ['pkg-config'] : [])];
+	const found = await Promise.all(programs.map(async (program) => findProgram(program)));
+	const missing = programs.filter((_, index) => found[index] === undefined);
+	if (missing.length > 0) {
+		throw failure.notProvided('go', `it takes a C compiler, and ${missing.join(' and ')} is not installed (Debian packages gcc libc6-dev ${(go.headers ?? []).join(' ')})`);
+	}
 }
 
-/** The name that `go build` gives a program: the last element of the package's path, major version suffixes apart. */
-export function programOf(goPackage: string): string {
-	return path.posix.basename(goPackage.replace(/\/v\d+$/, ''));
+function compiler(): string {
+	return process.env['CC'] || 'gcc';
+}
+
+/** The last element of a package's path that is no major version: what `go build` names the program. */
+export function programOfPackage(importPath: string): string {
+	const elements = importPath.split('/');
+	return (/^v\d+$/.test(elements.at(-1)!) ? elements.at(-2) : elements.at(-1))!;
+}
+
+/** All packages at once, so that they are linked side by side. */
+async function buildPackages({component, out, scratch, progress}: ProviderRequest, go: GoDeclaration, module: BuildModule, runGo: RunGo): Promise<void> {
+	const packages = Object.entries(go.packages);
+	if (packages.length === 0) {
+		return;
+	}
+
+	progress(`go build: ${packages.map(([name]) => name).join(', ')}`);
+	const built = path.join(scratch, 'built');
+	await mkdir(built);
+	const flags = [
+		`-mod=${module.pinned ? 'readonly' : 'mod'}`, '-trimpath', '-buildvcs=false',
+		`-ldflags=-s -w -buildid= ${withVersion(go.ldflags ?? '', component.version)}`,
+		...(go.tags === undefined ? [] : [`-tags=${go.tags.join(',')}`]),
+	];
+	for (const group of withoutTwins(packages)) {
+		await runGo(['build', ...flags, `-o=${built}/`, ...group.map(([, importPath]) => importPath)], {cwd: module.folder});
+		for (const [name, importPath] of group) {
+			await rename(path.join(built, programOfPackage(importPath)), path.join(out, name));
+		}
+	}
+}
+
+/** Groups in which no two packages make programs of one name. */
+function withoutTwins(packages: ReadonlyArray<readonly [string, string]>): Array<Array<readonly [string, string]>> {
+	const groups: Array<Array<readonly [string, string]>> = [];
+	for (const entry of packages) {
+		const group = groups.find((each) => each.every(([, other]) => programOfPackage(other) !== programOfPackage(entry[1])));
+		if (group === undefined) {
+			groups.push([entry]);
+		} else {
+			group.push(entry);
+		}
+	}
+
+	return groups;
+}
+
+/** Static programs from the C sources that the module brings along. */
+async function compileSources({component, out, signal, log, progress}: ProviderRequest, {main}: BuildModule): Promise<void> {
+	for (const [name, place] of Object.entries(component.cSources?.folders ?? {})) {
+		progress(`compile ${name}`);
+		const sources = place.endsWith('.c') ? [place] : (await readdir(path.join(main.Dir, place))).filter((file) => file.endsWith('.c')).sort().map((file) => path.join(place, file));
+		await run(compiler(), ['-Os', '-static', '-s', `-DVERSION=v${component.version}`, `-ffile-prefix-map=${main.Dir}=.`, '-o', path.join(out, name), ...sources], {cwd: main.Dir, signal, log});
+	}
+}
+
+/** The lines of Go's output that say what is wrong. */
+function chooseLines(lines: readonly string[]): readonly string[] {
+	const telling = lines.filter((line) => !/^go: (downloading|finding|upgraded|added)|^#|^\s*$/.test(line));
+	return telling.filter((line) => /^go: |error|: undefined|cannot/i.test(line)).slice(0, 2).concat(telling.slice(-1)).slice(0, 2);
 }

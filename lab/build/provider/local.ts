@@ -1,35 +1,48 @@
-/** The developer's own build: a folder that has all programs of the component, by their names. */
-import {chmod, copyFile} from 'node:fs/promises';
+/** The provider of a developer's own build: a folder that has all programs of the component, by their names. */
+import {copyFile, stat} from 'node:fs/promises';
 import path from 'node:path';
+import {digestFile, digestOf} from '../../host/digest.ts';
+import {failure} from '../../host/failure.ts';
 import {findProgram} from '../../host/program.ts';
-import {type Answer, type Delivery, lacks, type Provider} from './provider.ts';
+import type {Delivery, ProviderRequest} from './provider.ts';
 
-/** Takes the programs from `component.dir`. */
-export const localProvider: Provider = {
-	name: 'local',
-	async deliver({component, work}: Delivery): Promise<Answer> {
-		const {dir, programs} = component;
-		if (dir === undefined || dir === '') {
-			return lacks('no folder with an own build was named');
-		}
+/**
+ * Takes the programs as they are: with what a debugger wants to know, where the developer built them so.
+ *
+ * @throws `not-provided` when no folder is named, `local-build-incomplete` when it lacks programs or they change meanwhile
+ */
+export async function provideFromFolder({component, localDigest, out, progress}: ProviderRequest): Promise<Delivery> {
+	const {name: title, dir, version} = component;
+	if (dir === undefined || dir === '') {
+		throw failure.notProvided('local', 'no folder with a build of your own is named');
+	}
 
-		const files = programs.map(({name}) => ({name, file: path.resolve(dir, name)}));
-		const missing: string[] = [];
-		for (const {name, file} of files) {
-			if ((await findProgram(file)) === undefined) {
-				missing.push(name);
-			}
-		}
+	progress(`your own build in ${dir}`);
+	const names = component.programs.map(({name}) => name).sort();
+	const problems = (await Promise.all(names.map(async (name) => problemOf(path.resolve(dir, name), name)))).filter((problem) => problem !== undefined);
+	if (problems.length > 0) {
+		throw failure.localBuildIncomplete(title, dir, problems);
+	}
 
-		if (missing.length > 0) {
-			return lacks(`${dir} has no executable ${missing.join(', ')}`);
-		}
+	const sums: Array<[string, string]> = [];
+	for (const name of names) {
+		await copyFile(path.resolve(dir, name), path.join(out, name));
+		sums.push([name, await digestFile(path.join(out, name))]);
+	}
 
-		for (const {name, file} of files) {
-			await copyFile(file, path.join(work.out, name));
-			await chmod(path.join(work.out, name), 0o755);
-		}
+	// The stage is known by what the programs were when the plan was made.
+	if (localDigest !== undefined && digestOf(sums) !== localDigest) {
+		throw failure.localBuildIncomplete(title, dir, ['its programs changed while they were copied: run this again when the build is done']);
+	}
 
-		return {delivered: true, origin: dir};
-	},
-};
+	return {version, sources: Object.fromEntries(sums.map(([name, sum]) => [path.resolve(dir, name), sum]))};
+}
+
+async function problemOf(file: string, name: string): Promise<string | undefined> {
+	const found = await stat(file).catch(() => undefined);
+	if (found === undefined) {
+		return `${name} is missing`;
+	}
+
+	return found.isFile() && await findProgram(file) !== undefined ? undefined : `${name} is not an executable file`;
+}

@@ -1,29 +1,57 @@
-/** What delivers a component: a local build, a release download, `go build`, a Debian package. */
+/** What all providers of components have in common: what they are asked, and what they answer. */
+import {LabError} from '../../host/error.ts';
+import {failure} from '../../host/failure.ts';
 import type {ComponentDeclaration} from '../../spec/component.ts';
-import type {StageWork} from '../../store/store.ts';
 
-/** What a provider works on. */
-export interface Delivery {
+/** The providers, in the order in which they are asked. */
+export type ProviderName = 'local' | 'release' | 'go' | 'debian';
+
+/** A component that is wanted. */
+export interface ProviderRequest {
 	readonly component: ComponentDeclaration;
-	/** The overlay's folder, with its go.mod and go.sum. */
+	/** The folder of the overlay that declares it. */
 	readonly folder: string;
-	/** Programs go to `work.out`, each by its name. */
-	readonly work: StageWork;
+	/** What the plan knows of a local build: hex sha256 over its programs. */
+	readonly localDigest?: string;
+	/** Where to put the programs, each by its name. An empty folder. */
+	readonly out: string;
+	/** An empty folder for whatever is needed on the way. */
+	readonly scratch: string;
+	readonly signal: AbortSignal;
+	readonly log: string;
+	progress(text: string): void;
 }
 
-/** What a provider answers: it has delivered, and from where; or it does not have the component, and why. */
-export type Answer = {readonly delivered: true; readonly origin: string} | {readonly delivered: false; readonly reason: string};
+/** Where a component came from. */
+export interface Delivery {
+	/** The version that was really delivered. */
+	readonly version: string;
+	/** What it was made from: an address, a module, a package or a folder -> its hex sha256, or Go's `h1:` sum. */
+	readonly sources: Readonly<Record<string, string>>;
+}
 
 /**
- * One way to come by a component. A provider that fails throws; one that does not have it says so. Either way the next is
- * tried, and the reason is told.
+ * Delivers all programs of a component, or throws.
+ *
+ * @throws `not-provided` with a reason, upon which the next provider is asked; anything else ends the search
  */
-export interface Provider {
-	readonly name: string;
-	deliver(delivery: Delivery): Promise<Answer>;
+export type Provider = (request: ProviderRequest) => Promise<Delivery>;
+
+/** An address or path with the version put in. */
+export function withVersion(text: string, version: string): string {
+	return text.replaceAll('VERSION', version);
 }
 
-/** It does not have the component. */
-export function lacks(reason: string): Answer {
-	return {delivered: false, reason};
+/** How many characters of a program's words a reason has. */
+const longestReason = 300;
+
+/** An error of a program as the reason why a provider has nothing. Errors that are not about the component pass. */
+export function asReason(provider: ProviderName, error: unknown, choose: (lines: readonly string[]) => readonly string[] = (lines) => lines.slice(-1)): LabError {
+	if (!(error instanceof LabError) || !['program-failed', 'program-missing'].includes(error.code)) {
+		throw error;
+	}
+
+	const chosen = choose(error.details).map((line) => line.trim()).join('; ');
+	const reason = chosen === '' ? error.message : chosen;
+	return failure.notProvided(provider, reason.length > longestReason ? `${reason.slice(0, longestReason)}...` : reason, error.details, error.log);
 }
