@@ -30,9 +30,7 @@ export interface Fabric {
  * @throws `fabric-failed` when a socket cannot be made
  */
 export async function startFabric(declaration: FabricDeclaration): Promise<Fabric> {
-	// The worker is beside this file, compiled like it or run from its source like it.
-	const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-	const worker = new Worker(new URL(`worker.${extension}`, import.meta.url), {workerData: declaration});
+	const worker = startWorker(declaration);
 	const reports = new Map<number, {resolve: (ports: PortReport[]) => void; reject: (error: LabError) => void}>();
 	let count = 0;
 	let problem: LabError | undefined;
@@ -92,4 +90,15 @@ export async function startFabric(declaration: FabricDeclaration): Promise<Fabri
 			await ended;
 		},
 	};
+}
+
+/** The worker is beside this file: compiled like it, or run from its source like it. */
+function startWorker(declaration: FabricDeclaration): Worker {
+	if (!import.meta.url.endsWith('.ts')) {
+		return new Worker(new URL('worker.js', import.meta.url), {workerData: declaration});
+	}
+
+	// What loads TypeScript in this thread does not come along into a new one.
+	const [loader, source] = [import.meta.resolve('tsx/esm/api'), new URL('worker.ts', import.meta.url).href].map((url) => JSON.stringify(url));
+	return new Worker(`import(${loader}).then(({register}) => { register(); return import(${source}); })`, {eval: true, workerData: declaration});
 }
