@@ -28,14 +28,14 @@ test('the version, as a sentence and as data', async (t) => {
 	t.regex((await vmlab(['version', '--output=yaml'])).stdout, /^vmlab: \d/m);
 });
 
-const usage = test.macro({
-	async exec(t, words: string[], expected: RegExp) {
+const usage = test.macro<[words: string[], expected: RegExp]>({
+	async exec(t, words, expected) {
 		const {stdout, stderr, code} = await vmlab(words);
 		t.is(code, 2, stderr);
 		t.is(stdout, '');
 		t.regex(stderr, expected);
 	},
-	title: (_, words) => `usage: vmlab ${words.join(' ')}`,
+	title: (_, words = []) => `usage: vmlab ${words.join(' ')}`,
 });
 
 test(usage, [], /Name a verb/);

@@ -72,15 +72,13 @@ test('--project names the folder as VMLAB_PROJECT does', async (t) => {
 	});
 });
 
-const wrong = test.macro({
-	async exec(t, files: ProjectFiles, words: string[], code: number, expected: RegExp) {
-		await withProject({...project, ...files}, async ({folder}) => {
-			const outcome = await vmlab(words, {env: {VMLAB_PROJECT: folder, VMLAB_CACHE_DIR: path.join(folder, 'cache')}});
-			t.is(outcome.code, code, outcomeText(outcome));
-			t.regex(outcome.stderr, expected);
-			t.is(outcome.stdout, '');
-		});
-	},
+const wrong = test.macro(async (t, files: ProjectFiles, words: string[], code: number, expected: RegExp) => {
+	await withProject({...project, ...files}, async ({folder}) => {
+		const outcome = await vmlab(words, {env: {VMLAB_PROJECT: folder, VMLAB_CACHE_DIR: path.join(folder, 'cache')}});
+		t.is(outcome.code, code, outcomeText(outcome));
+		t.regex(outcome.stderr, expected);
+		t.is(outcome.stdout, '');
+	});
 });
 
 test('an unknown scenario is suggested a known one', wrong, {}, ['plan', 'smal'], 3, /no scenario `smal`[^]*Did you mean `small`/);

@@ -1,0 +1,58 @@
+import test from 'ava';
+import {parseRemote} from '../../lab/cli/lab-choice.ts';
+import {formatTable} from '../../lab/cli/output.ts';
+import {vmlab} from '../rig/command.ts';
+import {withTemporaryFolder} from '../../lab/host/temporary.ts';
+
+test('a place on a machine is machine:path, or lab/machine:path', (t) => {
+	t.deepEqual(parseRemote('node-1:/etc/hosts'), {machine: 'node-1', path: '/etc/hosts'});
+	t.deepEqual(parseRemote('ipv4/node-1:/etc/hosts'), {lab: 'ipv4', machine: 'node-1', path: '/etc/hosts'});
+	t.deepEqual(parseRemote('node-1:'), {machine: 'node-1', path: '.'});
+	t.deepEqual(parseRemote('node-1:a:b'), {machine: 'node-1', path: 'a:b'});
+});
+
+test('everything else is a file of this computer', (t) => {
+	for (const file of ['file', './node-1:x', '/tmp/a:b', 'some/folder/a:b', '../node-1:x']) {
+		t.is(parseRemote(file), undefined, file);
+	}
+});
+
+test('columns are aligned, and lines have no blanks at their end', (t) => {
+	t.is(formatTable({columns: ['A', 'LONGER'], rows: [['value', ''], ['x', 'y']]}), 'A      LONGER\nvalue\nx      y\n');
+	t.is(formatTable({columns: ['A'], rows: []}), '');
+});
+
+const withoutLabs = test.macro<[words: string[], code: number, expected: RegExp]>({
+	async exec(t, words, code, expected) {
+		await withTemporaryFolder(async (state) => {
+			const outcome = await vmlab(words, {env: {VMLAB_STATE_DIR: state}});
+			t.is(outcome.code, code, outcome.stderr);
+			t.regex(outcome.stderr, expected);
+		});
+	},
+	title: (_, words = []) => `no lab runs: vmlab ${words.join(' ')}`,
+});
+
+test(withoutLabs, ['down'], 0, /No lab runs/);
+test(withoutLabs, ['down', 'some-lab'], 0, /No lab some-lab runs/);
+test(withoutLabs, ['down', '--all'], 0, /No lab runs/);
+test(withoutLabs, ['status'], 2, /No lab runs[^]*vmlab up/);
+test(withoutLabs, ['status', 'some-lab'], 2, /No lab `some-lab` runs/);
+test(withoutLabs, ['ssh', 'node-1'], 2, /No lab runs/);
+test(withoutLabs, ['exec', 'node-1', '--', 'true'], 2, /No lab runs/);
+test(withoutLabs, ['exec', 'node-1'], 2, /No command is given[^]*after `--`/);
+test(withoutLabs, ['exec', 'a', 'b', 'c', '--', 'true'], 2, /One machine/);
+test(withoutLabs, ['cp', 'a', 'b'], 2, /Exactly one/);
+test(withoutLabs, ['cp', 'node-1:a', 'node-2:b'], 2, /Exactly one/);
+test(withoutLabs, ['logs', 'node-1'], 2, /No lab runs/);
+test(withoutLabs, ['console', 'some-lab', 'node-1'], 2, /No lab `some-lab` runs/);
+test(withoutLabs, ['kubeconfig'], 2, /No lab runs/);
+test(withoutLabs, ['kubectl'], 2, /Nothing is asked of kubectl/);
+test(withoutLabs, ['kubectl', '--', 'get', 'nodes'], 2, /No lab runs/);
+
+test('no lab runs: the list is empty', async (t) => {
+	await withTemporaryFolder(async (state) => {
+		t.is((await vmlab(['list', '-o', 'json'], {env: {VMLAB_STATE_DIR: state}})).stdout, '[]\n');
+		t.is((await vmlab(['list'], {env: {VMLAB_STATE_DIR: state}})).stdout, '');
+	});
+});
