@@ -1,0 +1,115 @@
+import test from 'ava';
+import {machineArguments, machineMarker} from '../../lab/machine/arguments.ts';
+import type {MachineSpecification} from '../../lab/machine/specification.ts';
+import {exampleMachine} from './example.ts';
+
+/** The values of an option, in their order. */
+function values(option: string, changes: Partial<MachineSpecification> = {}): string[] {
+	const args = machineArguments(exampleMachine(changes));
+	return args.filter((_, index) => args[index - 1] === option);
+}
+
+const mib = 1024 ** 2;
+
+test('nothing is there but what is named, and the process is confined', (t) => {
+	const args = machineArguments(exampleMachine());
+	t.true(args.includes('-nodefaults'));
+	t.true(args.includes('-no-user-config'));
+	t.deepEqual(values('-sandbox'), ['on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny']);
+	t.deepEqual(values('-display'), ['none']);
+	t.false(args.includes('-no-reboot'), 'a guest may reboot');
+});
+
+test('the process is marked with the lab and the machine', (t) => {
+	t.deepEqual(values('-name'), ['ipv4/node-1,debug-threads=on']);
+	t.true(machineArguments(exampleMachine()).join(' ').includes(machineMarker({lab: 'ipv4', name: 'node-1'})));
+	t.false(machineArguments(exampleMachine({name: 'node-10'})).join(' ').includes(machineMarker({lab: 'ipv4', name: 'node-1'})));
+});
+
+test('KVM gives the host\'s processor, TCG the best that it can emulate, with a thread for each', (t) => {
+	t.deepEqual([...values('-accel', {accelerator: 'kvm'}), ...values('-cpu', {accelerator: 'kvm'})], ['kvm', 'host']);
+	t.deepEqual([...values('-accel'), ...values('-cpu'), ...values('-smp')], ['tcg,thread=multi', 'max', '2']);
+});
+
+test('memory is a shared file', (t) => {
+	t.deepEqual(values('-m'), ['size=524288K']);
+	t.true(values('-object', {memoryFile: '/dev/shm/vmlab-0-ipv4/node-1'}).includes('memory-backend-file,id=ram,mem-path=/dev/shm/vmlab-0-ipv4/node-1,size=536870912,share=on'));
+	t.regex(values('-M')[0]!, /^pc,memory-backend=ram/);
+});
+
+test('layers are shared read-only memory of the guest, the lowest first, in a window above the memory', (t) => {
+	const layers = [{file: '/store/a/root.erofs', bytes: 600 * mib}, {file: '/store/b/layer.erofs', bytes: 2 * mib}];
+	t.deepEqual(values('-object', {layers}).filter((value) => value.includes('id=layer')), [
+		'memory-backend-file,id=layer0,mem-path=/store/a/root.erofs,size=629145600,share=on,readonly=on',
+		'memory-backend-file,id=layer1,mem-path=/store/b/layer.erofs,size=2097152,share=on,readonly=on',
+	]);
+	t.deepEqual(values('-device', {layers}).filter((value) => value.startsWith('virtio-pmem')), [
+		'virtio-pmem-pci,id=pmem0,memdev=layer0', 'virtio-pmem-pci,id=pmem1,memdev=layer1',
+	]);
+	const [, maxmem] = /^size=524288K,slots=2,maxmem=(\d+)K$/.exec(values('-m', {layers})[0]!)!;
+	t.true(Number(maxmem) * 1024 >= (512 + 602) * mib);
+});
+
+test('the disk is a qcow2 whose freed blocks are given back, and which is never flushed', (t) => {
+	t.deepEqual(values('-blockdev'), [
+		'driver=qcow2,node-name=disk,cache.no-flush=on,discard=unmap,detect-zeroes=unmap,file.driver=file,file.filename=disk.qcow2,file.cache.no-flush=on,file.discard=unmap',
+	]);
+	t.true(values('-device').includes('virtio-blk-pci,id=vda,drive=disk'));
+});
+
+test('every machine has a source of entropy', (t) => {
+	t.true(values('-object').includes('rng-random,id=entropy,filename=/dev/urandom'));
+	t.true(values('-device').includes('virtio-rng-pci,rng=entropy,max-bytes=1024,period=80000'));
+});
+
+test('the maintenance network answers on 127.0.0.1 alone, and leads nowhere', (t) => {
+	const maintenance = {mac: '52:54:00:00:00:01', forwards: [{hostPort: 40_022, guestPort: 22}, {hostPort: 18_080, guestPort: 6443}], egress: false};
+	t.deepEqual(values('-netdev', {maintenance}), [
+		'user,id=maintenance,ipv6=off,restrict=on,hostfwd=tcp:127.0.0.1:40022-:22,hostfwd=tcp:127.0.0.1:18080-:6443',
+	]);
+	t.deepEqual(values('-device', {maintenance}).filter((value) => value.startsWith('virtio-net')), [
+		'virtio-net-pci,id=nic-maintenance,netdev=maintenance,mac=52:54:00:00:00:01,romfile=',
+	]);
+});
+
+test('a lab that asks for egress gets it', (t) => {
+	t.deepEqual(values('-netdev', {maintenance: {mac: '52:54:00:00:00:01', forwards: [], egress: true}}), ['user,id=maintenance,ipv6=off,restrict=off']);
+});
+
+test('each link is a NIC on a socket of the fabric', (t) => {
+	const links = [{mac: '02:00:00:00:01:01', socket: '../cluster-node-1.sock'}, {mac: '02:00:00:00:02:01', socket: '../external-node-1.sock'}];
+	t.deepEqual(values('-netdev', {links}).slice(1), [
+		'stream,id=link0,server=off,addr.type=unix,addr.path=../cluster-node-1.sock',
+		'stream,id=link1,server=off,addr.type=unix,addr.path=../external-node-1.sock',
+	]);
+	t.deepEqual(values('-device', {links}).filter((value) => value.includes('netdev=link')), [
+		'virtio-net-pci,id=nic-link0,netdev=link0,mac=02:00:00:00:01:01,romfile=',
+		'virtio-net-pci,id=nic-link1,netdev=link1,mac=02:00:00:00:02:01,romfile=',
+	]);
+});
+
+test('console and monitor are sockets that do not wait, and the console has a log', (t) => {
+	t.deepEqual(values('-chardev'), [
+		'socket,id=console,path=console.sock,server=on,wait=off,logfile=console.log,logappend=on',
+		'socket,id=monitor,path=qmp.sock,server=on,wait=off',
+	]);
+	t.deepEqual([...values('-serial'), ...values('-mon')], ['chardev:console', 'chardev=monitor,mode=control']);
+});
+
+test('kernel, initramfs and arguments are given as they are', (t) => {
+	const odd = {kernel: '/a,b/vmlinuz', initramfs: '/a,b/initramfs', append: ['vmlab.layers=2', 'systemd.mask=a,b']};
+	t.deepEqual([...values('-kernel', odd), ...values('-initrd', odd), ...values('-append', odd)], ['/a,b/vmlinuz', '/a,b/initramfs', 'vmlab.layers=2 systemd.mask=a,b']);
+});
+
+test('a comma in a path is doubled wherever QEMU splits at commas', (t) => {
+	const odd = exampleMachine({
+		memoryFile: 'a,m', disk: 'a,d', qmpSocket: 'a,q', consoleSocket: 'a,c', consoleLog: 'a,l',
+		layers: [{file: 'a,,y', bytes: 2 * mib}], links: [{mac: '02:00:00:00:00:01', socket: 'a,s'}],
+	});
+	const line = machineArguments(odd).join(' ');
+	for (const part of ['mem-path=a,,m,size', 'file.filename=a,,d,', 'path=a,,q,', 'path=a,,c,', 'logfile=a,,l,', 'mem-path=a,,,,y,', 'addr.path=a,,s']) {
+		t.true(line.includes(part), part);
+	}
+
+	t.is(machineMarker({lab: 'a,b', name: 'c'}), '-name a,,b/c,debug-threads=on');
+});
