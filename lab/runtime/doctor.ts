@@ -85,12 +85,12 @@ function goNeed({recipe}: PlannedStage): GoNeed[] {
 		return [];
 	}
 
-	const {name, version, go, release} = recipe.component;
+	const {name, version, go, release, cSources} = recipe.component;
 	return [{
 		component: `${name} ${version}`,
 		released: release !== undefined,
 		...(go.goVersion !== undefined && {version: go.goVersion}),
-		...(go.cgo && {headers: go.headers ?? []}),
+		...((go.cgo === true || cSources !== undefined) && {headers: go.headers ?? []}),
 	}];
 }
 

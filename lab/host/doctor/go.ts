@@ -35,7 +35,7 @@ export function goFolder(version: string): string {
 
 /** The newest Go that is installed: the one in PATH, or Debian's package of the wanted version. */
 export async function findGo(wanted: string): Promise<InstalledGo | undefined> {
-	const candidates = ['go', `${goFolder(wanted)}/go`];
+	const candidates = ['go', `${goFolder(wanted)}/go`, '/usr/local/go/bin/go'];
 	const found = await Promise.all(candidates.map(async (candidate): Promise<InstalledGo | undefined> => {
 		if (candidate.includes('/') ? !existsSync(candidate) : await findProgram(candidate) === undefined) {
 			return undefined;

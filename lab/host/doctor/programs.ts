@@ -10,6 +10,8 @@ interface Requirement {
 	readonly packages: readonly string[];
 	/** What it is for, as the end of a sentence. */
 	readonly purpose: string;
+	/** Can vmlab do without? Default false. */
+	readonly optional?: boolean;
 }
 
 const requirements: readonly Requirement[] = [
@@ -19,6 +21,8 @@ const requirements: readonly Requirement[] = [
 	{id: 'cpio', programs: ['cpio'], packages: ['cpio'], purpose: 'it packs what a machine starts with'},
 	{id: 'fakeroot', programs: ['fakeroot'], packages: ['fakeroot'], purpose: 'files in layers belong to root whoever builds them'},
 	{id: 'util-linux', programs: ['setpriv', 'flock'], packages: ['util-linux'], purpose: 'programs and locks end with vmlab'},
+	{id: 'curl', programs: ['curl'], packages: ['curl', 'ca-certificates'], purpose: 'it downloads the releases of components, which are built with Go without it', optional: true},
+	{id: 'binutils', programs: ['strip'], packages: ['binutils'], purpose: 'components get smaller with it', optional: true},
 ];
 
 /** The oldest QEMU that vmlab runs on: the first with `-netdev stream`. */
@@ -26,12 +30,12 @@ export const oldestQemu = [7, 2] as const;
 
 /** Everything that every lab needs, but for QEMU and the builder of images. */
 export async function checkPrograms(): Promise<Finding[]> {
-	return Promise.all(requirements.map(async ({id, programs, packages, purpose}): Promise<Finding> => {
+	return Promise.all(requirements.map(async ({id, programs, packages, purpose, optional = false}): Promise<Finding> => {
 		const found = await Promise.all(programs.map(async (program) => findProgram(program)));
 		const missing = programs.filter((_, index) => found[index] === undefined);
 		return missing.length === 0
 			? {id, status: 'ok', text: `${programs.join(' and ')}: there`}
-			: {id, status: 'problem', text: `${missing.join(' and ')} is not installed: ${purpose}`, advice: `Install the package ${packages.join(', ')}.`, packages};
+			: {id, status: optional ? 'warning' : 'problem', text: `${missing.join(' and ')} is not installed: ${purpose}`, advice: `Install the package ${packages[0]}.`, packages};
 	}));
 }
 
