@@ -1,5 +1,6 @@
 /** What is to be undone, in the reverse order of how it came. */
 
+/** A pile of things to undo, the newest first. */
 export interface Cleanup {
 	/** Adds something to be undone. */
 	add(undo: () => Promise<unknown>): void;
@@ -7,6 +8,7 @@ export interface Cleanup {
 	run(): Promise<void>;
 }
 
+/** An empty pile. */
 export function createCleanup(): Cleanup {
 	const undos: Array<() => Promise<unknown>> = [];
 	return {

@@ -3,6 +3,7 @@ import {createWriteStream} from 'node:fs';
 import {finished} from 'node:stream/promises';
 import type {EventSink, TimedEvent} from '../event/event.ts';
 
+/** The events of a lab, past and to come. */
 export interface EventLog {
 	readonly sink: EventSink;
 	/** Tells everything from the beginning on, and what comes. Returns the function that ends it. */

@@ -14,6 +14,7 @@ export interface Witness {
 	readonly connect?: (deadline: number, signal: AbortSignal) => Promise<SshConnection>;
 }
 
+/** What is to be collected, and where it goes. */
 export interface Collection {
 	/** The lab's folder. */
 	readonly folder: string;

@@ -10,8 +10,9 @@ import type {EventLog} from './event-log.ts';
 import type {LabRecord} from './lab-record.ts';
 import {createLineReader, type LabAnswer, type LabQuestion, socketFile} from './lab-socket.ts';
 
+/** A socket that is served. */
 export interface LabServer {
-	/** Returns when somebody watches the events, or after so many milliseconds without. */
+	/** Returns when somebody has come to watch the events, or after so many milliseconds without. */
 	awaitWatcher(deadline: number): Promise<void>;
 	/** Ends all watching and answers those who asked for the lab's end; returns when they have got it. */
 	close(error?: FailureDescription): Promise<void>;
@@ -28,6 +29,7 @@ const farewell = 2000;
 export async function serveLab(folder: string, options: {record: () => LabRecord; log: EventLog; down: () => void}): Promise<LabServer> {
 	const {record, log, down} = options;
 	const connections = new Map<Socket, {asked?: LabQuestion['request']; unwatch?: () => void}>();
+	let watched = false;
 	const say = (socket: Socket, answer: LabAnswer): void => {
 		if (socket.writable) {
 			socket.write(`${JSON.stringify(answer)}\n`);
@@ -50,6 +52,7 @@ export async function serveLab(folder: string, options: {record: () => LabRecord
 			}
 
 			case 'events': {
+				watched = true;
 				connection.unwatch = log.watch((event) => {
 					say(socket, {answer: 'event', event});
 				});
@@ -97,7 +100,7 @@ export async function serveLab(folder: string, options: {record: () => LabRecord
 		async awaitWatcher(deadline) {
 			await until(
 				'somebody watches the lab',
-				async () => ([...connections.values()].some(({asked}) => asked === 'events') ? {met: true, value: undefined} : {met: false, seen: 'nobody'}),
+				async () => (watched ? {met: true, value: undefined} : {met: false, seen: 'nobody'}),
 				{deadline, interval: 50},
 			).catch(() => {});
 		},

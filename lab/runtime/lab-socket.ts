@@ -15,6 +15,7 @@ export const socketFile = 'supervisor.sock';
  */
 export type LabQuestion = {readonly request: 'status' | 'events' | 'down'};
 
+/** What comes back: `status`, `event` and `down` to the questions; `error` when it could not be done. */
 export type LabAnswer =
 	| {readonly answer: 'status'; readonly record: LabRecord}
 	| {readonly answer: 'event'; readonly event: TimedEvent}

@@ -28,6 +28,7 @@ import {openSecrets} from './secrets.ts';
 import {together} from './together.ts';
 import {writeFileWhole} from './whole-file.ts';
 
+/** A lab that is to be booted. */
 export interface BootRequest {
 	/** Of the lab: see `checkLabName`. */
 	readonly name: string;

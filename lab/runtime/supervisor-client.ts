@@ -21,6 +21,7 @@ import {clearDeadLabs} from './reaper.ts';
 import {requestFile, type SupervisorRequest} from './supervisor-request.ts';
 import {writeFileWhole} from './whole-file.ts';
 
+/** A lab that is to be started. */
 export interface StartRequest {
 	readonly name: string;
 	readonly scenario?: string | undefined;
