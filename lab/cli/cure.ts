@@ -1,4 +1,5 @@
 /** What `vmlab doctor --fix` does about findings: it installs packages. */
+import {LabError} from '../host/error.ts';
 import type {Finding} from '../host/doctor/finding.ts';
 import {availablePackages, type InstallOptions, installPackages} from '../host/install.ts';
 
@@ -10,14 +11,25 @@ const isGo = (name: string): boolean => /^golang-\d/.test(name);
  * finding goes on saying where to get it.
  *
  * @returns whether anything was installed
- * @throws `install-by-hand`, `program-failed`
+ * @throws `install-by-hand` where something is missing that vmlab cannot do without, `program-failed`
  */
 export async function cure(findings: readonly Finding[], options: InstallOptions): Promise<boolean> {
 	const wanted = [...new Set(findings.flatMap(({packages = []}) => packages))];
 	const plain = wanted.filter((name) => !isGo(name));
-	await installPackages(plain, options);
-	// After the others, since installing them brings the lists up to date.
-	const go = await availablePackages(wanted.filter(isGo), options.signal);
-	await installPackages(go, options);
-	return plain.length + go.length > 0;
+	try {
+		await installPackages(plain, options);
+		// After the others, since installing them brings the lists up to date.
+		const go = await availablePackages(wanted.filter(isGo), options.signal);
+		await installPackages(go, options);
+		return plain.length + go.length > 0;
+	} catch (error) {
+		const needed = findings.some(({status, packages = []}) => status === 'problem' && packages.length > 0);
+		if (needed || !(error instanceof LabError) || error.code !== 'install-by-hand') {
+			throw error;
+		}
+
+		// Nothing that is missing keeps vmlab from working.
+		options.say(`${error.message}; without these it goes on too. ${error.hint ?? ''}`);
+		return false;
+	}
 }
