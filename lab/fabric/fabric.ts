@@ -4,6 +4,7 @@ import type {LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import type {NetworkDeclaration, PortReport} from './network.ts';
 
+/** What a fabric is started from. */
 export interface FabricDeclaration {
 	/** Where the sockets of the ports are made; it must be there, and private (0700). */
 	readonly folder: string;
@@ -15,6 +16,7 @@ export type FabricRequest = {ask: 'report'; id: number} | {ask: 'stop'};
 /** What it tells. */
 export type FabricAnswer = {tell: 'ready'} | {tell: 'failed'; reason: string} | {tell: 'report'; id: number; ports: PortReport[]} | {tell: 'stopped'};
 
+/** A running fabric. */
 export interface Fabric {
 	/** The counters of all ports, by now. Throws `fabric-failed` when the fabric has ended. */
 	report(): Promise<PortReport[]>;

@@ -17,6 +17,7 @@ export interface PortReport extends PortCounters {
 	readonly port: string;
 }
 
+/** An open network. */
 export interface Network {
 	report(): PortReport[];
 	close(): Promise<void>;

@@ -23,6 +23,7 @@ export interface PortCounters {
 /** Takes a frame that came in, with its header, as a piece of a buffer. */
 export type FrameHandler = (buffer: Buffer, start: number, end: number) => void;
 
+/** An open port. */
 export interface Port {
 	readonly counters: PortCounters;
 	/**
@@ -39,6 +40,7 @@ export interface Port {
 /** Bytes that wait for a machine at most: some 20 ms at a gigabit, and more than a TCP window of a slow guest. */
 export const longestQueue = 4 * 1024 * 1024;
 
+/** Where a port listens, and what it does with what comes. */
 export interface PortOptions {
 	/** The socket's file. */
 	readonly socket: string;

@@ -7,8 +7,9 @@
 export const ageingTime = 300_000;
 /** Addresses that are remembered at most: a guest that makes up addresses must not fill our memory. What is beyond is flooded. */
 export const mostAddresses = 4096;
-/** Bytes of a frame: less is no Ethernet header; more is more than a jumbo frame (9216) with its header and a VLAN tag. */
+/** Bytes of an Ethernet header: no frame is shorter. */
 export const shortestFrame = 14;
+/** Bytes of the longest frame that is switched: a jumbo frame (9216) with its header and a VLAN tag. */
 export const longestSwitchedFrame = 9216 + 18;
 
 /** One station of the table. */

@@ -22,6 +22,7 @@ export interface AcceleratorProbe {
 	readonly speed: number;
 }
 
+/** How to probe. */
 export interface ProbeOptions {
 	/** The kernel file that is to run, which is then tried under KVM too. It need not have a root: it runs when it panics for want of one. */
 	readonly kernel?: string;

@@ -11,6 +11,7 @@
 /** The lines that the guest writes before and after it counts. */
 export const probeLines = {begins: 'vmlab probe: begins', done: 'vmlab probe: done'} as const;
 
+/** What the probe guest does. */
 export interface ProbeKernelOptions {
 	/** How many calls are made. Default 10 million. */
 	readonly calls?: number;
