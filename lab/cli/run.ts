@@ -116,10 +116,11 @@ async function runOne({name, loaded, plan}: Prepared, work: Work): Promise<Resul
 
 	const reached = {steps: false};
 	const seconds = (): number => (performance.now() - start) / 1000;
-	const runSteps = async (lab: ScenarioLab): Promise<void> => {
+	// A machine that ends by itself, or a `vmlab down`, ends the steps too.
+	const runSteps = async (lab: ScenarioLab, over: AbortSignal = signal): Promise<void> => {
 		reached.steps = true;
 		try {
-			await runScenario({name, scenario: loaded.scenario, lab, events, signal, evidence});
+			await runScenario({name, scenario: loaded.scenario, lab, events, signal: AbortSignal.any([signal, over]), evidence});
 		} catch (error) {
 			if (stop && !signal.aborted) {
 				await promptInLab(lab, asLabError(error), signal);
@@ -140,7 +141,7 @@ async function runOne({name, loaded, plan}: Prepared, work: Work): Promise<Resul
 		} else {
 			const lab = await bootLab(request);
 			try {
-				await runSteps(lab);
+				await runSteps(lab, lab.over);
 			} finally {
 				await lab.down();
 			}
