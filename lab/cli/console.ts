@@ -5,8 +5,9 @@ import {Transform} from 'node:stream';
 import {pipeline} from 'node:stream/promises';
 import {StringDecoder} from 'node:string_decoder';
 import {plainText} from '../host/plain-text.ts';
-import {connectConsole} from '../machine/console.ts';
+import {failure} from '../host/failure.ts';
 import {labFolder} from '../host/folder.ts';
+import {connectConsole} from '../machine/console.ts';
 import {chooseMachine} from './lab-choice.ts';
 import {say} from './output.ts';
 import {defineVerb} from './verb.ts';
@@ -26,7 +27,9 @@ export const verb = defineVerb({
 			return;
 		}
 
-		const socket = await connectConsole(path.join(folder, 'console.sock'));
+		const socket = await connectConsole(path.join(folder, 'console.sock')).catch((error: NodeJS.ErrnoException) => {
+			throw failure.machineBroke(machine.name, `its console does not answer (${error.code ?? error.message})`, error);
+		});
 		say(`Connected to the console of ${machine.name}; Ctrl-] leaves.`);
 		const {stdin, stdout} = process;
 		const abort = (): void => {
