@@ -52,7 +52,7 @@ export function network({machine, routes}: MachineContext): string {
 			`link set dev ${device} mtu ${mtu} up`,
 			...addresses.map(({family, address, prefix}) => `addr add ${address}/${prefix} dev ${device}${family === 'ipv6' ? ' nodad' : ''}`),
 		]),
-		...routes.map(({family, to, via}) => `-${family === 'ipv6' ? '6' : '4'} route add ${to} ${via.length === 1 ? `via ${via[0]}` : via.map((next) => `nexthop via ${next}`).join(' ')}`),
+		...routes.map(({to, via}) => `route add ${to} ${via.length === 1 ? `via ${via[0]}` : via.map((next) => `nexthop via ${next}`).join(' ')}`),
 	]);
 }
 

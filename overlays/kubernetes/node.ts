@@ -1,6 +1,8 @@
 /** What every node has: kubelet and kube-proxy. */
 import {urlHost, type FileDeclaration, type KernelDeclaration, type LabMachine, type LabTopology, type Route} from 'vmlab';
-import {addressesOf, anyAddress, apiServerUrl, cidrList, loopbackAddress, serviceAddresses} from './cluster.ts';
+import {
+	addressesOf, anyAddress, apiServerPort, apiServerUrl, cidrList, controlPlane, loopbackAddress, primaryAddress, serviceAddresses,
+} from './cluster.ts';
 import {authorityFile, keyedFiles, kubeconfigFiles, kubelet, kubeletServer, pki, proxy} from './credentials.ts';
 import {argumentsFile} from './control-plane.ts';
 
@@ -54,7 +56,8 @@ function proxyConfiguration(lab: LabTopology, machine: LabMachine, options: Node
 		apiVersion: 'kubeproxy.config.k8s.io/v1alpha1',
 		kind: 'KubeProxyConfiguration',
 		mode: options.proxyMode,
-		bindAddress: anyAddress(lab),
+		// Not to bind to: it is what kube-proxy takes for the node's own address.
+		bindAddress: primaryAddress(lab, machine),
 		clientConnection: {kubeconfig: '/etc/kubernetes/kube-proxy.conf'},
 		clusterCIDR: cidrList(lab, 'pods'),
 		hostnameOverride: machine.name,
@@ -72,14 +75,17 @@ function serviceRoutes(lab: LabTopology, machine: LabMachine, routes: readonly R
 	const device = machine.links[0]?.device;
 	return lab.families
 		.filter(family => device !== undefined && lab.services[family] !== undefined && !routes.some(route => route.family === family && route.to === 'default'))
-		.map(family => `-${family === 'ipv6' ? '6' : '4'} route replace ${lab.services[family]} dev ${device}`);
+		.map(family => `route replace ${lab.services[family]} dev ${device}`);
 }
 
 /** What the scripts in /usr/lib/vmlab must know of the cluster, as a shell reads it. */
 function clusterEnvironment(lab: LabTopology, machine: LabMachine, routes: readonly Route[], options: NodeOptions): string {
 	return [
 		`API_SERVER=${apiServerUrl(lab)}`,
+		`API_SERVER_HOST=${primaryAddress(lab, controlPlane(lab))}`,
+		`API_SERVER_PORT=${apiServerPort}`,
 		`NODE=${machine.name}`,
+		`FAMILIES=${lab.families.length}`,
 		`PROXY_METRICS=http://${urlHost(loopbackAddress(lab))}:10249/metrics`,
 		`PROXY_MODE=${options.proxyMode}`,
 		`SERVICE_ROUTES="${serviceRoutes(lab, machine, routes).join(',')}"`,

@@ -19,7 +19,7 @@ export default defineOverlay({
 		proxyMode: {default: 'nftables', values: ['nftables', 'ipvs', 'iptables'], summary: 'How kube-proxy makes Services work'},
 		clusterDomain: {default: 'cluster.local', summary: 'The DNS domain of the cluster'},
 		testImages: {default: true, summary: 'Bring the test server of Kubernetes\' own tests (agnhost) as a container image'},
-		logLevel: {default: 1, summary: 'How much the daemons log: 0 little, 4 much, 10 everything'},
+		logLevel: {default: 0, summary: 'How much the daemons log: 0 little, 4 much, 10 everything'},
 		crictlVersion: {default: '1.36.0', summary: 'The version of crictl'},
 	},
 	components,
@@ -34,7 +34,7 @@ export default defineOverlay({
 	units: ({machine}) => [...(hasControlPlane(machine) ? controlPlaneUnits : []), ...nodeUnits],
 	ready: ({machine}) => [
 		...(hasControlPlane(machine) ? [
-			{sentence: 'the API server is ready', deadline: '60s', unit: 'kube-apiserver.service'} as const,
+			{sentence: 'the API server is ready', deadline: '60s', unit: 'vmlab-api-server.service'} as const,
 			{sentence: 'the manifests of the overlays are applied', deadline: '60s', unit: 'vmlab-manifests.service'} as const,
 		] : []),
 		{sentence: `${machine.name} is Ready`, deadline: '90s', command: '/usr/lib/vmlab/node-is-ready'},
