@@ -55,10 +55,14 @@ export async function prepareModule(go: GoDeclaration, version: string, {pins, f
 		throw failure.notProvided('go', `${path.join(pins, 'go.mod')} does not require ${go.module}`);
 	}
 
-	await copyIfThere(path.join(pins, 'go.sum'), path.join(folder, 'go.sum'));
+	const pinSums = async (): Promise<void> => copyIfThere(path.join(pins, 'go.sum'), path.join(folder, 'go.sum'));
+	await pinSums();
 	if (pinnedVersion === wanted) {
 		await copyFile(path.join(pins, 'go.mod'), path.join(folder, 'go.mod'));
-		return {folder, pinned: true, main: await download(go.module, folder, runGo)};
+		const main = await download(go.module, folder, runGo);
+		// The download adds what is missing there; the build has to do with what is pinned.
+		await pinSums();
+		return {folder, pinned: true, main};
 	}
 
 	// Go must ask for the version from where no go.mod chooses another one.
