@@ -419,4 +419,24 @@ export const failure = {
 	told(description: FailureDescription): LabError {
 		return new LabError(description);
 	},
+
+	/** The build of an image failed. `lines` say why. */
+	imageFailed(release: string, lines: readonly string[], hint: string, log?: string, cause?: unknown): LabError {
+		return new LabError({
+			code: 'image-failed', kind: 'component', message: `The image of Debian ${release} could not be built`, details: lines, hint, ...(log && {log}), cause,
+		});
+	},
+
+	/** Nothing on this host can build an image. */
+	noImageBuilder(): LabError {
+		return new LabError({
+			code: 'no-image-builder', kind: 'host', message: 'Nothing here can build an image: mmdebstrap cannot run, and no Docker daemon answers',
+			hint: 'Install mmdebstrap (and, for an ordinary user, uidmap): `vmlab doctor --fix` does; or start Docker.',
+		});
+	},
+
+	/** The Docker daemon, or what runs in it, failed to build an image. */
+	dockerFailed(what: string, lines: readonly string[], hint: string, log?: string, cause?: unknown): LabError {
+		return new LabError({code: 'docker-failed', kind: 'component', message: `Docker ${what}`, details: lines, hint, ...(log && {log}), cause});
+	},
 };
