@@ -114,7 +114,7 @@ async function isWanted(entry: string, depth: number): Promise<boolean> {
 }
 
 /**
- * The same from the machine. A name from the machine that is more than a name ('..', 'a/b') ends the copy, and no link is
+ * The same from the machine. A name from the machine that is more than a name ('a/b') ends the copy, and no link is
  * made on this computer, so that nothing is written outside the target.
  *
  * @returns the number of files
@@ -153,7 +153,11 @@ async function downloadEntry(sftp: SFTPWrapper, machine: string, remote: string,
 	});
 	let files = 0;
 	for (const {filename, attrs} of entries) {
-		if (filename === '' || filename === '.' || filename === '..' || filename.includes('/') || filename.includes('\0')) {
+		if (filename === '.' || filename === '..') {
+			continue;
+		}
+
+		if (filename === '' || filename.includes('/') || filename.includes('\0')) {
 			throw failure.copyFailed(machine, remote, `the machine names an entry ${JSON.stringify(filename)}`);
 		}
 

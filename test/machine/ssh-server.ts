@@ -5,6 +5,7 @@ import type {AddressInfo, Socket} from 'node:net';
 import {createServer} from 'node:net';
 import ssh2, {type Connection, type Session} from 'ssh2';
 import {generateSshKeys, type SshKeyPair} from '../../lab/machine/keys.ts';
+import {serveFiles} from './sftp-server.ts';
 
 export interface TestServer {
 	readonly port: number;
@@ -15,8 +16,17 @@ export interface TestServer {
 	close(): Promise<void>;
 }
 
-/** Runs the commands it is sent with sh; takes the key `userKeys` alone. `silentFor` first connections are accepted and never answered. */
-export async function startSshServer(options: {silentFor?: number; port?: number} = {}): Promise<TestServer> {
+export interface TestServerOptions {
+	/** So many first connections are accepted and never answered. */
+	readonly silentFor?: number;
+	/** The folder whose files it has; without it there is no sftp. */
+	readonly files?: string;
+	/** Names that it puts into each listing of a folder. */
+	readonly lie?: readonly string[];
+}
+
+/** Runs the commands it is sent with sh; takes the key `userKeys` alone. */
+export async function startSshServer(options: TestServerOptions = {}): Promise<TestServer> {
 	const hostKeys = generateSshKeys('host');
 	const userKeys = generateSshKeys('user');
 	const allowed = ssh2.utils.parseKey(userKeys.publicKey) as ssh2.ParsedKey;
@@ -36,7 +46,14 @@ export async function startSshServer(options: {silentFor?: number; port?: number
 			}
 		});
 		client.on('session', (accept) => {
-			serve(accept());
+			const session = accept();
+			serve(session);
+			const {files} = options;
+			if (files !== undefined) {
+				session.on('sftp', (acceptFiles) => {
+					serveFiles(acceptFiles(), files, options.lie ?? []);
+				});
+			}
 		});
 	});
 	let silent = options.silentFor ?? 0;
@@ -54,7 +71,7 @@ export async function startSshServer(options: {silentFor?: number; port?: number
 
 		server.injectSocket(socket);
 	});
-	front.listen(options.port ?? 0, '127.0.0.1');
+	front.listen(0, '127.0.0.1');
 	await once(front, 'listening');
 	const cut = (): void => {
 		for (const socket of sockets) {
