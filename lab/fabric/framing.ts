@@ -10,14 +10,6 @@ export const headerBytes = 4;
 /** The longest frame that QEMU itself takes (NET_BUFSIZE): a longer length is not a frame but an attack or another protocol. */
 export const longestFrame = 4096 + 65_536;
 
-/** A frame with its header, as a piece of a buffer: `buffer.subarray(start, end)`. */
-export interface FramePiece {
-	readonly buffer: Buffer;
-	/** Where the header starts; the frame starts `headerBytes` later. */
-	readonly start: number;
-	readonly end: number;
-}
-
 /** Takes frames out of a stream of chunks. */
 export interface FrameReader {
 	/**
