@@ -31,7 +31,7 @@ export async function makeLayer(recipe: Extract<StageRecipe, {kind: 'layer'}>, n
 	await mkdir(tree);
 	for (const {overlay, folder} of recipe.trees) {
 		work.progress(`overlay ${overlay}`);
-		await cp(path.join(folder, 'rootfs'), tree, {recursive: true, verbatimSymlinks: true, mode: constants.COPYFILE_FICLONE});
+		await cp(folder, tree, {recursive: true, verbatimSymlinks: true, mode: constants.COPYFILE_FICLONE});
 	}
 
 	for (const {stage, programs} of recipe.components) {
