@@ -1,7 +1,9 @@
 /** `vmlab up`: a lab by a scenario's name, without its steps, which goes on when we end. */
+import path from 'node:path';
 import {makeStages} from '../build/make.ts';
 import {preparePlan} from '../build/prepare.ts';
 import {failure} from '../host/failure.ts';
+import {folders} from '../host/folder.ts';
 import {startLab} from '../runtime/supervisor-client.ts';
 import {loadScenario} from '../spec/load.ts';
 import {openStore} from '../store/open-store.ts';
@@ -22,7 +24,7 @@ export const verb = defineVerb({
 			const plan = await preparePlan(scenario.lab, {settings: set, file});
 			await withTerminal(async (events) => {
 				const made = await makeStages(plan, {store, events, signal});
-				await startLab({name, scenario: scenarioName, plan, made, events, signal});
+				await startLab({name, scenario: scenarioName, plan, made, events, signal, evidence: path.join(folders().state, 'evidence', name)});
 			});
 		} else if (running.state === 'failed' || running.state === 'stopping') {
 			throw failure.labRuns(name, running.state);

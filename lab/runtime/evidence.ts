@@ -1,5 +1,5 @@
 /** What is kept of a lab's machines when something failed. */
-import {copyFile, mkdir, writeFile} from 'node:fs/promises';
+import {copyFile, mkdir, rm, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import type {SshConnection} from '../machine/ssh.ts';
 import type {EvidenceDeclaration} from '../spec/overlay.ts';
@@ -48,12 +48,13 @@ const always: readonly EvidenceDeclaration[] = [
 export async function collectEvidence(collection: Collection): Promise<void> {
 	const {folder, target, record, machines, pace} = collection;
 	await mkdir(target, {recursive: true});
-	const {machines: recorded, ...lab} = record;
-	await writeFile(path.join(target, 'lab.json'), `${JSON.stringify({...lab, machines: recorded}, undefined, '\t')}\n`);
+	await writeFile(path.join(target, 'lab.json'), `${JSON.stringify(record, undefined, '\t')}\n`);
 	await Promise.all([
 		copy(path.join(folder, 'events.jsonl'), path.join(target, 'events.jsonl')),
 		...machines.map(async (machine) => {
 			const place = path.join(target, machine.name);
+			// What an earlier failure left there would be taken for this one's.
+			await rm(place, {recursive: true, force: true});
 			await mkdir(place, {recursive: true});
 			await Promise.all([
 				copy(path.join(folder, consoleLogOf(machine.name)), path.join(place, 'console.log')),

@@ -189,6 +189,12 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		powered.set(planned.name, machine);
 		alive.add(planned.name);
 		void watchEnd(machine.machine);
+		// QEMU stops a machine that writes where no room is left, and the machine would only seem to hang.
+		machine.machine.qmp.onEvent(({event, data}) => {
+			if (event === 'BLOCK_IO_ERROR' && data['nospace'] === true) {
+				void breakDown(failure.diskFull(folder));
+			}
+		});
 		events({type: 'machine', reason: 'started', lab: name, machine: planned.name, pid: machine.machine.pid});
 		await keeper.updateMachine(planned.name, {
 			state: 'booting', pid: machine.machine.pid, process: machine.machine.identity, ssh: await reachOf(planned.name, machine.sshPort),
@@ -330,7 +336,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 				down,
 			};
 		} catch (thrown) {
-			let error = signal.aborted ? reasonOf(signal) : asLabError(thrown);
+			let error = signal.aborted ? reasonOf(signal) : isDiskFull(thrown) ? failure.diskFull(folder, thrown) : asLabError(thrown);
 			const interrupted = error.kind === 'interrupted';
 			if (evidence !== undefined && powered.size > 0) {
 				// After Ctrl-C somebody waits: then only what is on this computer is kept.
@@ -350,6 +356,11 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		await down().catch(() => {});
 		throw error;
 	}
+}
+
+/** No room, or no more of it for this user: errno(3). */
+function isDiskFull(thrown: unknown): boolean {
+	return thrown instanceof Error && 'code' in thrown && (thrown.code === 'ENOSPC' || thrown.code === 'EDQUOT');
 }
 
 /** Where a log that was in the lab's folder is when the lab is gone: with the evidence, or nowhere. */

@@ -57,8 +57,11 @@ export async function startLab(request: StartRequest): Promise<LabRecord> {
 		await writeFileWhole(path.join(folder, requestFile), JSON.stringify(text), 0o600);
 		const pid = await spawnDetached(process.execPath, [supervisorProgram, folder], {cwd: folder, log: path.join(folder, 'supervisor.log')});
 		supervisor = await identify(pid, folder);
-		// From now on it is the supervisor's. It writes the same itself; whichever comes last is right.
-		await writeRecord(folder, {...record, supervisor});
+		// From now on it is the supervisor's, which says so itself as soon as it can.
+		if ((await readRecord(folder))?.supervisor.pid === record.supervisor.pid) {
+			await writeRecord(folder, {...record, supervisor});
+		}
+
 		await watchBoot(folder, name, supervisor, events, signal);
 		return await readLab(name);
 	} catch (error) {

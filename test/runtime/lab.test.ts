@@ -228,6 +228,23 @@ test.serial('a machine that ends by itself later breaks the lab, which stays unt
 	});
 });
 
+test.serial('a full disk under a machine breaks the lab, and says so', async (t) => {
+	await withScene(async ({request, remains}) => {
+		const parts = createStandIns({silent: ['node-1']});
+		const error = await t.throwsAsync(bootLab(request({
+			events(event) {
+				if (event.type === 'machine' && event.reason === 'started') {
+					setTimeout(() => {
+						parts.machines.get('node-1')!.tell({event: 'BLOCK_IO_ERROR', data: {nospace: true, action: 'stop'}, at: 0});
+					}, 20);
+				}
+			},
+		}), parts), {instanceOf: LabError});
+		t.is(error.code, 'disk-full');
+		t.deepEqual(await remains(parts), []);
+	});
+});
+
 test.serial('an abort at any moment of the boot leaves nothing', async (t) => {
 	const moments: Array<(event: LabEvent) => boolean> = [
 		(event) => event.type === 'lab' && event.reason === 'starting',

@@ -7,6 +7,7 @@ import {spawnDaemon} from '../../lab/host/program.ts';
 import {withTemporaryFolder} from '../../lab/host/temporary.ts';
 import {machineMarker} from '../../lab/machine/arguments.ts';
 import type {Machine} from '../../lab/machine/machine.ts';
+import type {Qmp, QmpEvent} from '../../lab/machine/qmp.ts';
 import type {MachineSpecification} from '../../lab/machine/specification.ts';
 import type {ExecResult, SshConnection} from '../../lab/machine/ssh.ts';
 import type {Plan, PlannedMachine} from '../../lab/plan/plan.ts';
@@ -62,7 +63,7 @@ export type Answer = (command: string, machine: string) => Partial<ExecResult>;
 
 /** Parts of a lab that run no machines; what was started is there to be looked at and broken. */
 export interface StandIns extends LabParts {
-	readonly machines: Map<string, {spec: MachineSpecification; machine: Machine}>;
+	readonly machines: Map<string, {spec: MachineSpecification; machine: Machine; tell: (event: QmpEvent) => void}>;
 	readonly counts: {fabrics: number; connections: number};
 }
 
@@ -102,9 +103,15 @@ export function createStandIns(options: {answer?: Answer; silent?: readonly stri
 			const log = path.join(cwd, spec.log);
 			// The marker stands where QEMU's command line has it.
 			const daemon = await spawnDaemon('sh', ['-c', 'sleep 300; true', ...machineMarker(spec).split(' ')], {cwd, log});
+			let tell: (event: QmpEvent) => void = () => {};
 			const started: Machine = {
 				name: spec.name, pid: daemon.pid, identity: await identify(daemon.pid, machineMarker(spec)), ended: daemon.ended,
-				qmp: undefined as never,
+				qmp: {
+					onEvent(listener: (event: QmpEvent) => void) {
+						tell = listener;
+						return () => {};
+					},
+				} as Partial<Qmp> as Qmp,
 				explainEnd: async () => failure.machineExited(spec.name, 'with exit code 1', ['some last words'], log),
 				async powerOff() {
 					daemon.kill('SIGKILL');
@@ -115,7 +122,9 @@ export function createStandIns(options: {answer?: Answer; silent?: readonly stri
 					await daemon.ended;
 				},
 			};
-			machines.set(spec.name, {spec, machine: started});
+			machines.set(spec.name, {spec, machine: started, tell: (event) => {
+				tell(event);
+			}});
 			return started;
 		},
 		async connectSsh({machine: name = '', signal, deadline}) {
