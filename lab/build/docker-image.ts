@@ -1,0 +1,86 @@
+/** Container images of the local Docker daemon: pulled where it does not have them and there is a network, then saved. */
+import {createWriteStream} from 'node:fs';
+import {pipeline} from 'node:stream/promises';
+import Docker from 'dockerode';
+import {failure} from '../host/failure.ts';
+import type {StageWork} from '../store/store.ts';
+
+/** The daemon that DOCKER_HOST names, else the local one. */
+function daemon(): Docker {
+	return new Docker();
+}
+
+/**
+ * The id of an image (`sha256:HEX`) as the daemon has it now; undefined where it does not have it or does not answer.
+ * A tag may move: this tells when it did.
+ */
+export async function imageId(reference: string): Promise<string | undefined> {
+	try {
+		return (await daemon().getImage(reference).inspect()).Id;
+	} catch {
+		return undefined;
+	}
+}
+
+/**
+ * Writes an image to a file, as `docker save` does.
+ *
+ * @throws `container-image-missing` when there is no daemon, or it neither has the image nor can pull it; `interrupted`
+ */
+export async function saveImage(reference: string, file: string, {signal, progress}: Pick<StageWork, 'signal' | 'progress'>): Promise<void> {
+	const docker = daemon();
+	const image = docker.getImage(reference);
+	try {
+		await image.inspect();
+	} catch (error) {
+		if (statusOf(error) !== 404) {
+			throw noDaemon(reference, error);
+		}
+
+		progress(`docker pull ${reference}`);
+		await pull(docker, reference, signal);
+	}
+
+	progress(`docker save ${reference}`);
+	try {
+		await pipeline(await image.get(), createWriteStream(file), {signal});
+	} catch (error) {
+		throw signal.aborted ? interruption(signal) : error;
+	}
+}
+
+async function pull(docker: Docker, reference: string, signal: AbortSignal): Promise<void> {
+	try {
+		const stream = await docker.pull(reference, {abortSignal: signal});
+		await new Promise<void>((resolve, reject) => {
+			docker.modem.followProgress(stream, (error) => {
+				if (error === null || error === undefined) {
+					resolve();
+				} else {
+					reject(error);
+				}
+			});
+		});
+	} catch (error) {
+		throw signal.aborted ? interruption(signal) : failure.containerImageMissing(
+			reference, `the Docker daemon does not have it and cannot pull it: ${words(error)}`,
+			`Load it into Docker (\`docker load\`), or give it as a file.`, [], error,
+		);
+	}
+}
+
+function noDaemon(reference: string, error: unknown): Error {
+	return failure.containerImageMissing(reference, `no Docker daemon answers: ${words(error)}`, 'Start Docker (or set DOCKER_HOST, or join the group docker), or give the image as a file.', [], error);
+}
+
+function interruption(signal: AbortSignal): unknown {
+	return signal.reason instanceof Error && 'kind' in signal.reason ? signal.reason : failure.interrupted('a request to stop');
+}
+
+function statusOf(error: unknown): number | undefined {
+	return error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : undefined;
+}
+
+function words(error: unknown): string {
+	return error instanceof Error ? error.message.replaceAll(/\s+/g, ' ').trim() : String(error);
+}
