@@ -37,7 +37,7 @@ export interface Port {
 	close(): Promise<void>;
 }
 
-/** Bytes that wait for a machine at most: some 20 ms at a gigabit, and more than a TCP window of a slow guest. */
+/** Bytes that wait for a machine at most: some 30 ms at a gigabit, and about what the TCP windows of a few streams hold. */
 export const longestQueue = 4 * 1024 * 1024;
 
 /** Where a port listens, and what it does with what comes. */

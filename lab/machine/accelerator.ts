@@ -42,6 +42,8 @@ const tcgDeadline = 60_000;
 const references: Readonly<Record<Accelerator, number>> = {kvm: 0.02, tcg: 0.01};
 /** Deadlines grow no more than this. */
 const slowest = 60;
+/** Milliseconds that "no" is believed: a busy moment must not keep a computer from KVM for ever. */
+const refusalAge = 24 * 3_600_000;
 
 /** What is kept of a probe: speed is that of an idle computer. */
 interface KeptProbe extends AcceleratorProbe {
@@ -101,6 +103,10 @@ async function kvmDevice(): Promise<{identity: string; problem?: string}> {
 async function readKept(file: string, probed: string): Promise<KeptProbe | undefined> {
 	try {
 		const value = JSON.parse(await readFile(file, 'utf8')) as Partial<KeptProbe>;
+		if (value.accelerator === 'tcg' && Date.now() - (await stat(file)).mtimeMs > refusalAge) {
+			return undefined;
+		}
+
 		return value.probed === probed && (value.accelerator === 'kvm' || value.accelerator === 'tcg') && typeof value.reason === 'string' && typeof value.speed === 'number'
 			? (value as KeptProbe)
 			: undefined;
