@@ -37,9 +37,7 @@ export function attachLab(record: LabRecord, plan: Plan, made: ReadonlyMap<strin
 				machines: plan.machines.map((machine) => ({
 					name: machine.name,
 					evidence: machine.evidence,
-					...(now.machines.some((other) => other.name === machine.name && other.state !== 'ended') && {
-						connect: async (deadline: number, late: AbortSignal) => connectMachine(now, machine.name, {deadline, signal: late}),
-					}),
+					connect: async (deadline: number, late: AbortSignal) => connectMachine(now, machine.name, {deadline, signal: late}),
 				})),
 			});
 		},

@@ -4,13 +4,13 @@ import path from 'node:path';
 import type {SshConnection} from '../machine/ssh.ts';
 import type {EvidenceDeclaration} from '../spec/overlay.ts';
 import {consoleLogOf} from './console-tail.ts';
-import type {LabRecord} from './lab-record.ts';
+import type {LabRecord, MachineState} from './lab-record.ts';
 
 /** A machine that evidence is collected from. */
 export interface Witness {
 	readonly name: string;
 	readonly evidence: readonly EvidenceDeclaration[];
-	/** Opens a connection; undefined where the machine has ended or never answered, and only its files are to be had. */
+	/** Opens a connection; without it the machine is not asked, and only its files are kept. */
 	readonly connect?: (deadline: number, signal: AbortSignal) => Promise<SshConnection>;
 }
 
@@ -27,10 +27,20 @@ export interface Collection {
 	readonly signal?: AbortSignal | undefined;
 }
 
-/** At KVM speed, in milliseconds: for a connection to a machine that may be in trouble, for one command, for one machine. */
-const connectDeadline = 5000;
-const commandDeadline = 20_000;
-const machineDeadline = 45_000;
+/**
+ * For a connection to a machine that may be in trouble, for one command, for one machine: milliseconds at KVM speed, and how
+ * long it is at most, since somebody waits.
+ */
+const connectDeadline = {usual: 5000, most: 30_000};
+const commandDeadline = {usual: 20_000, most: 60_000};
+const machineDeadline = {usual: 45_000, most: 180_000};
+
+function scale({usual, most}: {usual: number; most: number}, pace: number): number {
+	return Math.min(most, usual * pace);
+}
+
+/** Machines that answered once. Those that never did are not asked: their consoles say how far they came. */
+const askable: readonly MachineState[] = ['answers', 'ready'];
 
 /** What every machine is asked for. */
 const always: readonly EvidenceDeclaration[] = [
@@ -60,7 +70,11 @@ export async function collectEvidence(collection: Collection): Promise<void> {
 				copy(path.join(folder, consoleLogOf(machine.name)), path.join(place, 'console.log')),
 				copy(path.join(folder, machine.name, 'qemu.log'), path.join(place, 'qemu.log')),
 			]);
-			const time = AbortSignal.timeout(machineDeadline * pace);
+			if (!askable.includes(record.machines.find(({name}) => name === machine.name)?.state ?? 'off')) {
+				return;
+			}
+
+			const time = AbortSignal.timeout(scale(machineDeadline, pace));
 			await ask(machine, place, pace, collection.signal === undefined ? time : AbortSignal.any([time, collection.signal]));
 		}),
 	]);
@@ -78,7 +92,7 @@ async function ask({connect, evidence}: Witness, place: string, pace: number, si
 
 	let connection: SshConnection;
 	try {
-		connection = await connect(connectDeadline * pace, signal);
+		connection = await connect(scale(connectDeadline, pace), signal);
 	} catch (error) {
 		await writeFile(path.join(place, 'missing.txt'), `The machine could not be asked: ${reason(error)}\n`);
 		return;
@@ -89,7 +103,7 @@ async function ask({connect, evidence}: Witness, place: string, pace: number, si
 			// An overlay's name for it is no way out of the folder.
 			const file = path.join(place, path.basename(name));
 			try {
-				const {stdout, stderr, exitCode} = await connection.exec(command, {timeout: commandDeadline * pace, signal});
+				const {stdout, stderr, exitCode} = await connection.exec(command, {timeout: scale(commandDeadline, pace), signal});
 				await writeFile(file, `${stdout}${stderr === '' ? '' : `\n${stderr}`}${exitCode === 0 ? '' : `\n(exit code ${exitCode})\n`}`);
 			} catch (error) {
 				await writeFile(file, `could not be had: ${reason(error)}\n`);

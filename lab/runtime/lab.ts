@@ -124,7 +124,6 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 	setMaxListeners(0, signal);
 	const secrets = openSecrets(folder);
 	const powered = new Map<string, PoweredMachine>();
-	const alive = new Set<string>();
 	const connections = new Set<SshConnection>();
 	let pace = 1;
 	let ready = false;
@@ -142,7 +141,6 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 
 	const watchEnd = async (machine: Machine): Promise<void> => {
 		const end = await machine.ended;
-		alive.delete(machine.name);
 		events({type: 'machine', reason: 'exited', lab: name, machine: machine.name, code: end.code, signal: end.signal});
 		if (stopping) {
 			return;
@@ -177,7 +175,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		machines: plan.machines.map((machine) => ({
 			name: machine.name,
 			evidence: machine.evidence,
-			...(ask && alive.has(machine.name) && {connect: async (deadline: number, late: AbortSignal) => connect(machine.name, deadline, late)}),
+			...(ask && {connect: async (deadline: number, late: AbortSignal) => connect(machine.name, deadline, late)}),
 		})),
 	});
 
@@ -187,7 +185,6 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 			folder, plan, accelerator, memoryFile, maintenanceMac: planned.maintenanceMac, events, signal: abort, start: parts.startMachine,
 		});
 		powered.set(planned.name, machine);
-		alive.add(planned.name);
 		void watchEnd(machine.machine);
 		// QEMU stops a machine that writes where no room is left, and the machine would only seem to hang.
 		machine.machine.qmp.onEvent(({event, data}) => {

@@ -3,6 +3,8 @@ import {availableParallelism} from 'node:os';
 
 /** More crowding than this is not made up for: then the computer is too small, and to say so beats waiting. */
 const mostCrowding = 4;
+/** Whatever the reasons: a machine that hangs is to be found out within half an hour. */
+const slowest = 60;
 
 /**
  * The factor for deadlines, which are declared for KVM on a computer that has a core for each of the guests'. At least 1.
@@ -11,5 +13,5 @@ const mostCrowding = 4;
  * @param cpus of all machines of the lab, which share the computer's cores
  */
 export function paceOf(speed: number, cpus: number, cores = availableParallelism()): number {
-	return Math.max(1, speed) * Math.min(mostCrowding, Math.max(1, cpus / cores));
+	return Math.min(slowest, Math.max(1, speed) * Math.min(mostCrowding, Math.max(1, cpus / cores)));
 }

@@ -23,4 +23,5 @@ test('deadlines grow with slowness and with crowding, within limits', (t) => {
 	t.is(paceOf(0.5, 1, 8), 1);
 	t.is(paceOf(10, 4, 2), 20);
 	t.is(paceOf(10, 64, 2), 40);
+	t.is(paceOf(50, 64, 2), 60);
 });
