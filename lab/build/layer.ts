@@ -1,69 +1,101 @@
-/**
- * Layers: what overlays add to an image, as one read-only filesystem for all machines of a role. Uncompressed erofs, so
- * that machines map its pages from the host's cache (virtio-pmem with DAX).
- */
+/** The layer of a role: everything that its overlays bring, merged into one read-only filesystem. */
 import {constants} from 'node:fs';
-import {chmod, copyFile, cp, mkdir, stat, truncate} from 'node:fs/promises';
+import {chmod, copyFile, link, lstat, mkdir, readdir, readlink, rm, symlink} from 'node:fs/promises';
 import path from 'node:path';
-import {run} from '../host/program.ts';
 import type {StageRecipe} from '../plan/plan.ts';
 import type {MadeStage, StageWork} from '../store/store.ts';
+import {makeErofs} from './erofs.ts';
+import {uuidOf} from './rootfs.ts';
 
-/** virtio-pmem wants a multiple of this, in bytes. */
-export const layerAlignment = 2 * 1024 * 1024;
-
-/** All layers have one time and one id, so that the same content gives the same bytes. */
-const epoch = '1700000000';
-const filesystemId = '5d1f5f3a-6c1e-4a35-9d5c-7c1b0e5a9d01';
-
-/** The file that a layer has of a container image: `registry.k8s.io/pause:3.10` becomes `registry.k8s.io-pause-3.10.tar`. */
-export function imageFileName(reference: string): string {
-	return `${reference.replaceAll(/[^\w.-]+/g, '-')}.tar`;
-}
+/** Where nodes find container images that they are to have, as archives. */
+const imageFolder = '/usr/lib/vmlab/images';
 
 /**
- * Makes a layer's stage: layer.erofs, with everything owned by root.
- *
- * @throws `program-failed`, `disk-full`, `interrupted`
+ * Makes layer.erofs in work.out: the trees in the order of the recipe (a later file takes the place of an earlier one, which
+ * the plan has allowed by then), the programs of components, and the archives of container images.
  */
 export async function makeLayer(recipe: Extract<StageRecipe, {kind: 'layer'}>, needs: ReadonlyMap<string, MadeStage>, work: StageWork): Promise<void> {
-	const tree = path.join(work.scratch, 'tree');
-	await mkdir(tree);
-	for (const {overlay, folder} of recipe.trees) {
-		work.progress(`overlay ${overlay}`);
-		await cp(folder, tree, {recursive: true, verbatimSymlinks: true, mode: constants.COPYFILE_FICLONE});
+	const {signal, log, scratch, out} = work;
+	const root = path.join(scratch, 'layer');
+	await mkdir(root, {mode: 0o755});
+	for (const {folder} of recipe.trees) {
+		signal.throwIfAborted();
+		await copyTree(folder, root);
 	}
 
+	const made = (stage: string): string => {
+		const found = needs.get(stage);
+		if (found === undefined) {
+			throw new Error(`${stage} was not made before the layer of ${recipe.role}`);
+		}
+
+		return found.folder;
+	};
 	for (const {stage, programs} of recipe.components) {
 		for (const {name, path: place, mode = 0o755} of programs) {
-			await install(path.join(folderOf(needs, stage), name), path.join(tree, place), mode);
+			await putFile(path.join(made(stage), name), path.join(root, place), mode);
 		}
 	}
 
 	for (const stage of recipe.images) {
-		const reference = stage.replace(/^container-image /, '');
-		await install(path.join(folderOf(needs, stage), 'image.tar'), path.join(tree, 'usr/lib/vmlab/images', imageFileName(reference)), 0o644);
+		await putFile(path.join(made(stage), 'image.tar'), path.join(root, imageFolder, `${archiveName(stage)}.tar`), 0o644);
 	}
 
-	// A folder whose modes follow the umask of whoever checked the project out would make another layer.
-	await run('find', [tree, '-type', 'd', '-exec', 'chmod', '0755', '{}', '+'], {log: work.log, signal: work.signal});
-	work.progress('mkfs.erofs');
-	const file = path.join(work.out, 'layer.erofs');
-	await run('mkfs.erofs', ['--quiet', '-T', epoch, '-U', filesystemId, '-E', 'noinline_data', '--all-root', file, tree], {log: work.log, signal: work.signal});
-	await truncate(file, Math.ceil((await stat(file)).size / layerAlignment) * layerAlignment);
+	await makeErofs(root, path.join(out, 'layer.erofs'), uuidOf('layer'), {signal, log});
 }
 
-async function install(source: string, target: string, mode: number): Promise<void> {
-	await mkdir(path.dirname(target), {recursive: true});
-	await copyFile(source, target, constants.COPYFILE_FICLONE);
-	await chmod(target, mode);
+/** The name of a container image's archive, from that of its stage: `container-image registry.k8s.io/pause:3.10`. */
+export function archiveName(stage: string): string {
+	return stage.replace(/^container-image /, '').replaceAll(/[^\w.-]+/g, '_');
 }
 
-function folderOf(needs: ReadonlyMap<string, MadeStage>, stage: string): string {
-	const made = needs.get(stage);
-	if (made === undefined) {
-		throw new Error(`the layer needs the stage ${stage}, which was not made`);
+/** Folders and files without the right of others to write, whatever umask they were created under; links as they are. */
+async function copyTree(from: string, to: string): Promise<void> {
+	for (const entry of await readdir(from, {withFileTypes: true})) {
+		const source = path.join(from, entry.name);
+		const target = path.join(to, entry.name);
+		if (entry.isDirectory()) {
+			await mkdir(target, {recursive: true});
+			await chmod(target, (await lstat(source)).mode & 0o7755);
+			await copyTree(source, target);
+		} else if (entry.isSymbolicLink()) {
+			await rm(target, {force: true});
+			await symlink(await readlink(source), target);
+		} else if (entry.isFile()) {
+			await putFile(source, target, (await lstat(source)).mode & 0o7755);
+		}
+	}
+}
+
+/**
+ * Puts a file in a tree by a hard link, where its mode allows: in a layer nobody can write anyway, so that right does not
+ * count. Else by a copy that shares its blocks, where the filesystem can.
+ */
+async function putFile(from: string, to: string, mode: number): Promise<void> {
+	await createFolders(path.dirname(to));
+	await rm(to, {force: true});
+	if (((await lstat(from)).mode & 0o7555) === (mode & 0o7555)) {
+		try {
+			await link(from, to);
+			return;
+		} catch (error) {
+			// On another filesystem, or somebody else's file (protected_hardlinks).
+			if (!['EXDEV', 'EPERM', 'EMLINK'].includes((error as NodeJS.ErrnoException).code ?? '')) {
+				throw error;
+			}
+		}
 	}
 
-	return made.folder;
+	await copyFile(from, to, constants.COPYFILE_FICLONE);
+	await chmod(to, mode);
+}
+
+async function createFolders(folder: string): Promise<void> {
+	const first = await mkdir(folder, {recursive: true});
+	if (first !== undefined) {
+		// Whatever our umask is.
+		for (let each = folder; each.length >= first.length; each = path.dirname(each)) {
+			await chmod(each, 0o755);
+		}
+	}
 }

@@ -74,16 +74,17 @@ while read -r unit; do
 done <"$configuration/mask"
 ln -sf /usr/lib/systemd/system/multi-user.target "$tree/etc/systemd/system/default.target"
 
-# --- What depends on when and where this was made, and what each machine must have of its own.
+# --- What depends on when and where this was made, and what each machine must have of its own. (What is in /tmp is not
+# taken along; mmdebstrap itself still needs it.)
 find "$tree/var/log" "$tree/var/cache" "$tree/var/backups" "$tree/var/tmp" "$tree/run" "$tree/boot" "$tree/var/lib/apt" \
 	-mindepth 1 ! -type d -delete
-find "$tree/tmp" -mindepth 1 -maxdepth 1 ! -name vmlab -exec rm -rf {} +
 find "$tree/usr" -name __pycache__ -type d -prune -exec rm -rf {} +
-rm -rf "$tree"/run/* "$tree"/var/lib/apt/lists "$tree"/var/cache/apt "$tree"/var/cache/ldconfig "$tree"/var/lib/dpkg/*-old "$tree"/var/lib/initramfs-tools \
-	"$tree"/var/lib/systemd/deb-systemd-* "$tree"/var/lib/systemd/random-seed "$tree"/root/.[a-z]*history "$tree"/etc/hostname "$tree"/etc/hosts \
-	"$tree"/etc/resolv.conf "$tree"/etc/ssh/ssh_host_* "$tree"/etc/dropbear/*_host_key "$tree"/etc/*- "$tree"/etc/.pwd.lock \
-	"$tree"/etc/apt/sources.list "$tree"/etc/apt/sources.list.d/* "$tree"/etc/apt/apt.conf.d/99mmdebstrap \
-	"$tree"/etc/dpkg/dpkg.cfg.d/99mmdebstrap "$tree"/var/lib/dbus/machine-id "$tree"/vmlinuz* "$tree"/initrd.img*
+rm -rf "$tree"/run/* "$tree"/var/lib/apt/lists "$tree"/var/cache/apt "$tree"/var/cache/ldconfig "$tree"/var/lib/dpkg/*-old \
+	"$tree"/var/lib/initramfs-tools "$tree"/var/lib/systemd/deb-systemd-* "$tree"/var/lib/systemd/random-seed \
+	"$tree"/root/.[a-z]*history "$tree"/etc/hostname "$tree"/etc/hosts "$tree"/etc/resolv.conf "$tree"/etc/ssh/ssh_host_* \
+	"$tree"/etc/dropbear/*_host_key "$tree"/etc/*- "$tree"/etc/.pwd.lock "$tree"/etc/apt/sources.list "$tree"/etc/apt/sources.list.d/* \
+	"$tree"/etc/apt/apt.conf.d/99mmdebstrap "$tree"/etc/dpkg/dpkg.cfg.d/99mmdebstrap "$tree"/var/lib/dbus/machine-id \
+	"$tree"/vmlinuz* "$tree"/initrd.img*
 # Empty, not missing: systemd then makes one for each machine, and does not take its boot for the first of an installation.
 : >"$tree/etc/machine-id"
 # A machine has no clock of its own but the host's, in UTC.
@@ -95,7 +96,7 @@ mkdir "$results/view"
 mount --bind "$tree" "$results/view"
 # Not compressed, and each file in pages of its own (no tail beside its inode), so that DAX maps files as they are.
 chroot "$tree" mkfs.erofs --quiet -T "$EPOCH" -U "$UUID" -E noinline_data \
-	--exclude-path=tmp/vmlab --exclude-regex='^dev/.+' /tmp/vmlab/root.erofs /tmp/vmlab/view
+	--exclude-regex='^(dev|tmp)/.+' /tmp/vmlab/root.erofs /tmp/vmlab/view
 umount "$results/view"
 rmdir "$results/view"
 # virtio-pmem wants a multiple of 2 MiB.

@@ -1,0 +1,220 @@
+/** The builder for hosts that have no mmdebstrap: it runs in a container of a Debian image, and does there what it would do here. */
+import {createReadStream, createWriteStream} from 'node:fs';
+import {readdir, readFile, stat} from 'node:fs/promises';
+import {appendFile} from 'node:fs/promises';
+import path from 'node:path';
+import {PassThrough, Readable} from 'node:stream';
+import {pipeline} from 'node:stream/promises';
+import Docker from 'dockerode';
+import tar from 'tar-stream';
+import {digestFile, digestOf} from '../host/digest.ts';
+import {LabError} from '../host/error.ts';
+import {failure} from '../host/failure.ts';
+import {packageFolder} from '../host/folder.ts';
+import type {StageWork} from '../store/store.ts';
+import {readAptSources} from './image-sources.ts';
+import {explainRootfs, type RootfsBuilder, rootfsCommand, rootfsEnvironment, rootfsStep} from './rootfs.ts';
+
+/** In the container. */
+const configurationFolder = '/vmlab/configuration';
+const resultsFolder = '/vmlab/results';
+const script = 'container-rootfs.sh';
+
+/** How we know our containers again: the label's value says of which store. */
+const label = 'vmlab.image-builder';
+
+/** Handed on to the container, where a proxy is needed to get out. */
+/** How many of the last lines of the container's output are looked through for what went wrong. */
+const shownLines = 40;
+
+const proxyVariables = ['http_proxy', 'https_proxy', 'no_proxy', 'HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'];
+
+/** Does a Docker daemon answer (DOCKER_HOST, or the default socket)? */
+export async function canRunDocker(): Promise<boolean> {
+	return new Docker().ping().then(() => true, () => false);
+}
+
+/**
+ * Builds in a container, which is privileged (mmdebstrap mounts) and in the host's network (as the mirror of the host's
+ * configuration may be reachable from nowhere else), and is removed whatever happens. Files go in and out as archives, so that a
+ * daemon elsewhere serves as well.
+ *
+ * @throws `docker-failed`, `image-failed`
+ */
+export const buildWithDocker: RootfsBuilder = async (request, configuration, results, work) => {
+	const docker = new Docker();
+	const store = digestOf(path.dirname(work.scratch));
+	try {
+		await removeContainers(docker, store);
+		const image = await debianImage(docker, request.release, work);
+		const container = await docker.createContainer({
+			Image: image,
+			Cmd: ['sh', `${configurationFolder}/${script}`, ...rootfsCommand(request, 'root', configurationFolder, resultsFolder)],
+			Env: Object.entries({...rootfsEnvironment, ...proxies()}).map(([name, value]) => `${name}=${value}`),
+			Labels: {[label]: store},
+			HostConfig: {Privileged: true, NetworkMode: 'host', Init: true},
+		});
+		await container.putArchive(await packConfiguration(configuration), {path: '/'});
+		const lines = await runContainer(container, work);
+		if (lines !== undefined) {
+			throw explainRootfs(failure.programFailed('mmdebstrap (in a container)', 'failed', lines, work.log), request);
+		}
+
+		await unpackResults(await container.getArchive({path: resultsFolder}), results);
+	} catch (error) {
+		throw explainDocker(error, work);
+	} finally {
+		await removeContainers(docker, store).catch(() => {});
+	}
+};
+
+function proxies(): Record<string, string> {
+	return Object.fromEntries(proxyVariables.flatMap((name) => {
+		const value = process.env[name];
+		return value === undefined || value === '' ? [] : [[name, value]];
+	}));
+}
+
+/** Also those of a build that was killed: whoever works on this store now holds the lock of the image. */
+async function removeContainers(docker: Docker, store: string): Promise<void> {
+	const containers = await docker.listContainers({all: true, filters: {label: [`${label}=${store}`]}});
+	await Promise.all(containers.map(async ({Id}) => docker.getContainer(Id).remove({force: true, v: true})));
+}
+
+/** The image to run: what `VMLAB_DEBIAN_IMAGE` names (the archive of a root filesystem, or a reference), else Debian's own. */
+async function debianImage(docker: Docker, release: string, work: StageWork): Promise<string> {
+	const named = process.env['VMLAB_DEBIAN_IMAGE'] || undefined;
+	if (named !== undefined && await stat(named).then((found) => found.isFile(), () => false)) {
+		const reference = `vmlab-debian:${(await digestFile(named)).slice(0, 16)}`;
+		if (!await hasImage(docker, reference)) {
+			work.progress(`importing ${path.basename(named)} into Docker`);
+			const [repo, tag] = reference.split(':') as [string, string];
+			await followed(docker, await docker.importImage(createReadStream(named) as unknown as string, {repo, tag}));
+		}
+
+		return reference;
+	}
+
+	const reference = named ?? `debian:${release}`;
+	if (!await hasImage(docker, reference)) {
+		work.progress(`pulling ${reference}`);
+		try {
+			await followed(docker, await docker.pull(reference));
+		} catch (error) {
+			throw failure.dockerFailed(
+				`could not pull ${reference}`, [error instanceof Error ? error.message : String(error)],
+				'Where no registry is to be reached, name the archive of a Debian root filesystem with VMLAB_DEBIAN_IMAGE.', work.log, error,
+			);
+		}
+	}
+
+	return reference;
+}
+
+async function hasImage(docker: Docker, reference: string): Promise<boolean> {
+	return docker.getImage(reference).inspect().then(() => true, () => false);
+}
+
+/** Waits for the end of what the daemon reports on a stream; what it reports as an error is thrown. */
+async function followed(docker: Docker, stream: NodeJS.ReadableStream): Promise<void> {
+	await new Promise<void>((resolve, reject) => {
+		docker.modem.followProgress(stream, (error, output: ReadonlyArray<{error?: string}>) => {
+			const problem = error ?? output.map((line) => line.error).find((line) => line !== undefined);
+			if (problem === undefined || problem === null) {
+				resolve();
+			} else {
+				reject(problem instanceof Error ? problem : new Error(String(problem)));
+			}
+		});
+	});
+}
+
+async function packConfiguration(configuration: string): Promise<NodeJS.ReadableStream> {
+	const pack = tar.pack();
+	for (const name of await readdir(configuration)) {
+		pack.entry({name: `vmlab/configuration/${name}`, mode: 0o644}, await readFile(path.join(configuration, name)));
+	}
+
+	pack.entry({name: `vmlab/configuration/${script}`, mode: 0o644}, await readFile(path.join(packageFolder, 'lab/build', script)));
+	// The container's own release may be another than the image's.
+	pack.entry({name: 'vmlab/configuration/container.list', mode: 0o644}, (await readAptSources('@RELEASE@')).sources.map((line) => `${line}\n`).join(''));
+	pack.entry({name: 'vmlab/results', type: 'directory', mode: 0o755});
+	pack.finalize();
+	return Readable.from(pack);
+}
+
+/** Runs the container to its end, its output into the log. Returns the last lines when it failed. */
+async function runContainer(container: Docker.Container, work: StageWork): Promise<readonly string[] | undefined> {
+	const stream = await container.attach({stream: true, stdout: true, stderr: true});
+	const output = new PassThrough();
+	container.modem.demuxStream(stream, output, output);
+	stream.once('end', () => output.end());
+	const reading = readOutput(output, work);
+	const stop = (): void => {
+		void container.kill().catch(() => {});
+	};
+
+	work.signal.addEventListener('abort', stop, {once: true});
+	try {
+		work.signal.throwIfAborted();
+		await container.start();
+		const {StatusCode: code} = await container.wait() as {StatusCode: number};
+		const lines = await reading;
+		work.signal.throwIfAborted();
+		return code === 0 ? undefined : [...lines, `exit code ${code}`];
+	} finally {
+		work.signal.removeEventListener('abort', stop);
+	}
+}
+
+async function readOutput(output: Readable, work: StageWork): Promise<readonly string[]> {
+	const last: string[] = [];
+	let rest = '';
+	for await (const chunk of output) {
+		await appendFile(work.log, chunk as Buffer);
+		const lines = (rest + String(chunk)).split('\n');
+		rest = lines.pop() ?? '';
+		for (const line of lines.map((each) => each.trimEnd()).filter((each) => each !== '')) {
+			last.push(line);
+			if (last.length > shownLines) {
+				last.shift();
+			}
+
+			const step = rootfsStep(line);
+			if (step !== undefined) {
+				work.progress(step);
+			}
+		}
+	}
+
+	return last;
+}
+
+/** The daemon's archive has the results below one folder. */
+async function unpackResults(archive: NodeJS.ReadableStream, folder: string): Promise<void> {
+	const extract = tar.extract();
+	extract.on('entry', (header, content, next) => {
+		if (header.type === 'file') {
+			pipeline(content, createWriteStream(path.join(folder, path.posix.basename(header.name)))).then(() => next(), next);
+		} else {
+			content.resume();
+			content.once('end', () => next());
+		}
+	});
+	await pipeline(archive, extract);
+}
+
+function explainDocker(error: unknown, work: StageWork): unknown {
+	if (work.signal.aborted) {
+		return work.signal.reason instanceof LabError ? work.signal.reason : failure.interrupted('a request to stop');
+	}
+
+	if (error instanceof LabError) {
+		return error;
+	}
+
+	return failure.dockerFailed(
+		'could not build the image', [error instanceof Error ? error.message : String(error)],
+		'Is the daemon running, and may this user use it? `docker info` tells.', work.log, error,
+	);
+}

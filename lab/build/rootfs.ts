@@ -1,0 +1,189 @@
+/** The root filesystem of an image, by mmdebstrap(1): installed, made the same for everybody, and taken apart by rootfs.sh. */
+import {chmod, copyFile, mkdir, rm, stat, writeFile} from 'node:fs/promises';
+import {tmpdir} from 'node:os';
+import path from 'node:path';
+import {digestOf} from '../host/digest.ts';
+import {LabError} from '../host/error.ts';
+import {failure} from '../host/failure.ts';
+import {packageFolder} from '../host/folder.ts';
+import {findProgram, run} from '../host/program.ts';
+import type {StageWork} from '../store/store.ts';
+import type {AptSources} from './image-sources.ts';
+
+/** What a root filesystem is made of. */
+export interface RootfsRequest {
+	readonly release: string;
+	readonly packages: readonly string[];
+	/** Globs of paths that are not unpacked. */
+	readonly exclude: readonly string[];
+	readonly mask: readonly string[];
+	readonly bootModules: readonly string[];
+	readonly apt: AptSources;
+}
+
+/** What a builder leaves in the folder that it was given. */
+export const rootfsResults = ['root.erofs', 'vmlinuz', 'packages.txt', 'boot.tar'] as const;
+
+/** Makes the results in a folder. */
+export type RootfsBuilder = (request: RootfsRequest, configuration: string, results: string, work: StageWork) => Promise<void>;
+
+/**
+ * The moment that everything in an image is from, in seconds since 1970: 2024-01-01. Any moment does, as long as it is the
+ * same in each build (reproducible-builds.org, SOURCE_DATE_EPOCH).
+ */
+const epoch = 1_704_067_200;
+
+/** Not asked for by anybody, but needed to make an image: the maker of its filesystem, and what keeps Perl's usrmerge away. */
+const ownPackages = ['busybox-static', 'erofs-utils', 'systemd-sysv', 'usr-is-merged', 'xz-utils'];
+
+/** What the build runs with, wherever it runs. */
+export const rootfsEnvironment: Readonly<Record<string, string>> = {
+	SOURCE_DATE_EPOCH: String(epoch),
+	// Debian's initramfs is of no use here, and takes a while (kernel postinst hook of initramfs-tools).
+	INITRD: 'No',
+	TZ: 'UTC',
+};
+
+/**
+ * The whole command; pure. Paths are those where it runs, which may be inside a container.
+ *
+ * @param mode 'unshare' for an ordinary user
+ */
+export function rootfsCommand(request: Pick<RootfsRequest, 'release' | 'packages' | 'exclude'>, mode: 'root' | 'unshare', configuration: string, results: string): string[] {
+	const packages = [...new Set([...request.packages, ...ownPackages])].sort();
+	return [
+		// The mode of what maintainer scripts create depends on it.
+		'sh', '-c', 'umask 022 && exec "$@"', 'rootfs',
+		'mmdebstrap', `--mode=${mode}`, '--variant=apt', '--format=null', '--skip=cleanup',
+		`--include=${packages.join(',')}`,
+		'--aptopt=APT::Install-Recommends "false"', `--aptopt=${configuration}/apt.conf`,
+		...request.exclude.map((glob) => `--dpkgopt=path-exclude=${glob}`),
+		'--hook-dir=/usr/share/mmdebstrap/hooks/maybe-merged-usr',
+		`--customize-hook=sh ${quote(`${configuration}/rootfs.sh`)} "$1" ${quote(configuration)}`,
+		...rootfsResults.map((name) => `--customize-hook=download /tmp/vmlab/${name} ${quote(`${results}/${name}`)}`),
+		request.release, '-', `${configuration}/sources.list`,
+	];
+}
+
+function quote(text: string): string {
+	return `'${text.replaceAll('\'', '\'\\\'\'')}'`;
+}
+
+/** Writes what rootfsCommand names as its configuration. */
+export async function writeConfiguration(folder: string, request: RootfsRequest): Promise<void> {
+	const {apt, mask, bootModules, release, packages} = request;
+	await mkdir(folder, {recursive: true});
+	const lines = (text: readonly string[]): string => text.map((line) => `${line}\n`).join('');
+	await Promise.all([
+		writeFile(path.join(folder, 'sources.list'), lines(apt.sources)),
+		writeFile(path.join(folder, 'apt.conf'), lines(apt.settings)),
+		writeFile(path.join(folder, 'mask'), lines(mask)),
+		writeFile(path.join(folder, 'modules'), lines(bootModules)),
+		writeFile(path.join(folder, 'settings'), lines([`EPOCH=${epoch}`, `UUID=${uuidOf({release, packages})}`])),
+		copyFile(path.join(packageFolder, 'lab/build/rootfs.sh'), path.join(folder, 'rootfs.sh')),
+	]);
+}
+
+/** A UUID that depends on nothing but the value (RFC 9562, version 8). */
+export function uuidOf(value: unknown): string {
+	const hex = digestOf(value);
+	return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+}
+
+/** Can mmdebstrap work here: as root, or with user namespaces and ids for them? */
+export async function canRunMmdebstrap(signal?: AbortSignal): Promise<boolean> {
+	if (await findProgram('mmdebstrap') === undefined) {
+		return false;
+	}
+
+	return process.getuid?.() === 0 || (await run('mmdebstrap', ['--unshare-helper', 'true'], {signal, accept: anyCode}).catch(() => undefined))?.exitCode === 0;
+}
+
+const anyCode = Array.from({length: 256}, (_, code) => code);
+
+/** The builder that runs mmdebstrap on this host: as root, or in a user namespace. */
+export const buildWithMmdebstrap: RootfsBuilder = async (request, configuration, results, work) => {
+	const root = process.getuid?.() === 0;
+	const tree = root ? work.scratch : await sharedFolder(work);
+	try {
+		const [program, ...args] = rootfsCommand(request, root ? 'root' : 'unshare', configuration, results) as [string, ...string[]];
+		await run(program, args, {
+			env: {...rootfsEnvironment, TMPDIR: tree},
+			log: work.log,
+			signal: work.signal,
+			onLine: (line) => {
+				const step = rootfsStep(line);
+				if (step !== undefined) {
+					work.progress(step);
+				}
+			},
+		});
+	} catch (error) {
+		throw explainRootfs(error, request);
+	} finally {
+		if (!root) {
+			await removeShared(tree);
+		}
+	}
+};
+
+/** What a line of mmdebstrap's output tells of the progress, if anything. */
+export function rootfsStep(line: string): string | undefined {
+	return /^I: ((?:downloading|extracting|installing) .*?)(?:\.\.\.)?$/.exec(line)?.[1];
+}
+
+/**
+ * A folder for mmdebstrap's tree. In a user namespace it works under other ids, for whom the way to the tree must be open:
+ * homes, and so the store's scratch, mostly are closed. Its name follows from the store's folder, so that what a killed
+ * build left is found and removed by the next.
+ */
+async function sharedFolder(work: StageWork): Promise<string> {
+	if (await isOpen(work.scratch)) {
+		return work.scratch;
+	}
+
+	const folder = path.join(tmpdir(), `vmlab-image-${digestOf({user: process.getuid?.(), store: path.dirname(work.scratch)}).slice(0, 16)}`);
+	await removeShared(folder);
+	await mkdir(folder, {mode: 0o700});
+	await chmod(folder, 0o711);
+	return folder;
+}
+
+async function removeShared(folder: string): Promise<void> {
+	// What is in it belongs to ids of the namespace, so the namespace removes it.
+	await run('mmdebstrap', ['--unshare-helper', 'rm', '-rf', '--one-file-system', folder], {accept: anyCode});
+	await rm(folder, {recursive: true, force: true});
+}
+
+/** May anybody pass through this folder and all above it? */
+async function isOpen(folder: string): Promise<boolean> {
+	for (let each = folder; ; each = path.dirname(each)) {
+		if (((await stat(each)).mode & 0o001) === 0) {
+			return false;
+		}
+
+		if (each === path.dirname(each)) {
+			return true;
+		}
+	}
+}
+
+/** A failure to do with one kind of output, and what helps. */
+const hints: ReadonlyArray<readonly [RegExp, string]> = [
+	[/Unable to locate package|has no installation candidate/, 'The release has no such package: correct `packages` of the image or of an overlay.'],
+	[/NO_PUBKEY|not signed|keyring/i, 'The host lacks the keys of this release: install the Debian package debian-archive-keyring in its newest version.'],
+	[/Temporary failure resolving|Could not resolve|Could not connect|Failed to fetch|Connection (?:failed|refused|timed out)|Unable to fetch/i, 'The mirror of the host\'s apt configuration did not deliver: check the network, and run it again.'],
+	[/newuidmap|newgidmap|subuid|user namespace|unshare/i, 'An ordinary user needs user namespaces and ids in /etc/subuid and /etc/subgid (Debian package uidmap); or run it as root, or with VMLAB_IMAGE_BUILDER=docker.'],
+];
+
+/** The failure of an image's build, with the lines that say why; interruptions and full disks stay what they are. */
+export function explainRootfs(error: unknown, {release}: Pick<RootfsRequest, 'release'>): unknown {
+	if (!(error instanceof LabError) || error.code !== 'program-failed') {
+		return error;
+	}
+
+	const reasons = error.details.filter((line) => /^(?:E|W|Err)[: ]|^vmlab: |error/i.test(line));
+	const lines = reasons.length === 0 ? error.details : reasons;
+	const hint = hints.find(([pattern]) => lines.some((line) => pattern.test(line)))?.[1] ?? 'The log has the whole story.';
+	return failure.imageFailed(release, lines.slice(-8), hint, error.log, error);
+}
