@@ -26,7 +26,7 @@ export const verb = defineVerb({
 
 			return made;
 		}));
-		await print(output, [...stages.values()], (all) => ({
+		await print(output, [...stages].map(([name, made]) => ({...made, name})), (all) => ({
 			columns: ['STAGE', 'SIZE', 'FOLDER'],
 			rows: all.map(({name, bytes, folder}) => [name, formatBytes(bytes), folder]),
 		}));

@@ -53,7 +53,7 @@ export async function startLab(request: StartRequest): Promise<LabRecord> {
 	const {folder, record} = await claimLab({name, scenario, planKey: plan.key});
 	let supervisor: ProcessIdentity | undefined;
 	try {
-		const text: SupervisorRequest = {plan, made: [...made.values()], evidence};
+		const text: SupervisorRequest = {plan, made: [...made], evidence};
 		await writeFileWhole(path.join(folder, requestFile), JSON.stringify(text), 0o600);
 		const pid = await spawnDetached(process.execPath, [supervisorProgram, folder], {cwd: folder, log: path.join(folder, 'supervisor.log')});
 		supervisor = await identify(pid, folder);

@@ -5,7 +5,8 @@ import type {MadeStage} from '../store/store.ts';
 /** What the supervisor is to boot: a file in the lab's folder, removed when it is read. */
 export interface SupervisorRequest {
 	readonly plan: Plan;
-	readonly made: readonly MadeStage[];
+	/** Stage name -> made stage. Roles with the same content have one made stage under several names. */
+	readonly made: ReadonlyArray<readonly [name: string, made: MadeStage]>;
 	/** A folder for evidence when the boot fails. */
 	readonly evidence?: string | undefined;
 }

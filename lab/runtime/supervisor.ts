@@ -31,7 +31,7 @@ async function supervise(folder: string): Promise<number> {
 	await writeRecord(folder, own);
 	await rm(path.join(folder, requestFile));
 	const lab = await bootLab({
-		name: record.name, scenario: record.scenario, plan, made: new Map(made.map((stage) => [stage.name, stage])), events: noEvents,
+		name: record.name, scenario: record.scenario, plan, made: new Map(made), events: noEvents,
 		signal: controller.signal, evidence, claim: {folder, record: own}, supervised: true,
 	});
 	const end = (): void => {
