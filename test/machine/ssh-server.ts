@@ -93,6 +93,24 @@ export async function startSshServer(options: TestServerOptions = {}): Promise<T
 }
 
 function serve(session: Session): void {
+	let size = '';
+	session.on('pty', (accept, _reject, {cols, rows}) => {
+		size = `${cols}x${rows}`;
+		accept?.();
+	});
+	session.on('window-change', (accept, _reject, {cols, rows}) => {
+		size = `${cols}x${rows}`;
+		accept?.();
+	});
+	// A shell of one line: it echoes with the size of the window, and its exit code is what it was sent.
+	session.on('shell', (accept) => {
+		const channel = accept();
+		channel.on('data', (chunk: Buffer) => {
+			channel.write(`\u001B[1m${size}\u001B[0m ${chunk.toString()}`);
+			channel.exit(Number(chunk.toString()));
+			channel.end();
+		});
+	});
 	session.on('exec', (accept, _reject, {command}) => {
 		const channel = accept();
 		const child = spawn('sh', ['-c', command], {stdio: 'pipe'});

@@ -1,3 +1,4 @@
+import {PassThrough} from 'node:stream';
 import test from 'ava';
 import {LabError} from '../../lab/host/error.ts';
 import {failure} from '../../lab/host/failure.ts';
@@ -144,4 +145,34 @@ test('waiting for a machine ends with the reason when it is given up', async (t)
 	abort.abort(failure.machineExited('node-1', 'by SIGBUS', [], 'qemu.log'));
 	t.is((await t.throwsAsync(waiting, {instanceOf: LabError})).code, 'machine-exited');
 	await server.close();
+});
+
+/** A terminal of the given kind, what is typed on it, and what it shows. */
+function terminal(isTTY: boolean): {input: PassThrough & NodeJS.ReadStream; output: PassThrough & NodeJS.WriteStream; modes: boolean[]} {
+	const modes: boolean[] = [];
+	const input = Object.assign(new PassThrough(), {isTTY, setRawMode: (mode: boolean) => modes.push(mode)});
+	const output = Object.assign(new PassThrough(), {isTTY, columns: 100, rows: 40});
+	return {input: input as unknown as PassThrough & NodeJS.ReadStream, output: output as unknown as PassThrough & NodeJS.WriteStream, modes};
+}
+
+test('a shell is on the user\'s terminal, of its size, raw while it lasts', async (t) => {
+	const {ssh, end} = await connected();
+	const {input, output, modes} = terminal(true);
+	const shell = ssh.shell({input, output});
+	input.write('7');
+	t.is(await shell, 7);
+	t.is(String(output.read()), '\u001B[1m100x40\u001B[0m 7');
+	t.deepEqual(modes, [true, false]);
+	await end();
+});
+
+test('a shell without a terminal passes its input on, and the end of it', async (t) => {
+	const {ssh, end} = await connected();
+	const {input, output, modes} = terminal(false);
+	const shell = ssh.shell({input, output}, 'cat; exit 4');
+	input.end('some text');
+	t.is(await shell, 4);
+	t.is(String(output.read()), 'some text');
+	t.deepEqual(modes, []);
+	await end();
 });
