@@ -303,9 +303,9 @@ export const failure = {
 	},
 
 	/** Go found that a module is not what its checksum says. Output is Go's own. */
-	moduleMismatch(name: string, output: readonly string[], log: string): LabError {
+	moduleMismatch(name: string, output: readonly string[], log?: string): LabError {
 		return new LabError({
-			code: 'module-mismatch', kind: 'component', message: `A Go module of ${name} does not have the checksum that go.sum or the checksum database has`, details: output, log,
+			code: 'module-mismatch', kind: 'component', message: `A Go module of ${name} does not have the checksum that go.sum or the checksum database has`, details: output, ...(log && {log}),
 			hint: 'Nothing of it was used. If go.sum is your own, see whether the line named above is right.',
 		});
 	},

@@ -25,7 +25,7 @@ export async function provideFromDebian(request: ProviderRequest): Promise<Deliv
 	try {
 		return await fetchPackage(request, debian);
 	} catch (error) {
-		throw error instanceof Error && 'code' in error && error.code === 'not-provided' ? error : asReason('debian', error, (lines) => lines.filter((line) => line.startsWith('E: ')).slice(0, 2));
+		throw error instanceof Error && 'code' in error && error.code === 'not-provided' ? error : asReason('debian', error, (lines) => lines.find((line) => line.startsWith('E: ')) ?? '');
 	}
 }
 

@@ -7,7 +7,7 @@ import type {RunResult} from '../../host/program.ts';
 import type {GoDeclaration} from '../../spec/component.ts';
 
 /** Runs Go in a folder; throws what `run` throws. */
-export type RunGo = (args: readonly string[], options: {cwd: string; accept?: readonly number[]}) => Promise<RunResult>;
+export type RunGo = (args: readonly string[], options: {cwd: string; accept?: readonly number[]; unlogged?: boolean}) => Promise<RunResult>;
 
 /** What `go mod edit -json` prints, as far as it is needed here. */
 interface ModuleFile {
@@ -109,10 +109,24 @@ async function download(module: string, cwd: string, runGo: RunGo): Promise<Down
 	const answer = parseAnswer(stdout);
 	if (answer === undefined || answer.Error !== undefined) {
 		const words = answer?.Error ?? stderr;
-		throw isMismatch(words) ? failure.moduleMismatch(module, words.split('\n'), '') : failure.notProvided('go', `${module} is not to be had: ${firstLine(words)}`);
+		throw isMismatch(words) ? failure.moduleMismatch(module, words.split('\n')) : failure.notProvided('go', chooseWords(words.split('\n')) || `${module} is not to be had`);
 	}
 
 	return answer;
+}
+
+/** The one thing of Go's output that says what is wrong: a line, with the indented ones that go on with it; pure. */
+export function chooseWords(lines: readonly string[]): string {
+	const whole: string[] = [];
+	for (const line of lines) {
+		if (/^\s/.test(line) && whole.length > 0) {
+			whole.push(`${whole.pop()!} (${line.trim()})`);
+		} else if (line.trim() !== '') {
+			whole.push(line.trim());
+		}
+	}
+
+	return whole.find((line) => !/^go: (downloading|finding|upgraded|added)|^#/.test(line)) ?? '';
 }
 
 function parseAnswer(stdout: string): (DownloadedModule & {readonly Error?: string}) | undefined {
@@ -128,12 +142,8 @@ export function isMismatch(words: string): boolean {
 	return /checksum mismatch|SECURITY ERROR/.test(words);
 }
 
-function firstLine(words: string): string {
-	return words.split('\n').map((line) => line.trim()).find((line) => line !== '' && !line.startsWith('go: downloading')) ?? 'Go does not say why';
-}
-
 async function readModuleFile(file: string, cwd: string, runGo: RunGo): Promise<ModuleFile> {
-	const {stdout} = await runGo(['mod', 'edit', '-json', file], {cwd});
+	const {stdout} = await runGo(['mod', 'edit', '-json', file], {cwd, unlogged: true});
 	return JSON.parse(stdout) as ModuleFile;
 }
 

@@ -6,7 +6,7 @@ import {LabError} from '../../host/error.ts';
 import {failure} from '../../host/failure.ts';
 import {findProgram, run} from '../../host/program.ts';
 import type {GoDeclaration} from '../../spec/component.ts';
-import {type BuildModule, isMismatch, prepareModule, type RunGo} from './go-module.ts';
+import {type BuildModule, chooseWords, isMismatch, prepareModule, type RunGo} from './go-module.ts';
 import {asReason, type Delivery, type ProviderRequest, withVersion} from './provider.ts';
 
 /** The oldest Go that is tried where the declaration names none: the first that reads go.mod files of today. */
@@ -22,8 +22,9 @@ export async function provideFromGo(request: ProviderRequest): Promise<Delivery>
 
 	const program = await chooseGo(go);
 	await requireCompiler(request, go);
-	const runGo: RunGo = async (args, {cwd, accept}) => run(program, args, {
-		cwd, signal, log,
+	const runGo: RunGo = async (args, {cwd, accept, unlogged = false}) => run(program, args, {
+		cwd, signal,
+		...(!unlogged && {log}),
 		// The toolchain of the host, even where go.mod would have Go download another; and no workspace around our folder.
 		env: {GOTOOLCHAIN: 'local', GOWORK: 'off', GO111MODULE: 'on', CGO_ENABLED: go.cgo === true ? '1' : '0'},
 		...(accept && {accept}),
@@ -39,7 +40,7 @@ export async function provideFromGo(request: ProviderRequest): Promise<Delivery>
 			throw failure.moduleMismatch(component.name, error.details, log);
 		}
 
-		throw error instanceof LabError && error.code === 'program-failed' ? asReason('go', error, chooseLines) : error;
+		throw error instanceof LabError && error.code === 'program-failed' ? asReason('go', error, chooseWords) : error;
 	}
 }
 
@@ -116,10 +117,4 @@ async function compileSources({component, out, signal, log, progress}: ProviderR
 		const sources = place.endsWith('.c') ? [place] : (await readdir(path.join(main.Dir, place))).filter((file) => file.endsWith('.c')).sort().map((file) => path.join(place, file));
 		await run(compiler(), ['-Os', '-static', '-s', `-DVERSION=v${component.version}`, `-ffile-prefix-map=${main.Dir}=.`, '-o', path.join(out, name), ...sources], {cwd: main.Dir, signal, log});
 	}
-}
-
-/** The lines of Go's output that say what is wrong. */
-function chooseLines(lines: readonly string[]): readonly string[] {
-	const telling = lines.filter((line) => !/^go: (downloading|finding|upgraded|added)|^#|^\s*$/.test(line));
-	return telling.filter((line) => /^go: |error|: undefined|cannot/i.test(line)).slice(0, 2).concat(telling.slice(-1)).slice(0, 2);
 }

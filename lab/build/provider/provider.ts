@@ -1,6 +1,7 @@
 /** What all providers of components have in common: what they are asked, and what they answer. */
 import {LabError} from '../../host/error.ts';
 import {failure} from '../../host/failure.ts';
+import {saysDiskFull} from '../../store/full-disk.ts';
 import type {ComponentDeclaration} from '../../spec/component.ts';
 
 /** The providers, in the order in which they are asked. */
@@ -45,13 +46,15 @@ export function withVersion(text: string, version: string): string {
 /** How many characters of a program's words a reason has. */
 const longestReason = 300;
 
-/** An error of a program as the reason why a provider has nothing. Errors that are not about the component pass. */
-export function asReason(provider: ProviderName, error: unknown, choose: (lines: readonly string[]) => readonly string[] = (lines) => lines.slice(-1)): LabError {
-	if (!(error instanceof LabError) || !['program-failed', 'program-missing'].includes(error.code)) {
+/**
+ * An error of a program as the reason why a provider has nothing: what it said in its last line, or what is chosen from all.
+ * What is no error of a program, and a full disk, is thrown on.
+ */
+export function asReason(provider: ProviderName, error: unknown, choose: (lines: readonly string[]) => string = (lines) => lines.at(-1) ?? ''): LabError {
+	if (!(error instanceof LabError) || !['program-failed', 'program-missing'].includes(error.code) || saysDiskFull(error)) {
 		throw error;
 	}
 
-	const chosen = choose(error.details).map((line) => line.trim()).join('; ');
-	const reason = chosen === '' ? error.message : chosen;
+	const reason = choose(error.details).trim() || error.message;
 	return failure.notProvided(provider, reason.length > longestReason ? `${reason.slice(0, longestReason)}...` : reason, error.details, error.log);
 }
