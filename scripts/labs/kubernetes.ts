@@ -2,7 +2,7 @@
 import {defineLab, type Family, type LabDeclaration} from 'vmlab';
 
 /** What every lab with a cluster has. The container runtime comes with `kubernetes`, by its option `runtime`. */
-const overlays = ['base', 'etcd', 'kubernetes', 'coredns', 'cni-bridge', 'images', 'externalip'];
+const overlays = ['base', 'iptools', 'etcd', 'kubernetes', 'coredns', 'cni-bridge', 'images', 'externalip'];
 
 /** A cluster of two nodes behind a router, and a tester on the other side of it. */
 export function clusterLab(families: readonly Family[]): LabDeclaration {
