@@ -5,7 +5,7 @@ export default defineOverlay({
 	needs: ['base'],
 	packages: [
 		'iproute2', 'nftables', 'iptables', 'ipset', 'ipvsadm', 'conntrack', 'ethtool', 'tcpdump', 'iputils-ping', 'iputils-tracepath',
-		'iperf3', 'curl', 'netcat-openbsd', 'socat', 'dnsutils', 'jq',
+		'iperf3', 'curl', 'netcat-openbsd', 'socat', 'bind9-dnsutils', 'jq',
 	],
 	evidence: () => [
 		{name: 'addresses', command: 'ip address; ip -statistics link'},
