@@ -59,7 +59,8 @@ export async function takeLock(file: string, options: LockOptions = {}): Promise
 	}
 
 	const child = holder;
-	await writeFile(file, `process ${process.pid}\n`);
+	// Only a courtesy: on a full disk the lock is held by somebody unknown.
+	await writeFile(file, `process ${process.pid}\n`).catch(() => {});
 	return async () => {
 		await new Promise<void>((resolve) => {
 			child.once('close', () => {

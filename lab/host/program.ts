@@ -141,6 +141,8 @@ export async function run(program: string, args: readonly string[], options: Run
 	let logStream: WriteStream | undefined;
 	if (log !== undefined) {
 		logStream = createWriteStream(log, {flags: 'a'});
+		// A log that cannot be written (a full disk) is no reason to fail here: whatever the program does will show it.
+		logStream.on('error', () => {});
 		logStream.write(`$ ${shown}\n`);
 	}
 

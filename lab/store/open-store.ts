@@ -39,6 +39,15 @@ interface MakeOptions {
 	readonly signal: AbortSignal;
 }
 
+/** Adds a line to a log. Where the disk is full the line is lost, and whoever makes the stage will notice. */
+function note(log: string, text: string): void {
+	try {
+		appendFileSync(log, `${text}\n`);
+	} catch {
+		// A progress report may come from anywhere, and nobody there would take an error.
+	}
+}
+
 class DiskStore implements Store {
 	readonly folder: string;
 
@@ -168,7 +177,7 @@ class DiskStore implements Store {
 			const work: StageWork = {
 				out, scratch, signal, log,
 				progress(text) {
-					appendFileSync(log, `${text}\n`);
+					note(log, text);
 					events({type: 'stage', reason: 'progress', stage, key, text});
 				},
 			};

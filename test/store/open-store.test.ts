@@ -1,0 +1,256 @@
+import {spawn, type ChildProcess} from 'node:child_process';
+import {once} from 'node:events';
+import {chmod, mkdir, readdir, readFile, rm, stat, utimes, writeFile} from 'node:fs/promises';
+import path from 'node:path';
+import {createInterface} from 'node:readline';
+import test from 'ava';
+import type {StageEvent} from '../../lab/event/event.ts';
+import {failure} from '../../lab/host/failure.ts';
+import {run} from '../../lab/host/program.ts';
+import {withTemporaryFolder} from '../../lab/host/temporary.ts';
+import {until} from '../../lab/host/wait.ts';
+import {openStore} from '../../lab/store/open-store.ts';
+import type {MadeStage, StageRequest, Store} from '../../lab/store/store.ts';
+
+const key = 'a'.repeat(64);
+const otherKey = 'b'.repeat(64);
+
+/** Makes a stage with one file, and gives the events. */
+async function makeOne(store: Store, request: Partial<StageRequest> = {}, signal = new AbortController().signal): Promise<{stage: MadeStage; events: StageEvent[]}> {
+	const events: StageEvent[] = [];
+	const stage = await store.make({
+		name: 'test stage', key,
+		async make({out}) {
+			await mkdir(path.join(out, 'folder'));
+			await writeFile(path.join(out, 'folder/file'), 'content');
+		},
+		...request,
+	}, {
+		events(event) {
+			if (event.type === 'stage') {
+				events.push(event);
+			}
+		},
+		signal,
+	});
+	return {stage, events};
+}
+
+async function names(folder: string): Promise<string[]> {
+	return (await readdir(folder).catch(() => [])).sort();
+}
+
+test('what was made is found, and not made again', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const store = await openStore(folder);
+		t.is(await store.find(key), undefined);
+		const first = await makeOne(store);
+		t.deepEqual(first.events.map(({reason}) => reason), ['started', 'made']);
+		t.is(await readFile(path.join(first.stage.folder, 'folder/file'), 'utf8'), 'content');
+		const second = await makeOne(await openStore(folder), {make: async () => t.fail()});
+		t.deepEqual(second.events.map(({reason}) => reason), ['cached']);
+		t.deepEqual(second.stage, first.stage);
+		t.deepEqual(await store.find(key), first.stage);
+		t.deepEqual(await store.list(), [first.stage]);
+	});
+});
+
+test('a made stage is read-only, and its makings leave nothing else', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const {stage} = await makeOne(await openStore(folder));
+		t.is((await stat(stage.folder)).mode & 0o222, 0);
+		t.is((await stat(path.join(stage.folder, 'folder/file'))).mode & 0o222, 0);
+		t.deepEqual(await names(path.join(folder, 'scratch')), []);
+		t.deepEqual(await names(path.join(folder, 'logs')), []);
+		t.deepEqual(await names(path.join(folder, 'stages')), [key]);
+	});
+});
+
+test('a failed make leaves only its log, and the next one starts anew', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const store = await openStore(folder);
+		const failing = makeOne(store, {
+			async make(work) {
+				await writeFile(path.join(work.out, 'half'), '');
+				work.progress('on the way');
+				throw failure.programFailed('false', 'ended with exit code 1', ['no luck'], work.log);
+			},
+		});
+		const error = await t.throwsAsync(failing, {code: 'stage-failed'});
+		t.like(error, {kind: 'component', exitCode: 5});
+		t.is(await store.find(key), undefined);
+		t.deepEqual(await names(path.join(folder, 'scratch')), []);
+		t.deepEqual(await names(path.join(folder, 'stages')), []);
+		const [log] = await names(path.join(folder, 'logs'));
+		t.regex(await readFile(path.join(folder, 'logs', log!), 'utf8'), /on the way/);
+		await makeOne(store);
+		t.deepEqual(await names(path.join(folder, 'logs')), []);
+	});
+});
+
+test('an interrupted make leaves nothing, even when its maker did not notice', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const store = await openStore(folder);
+		const controller = new AbortController();
+		await t.throwsAsync(makeOne(store, {
+			async make({out}) {
+				await writeFile(path.join(out, 'half'), '');
+				controller.abort(failure.interrupted('SIGINT'));
+			},
+		}, controller.signal), {code: 'interrupted'});
+		t.is(await store.find(key), undefined);
+		t.deepEqual(await names(path.join(folder, 'scratch')), []);
+	});
+});
+
+/** A maker in a process of its own, and what it says. */
+function startMaker(folder: string, ...words: readonly string[]): {child: ChildProcess; lines: Array<Record<string, unknown>>; said: (property: string) => Promise<void>} {
+	const child = spawn(process.execPath, ['--import=tsx', path.join(import.meta.dirname, 'maker.ts'), folder, key, ...words], {stdio: ['pipe', 'pipe', 'inherit']});
+	const lines: Array<Record<string, unknown>> = [];
+	createInterface({input: child.stdout!}).on('line', (line) => lines.push(JSON.parse(line) as Record<string, unknown>));
+	return {
+		child, lines,
+		async said(property) {
+			await until(`a maker says \`${property}\``, async () => (lines.some((line) => property in line || line['reason'] === property)
+				? {met: true, value: undefined} : {met: false, seen: JSON.stringify(lines)}), {deadline: 60_000, interval: 100});
+		},
+	};
+}
+
+test('two processes that want the same stage make it once, and the second says who it waits for', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const first = startMaker(folder);
+		await first.said('making');
+		const second = startMaker(folder);
+		await second.said('waiting');
+		first.child.stdin!.write('go on\n');
+		await Promise.all([once(first.child, 'exit'), once(second.child, 'exit')]);
+		t.deepEqual(first.lines.flatMap(({reason}) => reason ?? []), ['started', 'made']);
+		t.deepEqual(second.lines.flatMap(({reason}) => reason ?? []), ['waiting', 'cached']);
+		t.is(second.lines.find(({reason}) => reason === 'waiting')?.['holder'], `process ${first.child.pid}`);
+		t.deepEqual(second.lines.at(-1), first.lines.at(-1));
+	});
+});
+
+test('after a maker is killed the next command clears what it left, and the stage can be made', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const {child, said} = startMaker(folder, 'slow');
+		await said('making');
+		t.is((await names(path.join(folder, 'scratch'))).length, 1);
+		await openStore(folder);
+		t.is((await names(path.join(folder, 'scratch'))).length, 1, 'what a living maker works on stays');
+		child.kill('SIGKILL');
+		await once(child, 'exit');
+		const store = await openStore(folder);
+		await until('what the dead maker left is cleared', async () => {
+			await openStore(folder);
+			const left = await names(path.join(folder, 'scratch'));
+			return left.length === 0 ? {met: true, value: undefined} : {met: false, seen: left.join(' ')};
+		}, {deadline: 5000, interval: 200});
+		t.is(await store.find(key), undefined);
+		const {events} = await makeOne(store);
+		t.deepEqual(events.map(({reason}) => reason), ['started', 'made']);
+	});
+});
+
+test('no space left is told as such, whoever notices', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const store = await openStore(folder);
+		const writing = makeOne(store, {make: async () => writeFile('/dev/full', 'x')});
+		t.like(await t.throwsAsync(writing, {code: 'disk-full'}), {kind: 'host', exitCode: 4});
+		const running = makeOne(store, {
+			make: async ({log}) => {
+				await run('dd', ['if=/dev/zero', 'of=/dev/full', 'count=1'], {log});
+			},
+		});
+		await t.throwsAsync(running, {code: 'disk-full'});
+		t.deepEqual(await names(path.join(folder, 'stages')), []);
+	});
+});
+
+test('a disk that is really full leaves the store good', async (t) => {
+	if (process.getuid?.() !== 0) {
+		t.pass('only root can mount a small filesystem');
+		return;
+	}
+
+	await withTemporaryFolder(async (folder) => {
+		try {
+			await run('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', folder]);
+		} catch (error) {
+			t.log(`not here: ${String(error)}`);
+			t.pass();
+			return;
+		}
+
+		try {
+			const store = await openStore(folder);
+			await makeOne(store, {key: otherKey});
+			const filling = makeOne(store, {
+				make: async ({out, log}) => {
+					await run('dd', ['if=/dev/zero', `of=${path.join(out, 'big')}`, 'bs=64k', 'count=100'], {log});
+				},
+			});
+			await t.throwsAsync(filling, {code: 'disk-full'});
+			const writing = makeOne(store, {make: async ({out}) => writeFile(path.join(out, 'big'), Buffer.alloc(4 * 1024 * 1024))});
+			await t.throwsAsync(writing, {code: 'disk-full'});
+			t.deepEqual(await names(path.join(folder, 'stages')), [otherKey]);
+			t.deepEqual(await names(path.join(folder, 'scratch')), []);
+			t.deepEqual(await store.verify((await store.find(otherKey))!), []);
+			await makeOne(store);
+		} finally {
+			await run('umount', [folder]);
+		}
+	});
+});
+
+test('verify finds what was altered, added, taken away', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const store = await openStore(folder);
+		const {stage} = await makeOne(store);
+		t.deepEqual(await store.verify(stage), []);
+		const file = path.join(stage.folder, 'folder/file');
+		await chmod(file, 0o644);
+		await writeFile(file, 'CONTENT');
+		await chmod(file, 0o444);
+		t.regex((await store.verify(stage)).join(), /^folder\/file was altered: its sha256 was [\da-f]{64} and is [\da-f]{64}$/);
+		await chmod(stage.folder, 0o755);
+		await chmod(path.dirname(file), 0o755);
+		await writeFile(path.join(stage.folder, 'more'), '');
+		await rm(file);
+		const problems = await store.verify(stage);
+		t.true(problems.includes('folder/file is missing'));
+		t.true(problems.includes('more was added'));
+	});
+});
+
+test('a stage that lost a file is made again', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const store = await openStore(folder);
+		const {stage} = await makeOne(store);
+		await chmod(path.join(stage.folder, 'folder'), 0o755);
+		await rm(path.join(stage.folder, 'folder/file'));
+		t.is(await store.find(key), undefined);
+		const {events} = await makeOne(store);
+		t.deepEqual(events.map(({reason}) => reason), ['started', 'made']);
+		t.truthy(await store.find(key));
+	});
+});
+
+test('prune removes what was not used since, but nothing that is to be kept', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const store = await openStore(folder);
+		const [old, kept, used] = [key, otherKey, 'c'.repeat(64)];
+		for (const each of [old, kept, used]) {
+			const {stage} = await makeOne(store, {key: each});
+			const longAgo = new Date(Date.now() - 1_000_000);
+			await utimes(path.join(stage.folder, '../stage.json'), longAgo, longAgo);
+		}
+
+		await store.find(used);
+		const removed = await store.prune({unusedSince: Date.now() - 500_000, keep: new Set([kept])});
+		t.deepEqual(removed.map((stage) => stage.key), [old]);
+		t.deepEqual(await names(path.join(folder, 'stages')), [kept, used]);
+		t.deepEqual(await names(path.join(folder, 'scratch')), []);
+	});
+});
