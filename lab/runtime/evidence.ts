@@ -42,13 +42,8 @@ function scale({usual, most}: {usual: number; most: number}, pace: number): numb
 /** Machines that answered once. Those that never did are not asked: their consoles say how far they came. */
 const askable: readonly MachineState[] = ['answers', 'ready'];
 
-/** What every machine is asked for. */
-const always: readonly EvidenceDeclaration[] = [
-	{name: 'journal.txt', command: 'journalctl --boot --no-pager --output=short-monotonic'},
-	{name: 'units.txt', command: 'systemctl list-units --no-pager --all; systemctl --failed --no-pager'},
-	{name: 'network.txt', command: 'ip -d address; ip route show table all; ip -6 route show table all; ip neighbour; ss -tulpn'},
-	{name: 'processes.txt', command: 'ps -eo pid,ppid,stat,etime,rss,args; free -m; df -h'},
-];
+/** What every machine is asked for, where no overlay does by that name. */
+const journal: EvidenceDeclaration = {name: 'journal.txt', command: 'journalctl --boot --no-pager'};
 
 /**
  * Collects the evidence of a lab's machines, all at once: `MACHINE/console.log`, `qemu.log`, `journal.txt` and what overlays
@@ -99,7 +94,7 @@ async function ask({connect, evidence}: Witness, place: string, pace: number, si
 	}
 
 	try {
-		for (const {name, command} of [...always, ...evidence]) {
+		for (const {name, command} of evidence.some(({name}) => name === journal.name) ? evidence : [journal, ...evidence]) {
 			// An overlay's name for it is no way out of the folder.
 			const file = path.join(place, path.basename(name));
 			try {

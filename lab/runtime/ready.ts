@@ -52,9 +52,9 @@ export async function awaitAnswer(machine: AwaitedMachine): Promise<SshConnectio
 	const watching = until(
 		`the console of ${name} tells of a crash`,
 		async () => {
-			const tail = await tailOf(log);
-			const crash = findCrash(tail);
-			return crash === undefined ? {met: false, seen: tail.at(-1) ?? 'nothing'} : {met: true, value: failure.machineCrashed(name, crash, tail, log)};
+			// A kernel that gave up may start again at once, and write much since.
+			const crash = findCrash(await tailOf(log, 500));
+			return crash === undefined ? {met: false, seen: 'nothing of the kind'} : {met: true, value: failure.machineCrashed(name, crash, await tailOf(log), log)};
 		},
 		{deadline, signal: AbortSignal.any([signal, answered.signal])},
 	).then((error) => {
