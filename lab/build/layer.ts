@@ -68,13 +68,13 @@ async function copyTree(from: string, to: string): Promise<void> {
 }
 
 /**
- * Puts a file in a tree by a hard link, where its mode allows: in a layer nobody can write anyway, so that right does not
+ * Puts a file in a tree by a hard link, where its mode allows: in a layer nobody can write anyway, so its owner's right to does not
  * count. Else by a copy that shares its blocks, where the filesystem can.
  */
 async function putFile(from: string, to: string, mode: number): Promise<void> {
 	await createFolders(path.dirname(to));
 	await rm(to, {force: true});
-	if (((await lstat(from)).mode & 0o7555) === (mode & 0o7555)) {
+	if (((await lstat(from)).mode & 0o7577) === (mode & 0o7577)) {
 		try {
 			await link(from, to);
 			return;
