@@ -13,29 +13,37 @@ function serviceAddresses(lab: LabTopology): string[] {
 	});
 }
 
-/** The server's configuration (coredns.io/manual). */
+/**
+ * The server's configuration (coredns.io/manual). Plugins work in an order of their own, not in that of the file, so what
+ * answers for everything has a zone to itself.
+ */
 function corefile(lab: LabTopology, upstream: string): string {
-	const machines = lab.machines.flatMap(machine => lab.families.flatMap(family => machine.address[family] === undefined ? [] : [`${machine.address[family]} ${machine.name}`]));
+	const names = lab.machines.map(({name}) => name).join(' ');
+	const cluster = `${clusterDomain(lab)} in-addr.arpa ip6.arpa`;
 	return [
-		'.:53 {',
+		`${cluster} {`,
 		'    errors',
 		'    health',
 		'    ready',
-		`    kubernetes ${clusterDomain(lab)} in-addr.arpa ip6.arpa {`,
+		`    kubernetes ${cluster} {`,
 		'        pods insecure',
-		'        fallthrough in-addr.arpa ip6.arpa',
 		'        ttl 5',
 		'    }',
+		'    loadbalance',
+		'    reload',
+		'}',
+		`${names} {`,
+		'    errors',
 		'    hosts {',
-		...machines.map(line => `        ${line}`),
-		'        fallthrough',
+		...lab.machines.flatMap(({name, address}) => lab.families.flatMap(family => address[family] === undefined ? [] : [`        ${address[family]} ${name}`])),
 		'    }',
+		'}',
+		'. {',
+		'    errors',
 		// A lab is closed: a name that nobody in it has does not exist, and saying so at once spares the client its waits.
 		...(upstream === ''
 			? ['    template ANY ANY . {', '        rcode NXDOMAIN', '    }']
 			: [`    forward . ${upstream}`, '    cache 30']),
-		'    reload',
-		'    loadbalance',
 		'}',
 		'',
 	].join('\n');

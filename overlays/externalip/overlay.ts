@@ -17,7 +17,7 @@ const manifest = {
 			metadata: {name: allocator.commonName},
 			rules: [
 				{apiGroups: [''], resources: ['services'], verbs: ['get', 'list', 'watch']},
-				{apiGroups: [''], resources: ['services/status'], verbs: ['patch']},
+				{apiGroups: [''], resources: ['services/status'], verbs: ['get', 'patch']},
 			],
 		},
 		{
