@@ -34,6 +34,7 @@ export async function makeStages(plan: Plan, options: MakeOptions): Promise<Read
 	const made = new Map<string, MadeStage>();
 	const places = new Places(heavyAtOnce);
 	const running = new Map<string, Promise<void>>();
+	let first: {readonly error: unknown} | undefined;
 
 	const makeOne = async (stage: PlannedStage): Promise<void> => {
 		// Roles with the same content share a key: one of them makes it.
@@ -44,10 +45,20 @@ export async function makeStages(plan: Plan, options: MakeOptions): Promise<Read
 			await Promise.all(stage.needs.map(start));
 		}
 
-		throwIfAborted(signal);
 		const {name, key} = stage;
-		const make = async (): Promise<MadeStage> => store.make({name, key, make: async (work) => makeRecipe(stage, made, work)}, {events, signal});
-		made.set(name, await (heavy.has(stage.recipe.kind) ? places.use(make) : make()));
+		const make = async (): Promise<void> => {
+			throwIfAborted(signal);
+			try {
+				made.set(name, await store.make({name, key, make: async (work) => makeRecipe(stage, made, work)}, {events, signal}));
+			} catch (error) {
+				// Before the place is free: nothing else begins.
+				first ??= {error};
+				ending.abort(failure.interrupted(`the failure of ${name}`));
+				throw error;
+			}
+		};
+
+		await (heavy.has(stage.recipe.kind) ? places.use(make) : make());
 	};
 
 	const start = async (name: string): Promise<void> => {
@@ -61,19 +72,12 @@ export async function makeStages(plan: Plan, options: MakeOptions): Promise<Read
 		return promise;
 	};
 
-	let first: unknown;
-	await Promise.all(wanted.map(async (name) => {
-		try {
-			await start(name);
-		} catch (error) {
-			first ??= error;
-			ending.abort(failure.interrupted(`the failure of ${name}`));
-		}
-	}));
-	// A stage that failed ends its dependents at once, and they the call; those beside it still have to clear up.
+	const outcomes = await Promise.allSettled(wanted.map(start));
+	// What a failed stage needs beside it still has to clear up.
 	await Promise.allSettled(running.values());
-	if (first !== undefined) {
-		throw first;
+	const failed = first ?? outcomes.find((outcome) => outcome.status === 'rejected');
+	if (failed !== undefined) {
+		throw 'error' in failed ? failed.error : failed.reason;
 	}
 
 	await Promise.all(plan.stages.filter(({name}) => options.only === undefined && !made.has(name)).map(async ({name, key}) => {

@@ -1,0 +1,148 @@
+import {setImmediate as turn} from 'node:timers/promises';
+import test from 'ava';
+import {makeStages} from '../../lab/build/make.ts';
+import {noEvents} from '../../lab/event/event.ts';
+import {failure} from '../../lab/host/failure.ts';
+import type {Plan, PlannedStage, StageRecipe} from '../../lab/plan/plan.ts';
+import type {MadeStage, StageRequest, Store} from '../../lab/store/store.ts';
+
+function stage(name: string, needs: readonly string[] = [], key = name, kind: StageRecipe['kind'] = 'component'): PlannedStage {
+	// Nothing is really made here, so that a recipe is only its kind.
+	return {name, key, needs, recipe: {kind} as StageRecipe};
+}
+
+function plan(...stages: readonly PlannedStage[]): Plan {
+	return {stages} as unknown as Plan;
+}
+
+const signal = new AbortController().signal;
+
+/** A store that makes nothing, and tells in which order it was asked to. */
+class FakeStore implements Store {
+	readonly folder = '/nowhere';
+	readonly started: string[] = [];
+	readonly ended: string[] = [];
+	readonly there: Set<string>;
+	most = 0;
+	#running = 0;
+	readonly #make: (request: StageRequest, signal: AbortSignal) => Promise<void>;
+
+	constructor(there: readonly string[] = [], make: (request: StageRequest, signal: AbortSignal) => Promise<void> = async () => turn()) {
+		this.there = new Set(there);
+		this.#make = make;
+	}
+
+	async find(key: string): Promise<MadeStage | undefined> {
+		return this.there.has(key) ? {name: key, key, folder: `/nowhere/${key}`, madeAt: 0, seconds: 0, bytes: 0} : undefined;
+	}
+
+	async make(request: StageRequest, options: {signal: AbortSignal}): Promise<MadeStage> {
+		if (!this.there.has(request.key)) {
+			this.started.push(request.name);
+			this.#running += 1;
+			this.most = Math.max(this.most, this.#running);
+			try {
+				await this.#make(request, options.signal);
+			} finally {
+				this.#running -= 1;
+				this.ended.push(request.name);
+			}
+
+			this.there.add(request.key);
+		}
+
+		return (await this.find(request.key))!;
+	}
+
+	async list(): Promise<MadeStage[]> {
+		return [];
+	}
+
+	async verify(): Promise<string[]> {
+		return [];
+	}
+
+	async prune(): Promise<MadeStage[]> {
+		return [];
+	}
+}
+
+test('each stage is made after those that it needs', async (t) => {
+	const store = new FakeStore();
+	const made = await makeStages(plan(stage('a'), stage('b', ['a']), stage('c', ['a']), stage('d', ['b', 'c'])), {store, events: noEvents, signal});
+	t.deepEqual([...made.keys()].sort(), ['a', 'b', 'c', 'd']);
+	t.is(store.started[0], 'a');
+	t.is(store.started[3], 'd');
+});
+
+test('at most two heavy stages are made at once, and light ones beside them', async (t) => {
+	const store = new FakeStore();
+	await makeStages(plan(...['a', 'b', 'c', 'd'].map((name) => stage(name))), {store, events: noEvents, signal});
+	t.is(store.most, 2);
+	const light = new FakeStore();
+	await makeStages(plan(...['a', 'b', 'c', 'd'].map((name) => stage(name, [], name, 'disk'))), {store: light, events: noEvents, signal});
+	t.is(light.most, 4);
+});
+
+test('when all is there, nothing is made', async (t) => {
+	const store = new FakeStore(['a', 'b']);
+	const made = await makeStages(plan(stage('a'), stage('b', ['a'])), {store, events: noEvents, signal});
+	t.deepEqual(store.started, []);
+	t.deepEqual([...made.keys()].sort(), ['a', 'b']);
+});
+
+test('what only a stage that is there was made from is not made again', async (t) => {
+	const store = new FakeStore(['layer']);
+	const made = await makeStages(plan(stage('component'), stage('layer', ['component'])), {store, events: noEvents, signal});
+	t.deepEqual(store.started, []);
+	t.deepEqual([...made.keys()], ['layer']);
+});
+
+test('only what is asked for is made, with what it needs', async (t) => {
+	const store = new FakeStore();
+	const made = await makeStages(plan(stage('a'), stage('b', ['a']), stage('c')), {store, events: noEvents, signal, only: ['b']});
+	t.deepEqual(store.started, ['a', 'b']);
+	t.deepEqual([...made.keys()], ['a', 'b']);
+});
+
+test('stages of one key are made once', async (t) => {
+	const store = new FakeStore();
+	const made = await makeStages(plan(stage('layer router', [], 'same'), stage('layer tester', [], 'same')), {store, events: noEvents, signal});
+	t.deepEqual(store.started, ['layer router']);
+	t.deepEqual([...made.keys()].sort(), ['layer router', 'layer tester']);
+});
+
+test('when a stage fails the others are ended, what was made stays, and the first failure is told', async (t) => {
+	const store = new FakeStore([], async ({name}, ending) => {
+		if (name === 'bad') {
+			await turn();
+			throw failure.componentMissing('bad', '1', [], '/log');
+		}
+
+		if (name === 'slow') {
+			await new Promise<void>((_resolve, reject) => {
+				ending.addEventListener('abort', () => {
+					reject(ending.reason as Error);
+				});
+			});
+		}
+	});
+	const stages = plan(stage('good', [], 'good', 'disk'), stage('slow'), stage('bad'), stage('after', ['bad']), stage('waiting'));
+	await t.throwsAsync(makeStages(stages, {store, events: noEvents, signal, only: ['good', 'slow', 'bad', 'waiting', 'after']}), {code: 'component-missing'});
+	t.deepEqual([...store.there], ['good']);
+	t.true(store.ended.includes('slow'), 'the call ends after all makers have');
+	t.false(store.started.includes('after'));
+	t.false(store.started.includes('waiting'));
+});
+
+test('a stage that the plan does not have is not passed over in silence', async (t) => {
+	await t.throwsAsync(makeStages(plan(stage('a')), {store: new FakeStore(), events: noEvents, signal, only: ['b']}), {message: /no stage b/});
+});
+
+test('an interruption before the start makes nothing', async (t) => {
+	const store = new FakeStore();
+	const controller = new AbortController();
+	controller.abort(failure.interrupted('SIGINT'));
+	await t.throwsAsync(makeStages(plan(stage('a')), {store, events: noEvents, signal: controller.signal}), {code: 'interrupted', message: /SIGINT/});
+	t.deepEqual(store.started, []);
+});
