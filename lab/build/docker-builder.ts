@@ -20,7 +20,7 @@ const configurationFolder = '/vmlab/configuration';
 const resultsFolder = '/vmlab/results';
 const script = 'container-rootfs.sh';
 
-/** How we know our containers again: the label's value says of which store. */
+/** How we know our containers again: the label's value says of which stage, in which store. */
 const label = 'vmlab.image-builder';
 
 /** Handed on to the container, where a proxy is needed to get out. */
@@ -43,7 +43,8 @@ export async function canRunDocker(): Promise<boolean> {
  */
 export const buildWithDocker: RootfsBuilder = async (request, configuration, results, work) => {
 	const docker = new Docker();
-	const store = digestOf(path.dirname(work.scratch));
+	// Of this stage in this store: others' builds go on beside it.
+	const store = digestOf([path.dirname(work.log), work.key]);
 	try {
 		await removeContainers(docker, store);
 		const image = await debianImage(docker, request.release, work);

@@ -175,7 +175,7 @@ class DiskStore implements Store {
 			await mkdir(scratch);
 			await writeFile(log, `${stage} ${key}\n`);
 			const work: StageWork = {
-				out, scratch, signal, log,
+				key, out, scratch, signal, log,
 				progress(text) {
 					note(log, text);
 					events({type: 'stage', reason: 'progress', stage, key, text});

@@ -5,6 +5,8 @@ import type {EventSink} from '../event/event.ts';
 
 /** What make() is given. */
 export interface StageWork {
+	/** The stage's key. Whoever has it here holds its lock: nobody else on this computer makes the same for this store. */
+	readonly key: string;
 	/** An empty folder to put the result in; it becomes the stage's folder when make() returns. */
 	readonly out: string;
 	/** A scratch folder on the same filesystem; removed afterwards, whatever happens. */

@@ -13,7 +13,7 @@ export async function withStageWork<Value>(use: (work: StageWork & {readonly fol
 		await mkdir(scratch);
 		await writeFile(log, '');
 		return use({
-			out, scratch, log, signal, folder, said,
+			key: '0'.repeat(64), out, scratch, log, signal, folder, said,
 			progress(text) {
 				said.push(text);
 			},
