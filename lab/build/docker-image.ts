@@ -1,24 +1,46 @@
 /** Container images of the local Docker daemon: pulled where it does not have them and there is a network, then saved. */
 import {createWriteStream} from 'node:fs';
+import {mkdir, readFile, rename, writeFile} from 'node:fs/promises';
+import path from 'node:path';
 import {pipeline} from 'node:stream/promises';
 import Docker from 'dockerode';
 import {failure} from '../host/failure.ts';
+import {folders} from '../host/folder.ts';
 import type {StageWork} from '../store/store.ts';
 
-/** The daemon that DOCKER_HOST names, else the local one. */
-function daemon(): Docker {
-	return new Docker();
-}
+/** How long the daemon may take to say what it has, in milliseconds. */
+const patience = 5000;
 
 /**
- * The id of an image (`sha256:HEX`) as the daemon has it now; undefined where it does not have it or does not answer.
- * A tag may move: this tells when it did.
+ * The id of an image (`sha256:HEX`) as the daemon has it now: a tag may move, and this tells when it did. Where no daemon
+ * answers, or it does not have the image any more, the id that it had when it was last asked, so that what was saved then is
+ * still found; undefined where it never had one.
  */
 export async function imageId(reference: string): Promise<string | undefined> {
+	const file = path.join(folders().cache, 'docker-images.json');
+	const known = await readKnown(file);
+	let id: string;
 	try {
-		return (await daemon().getImage(reference).inspect()).Id;
+		id = (await new Docker({timeout: patience}).getImage(reference).inspect()).Id;
 	} catch {
-		return undefined;
+		return known[reference];
+	}
+
+	if (known[reference] !== id) {
+		await mkdir(path.dirname(file), {recursive: true});
+		const draft = `${file}.${process.pid}`;
+		await writeFile(draft, JSON.stringify({...known, [reference]: id}));
+		await rename(draft, file);
+	}
+
+	return id;
+}
+
+async function readKnown(file: string): Promise<Record<string, string>> {
+	try {
+		return JSON.parse(await readFile(file, 'utf8')) as Record<string, string>;
+	} catch {
+		return {};
 	}
 }
 
@@ -28,7 +50,7 @@ export async function imageId(reference: string): Promise<string | undefined> {
  * @throws `container-image-missing` when there is no daemon, or it neither has the image nor can pull it; `interrupted`
  */
 export async function saveImage(reference: string, file: string, {signal, progress}: Pick<StageWork, 'signal' | 'progress'>): Promise<void> {
-	const docker = daemon();
+	const docker = new Docker();
 	const image = docker.getImage(reference);
 	try {
 		await image.inspect();

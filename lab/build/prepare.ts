@@ -10,7 +10,7 @@ import {defaultImage, makePlan, type PlanInput} from '../plan/make-plan.ts';
 import {parseSetting} from '../plan/options.ts';
 import type {Plan} from '../plan/plan.ts';
 import {missingOverlays, resolveOverlays, type ResolvedOverlay} from '../plan/resolution.ts';
-import {localBuildId} from '../plan/stages.ts';
+import {dockerImageId, localBuildId} from '../plan/stages.ts';
 import {digestFiles} from './file-digest.ts';
 
 /** What a plan is prepared with. */
@@ -82,7 +82,7 @@ function withFolders(settings: readonly string[], overlays: readonly LoadedOverl
 	});
 }
 
-/** The digests of local builds (the named programs in their folders) and of container images' files. */
+/** The digests of local builds (the named programs in their folders), of container images' files, and of Docker's images. */
 async function digestLocal(overlays: readonly ResolvedOverlay[]): Promise<Record<string, string>> {
 	const builds = overlays.flatMap(({components}) => components.flatMap(({name, dir, programs}) =>
 		(dir === undefined ? [] : [{id: localBuildId(name, dir), dir, programs: programs.map((program) => program.name).sort()}])));
@@ -93,6 +93,7 @@ async function digestLocal(overlays: readonly ResolvedOverlay[]): Promise<Record
 		}
 	}
 
+	const saved = overlays.flatMap(({images: declared}) => declared.flatMap(({source}) => ('docker' in source ? [source.docker] : [])));
 	const digests = await digestFiles([...new Set([...builds.flatMap(({dir, programs}) => programs.map((name) => path.join(dir, name))), ...images])]);
 	const absent = images.find((image) => !digests.has(image));
 	if (absent !== undefined) {
@@ -102,5 +103,17 @@ async function digestLocal(overlays: readonly ResolvedOverlay[]): Promise<Record
 	return Object.fromEntries([
 		...builds.map(({id, dir, programs}) => [id, digestOf(programs.map((name) => [name, digests.get(path.join(dir, name)) ?? 'missing']))] as const),
 		...images.map((image) => [image, digests.get(image)!] as const),
+		...await dockerIds(saved),
 	]);
+}
+
+/** What the Docker daemon has under these references now; it is asked only where a lab wants something of it. */
+async function dockerIds(references: readonly string[]): Promise<Array<readonly [string, string]>> {
+	if (references.length === 0) {
+		return [];
+	}
+
+	const {imageId} = await import('./docker-image.ts');
+	const ids = await Promise.all(references.map(async (reference) => ({reference, id: await imageId(reference)})));
+	return ids.flatMap(({reference, id}) => (id === undefined ? [] : [[dockerImageId(reference), id] as const]));
 }

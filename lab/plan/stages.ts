@@ -6,7 +6,7 @@ import type {LoadedOverlay} from '../spec/load.ts';
 import type {Role} from '../spec/topology.ts';
 import type {InstalledProgram, PlannedStage, StageRecipe} from './plan.ts';
 
-/** Hex sha256 of what declarations only point at, by where that is: a local build's programs, a container image's file. */
+/** Hashes of what declarations only point at, by where that is: a local build's programs, a container image's file or Docker's own id of it. */
 export type LocalDigests = Readonly<Record<string, string>>;
 
 /** Part of each key: to be raised when the code that makes such a stage changes what it makes. */
@@ -42,11 +42,28 @@ export function componentStage(component: ComponentDeclaration, overlay: LoadedO
 	);
 }
 
+/** Under what id that of an image in the local Docker daemon is among the local digests. */
+export function dockerImageId(reference: string): string {
+	return `docker ${reference}`;
+}
+
+/** What of an image's source decides what it is: what a file or a tag points at, where that is known. */
+function sourceContent({reference, source}: ContainerImageDeclaration, digests: LocalDigests): unknown {
+	if ('file' in source) {
+		return {reference, file: digests[source.file] ?? source.file};
+	}
+
+	return 'docker' in source ? {reference, source, id: digests[dockerImageId(source.docker)]} : {reference, source};
+}
+
 /** A container image; a recipe's comes after the component whose programs it holds. */
 export function containerImageStage(image: ContainerImageDeclaration, from: PlannedStage | undefined, digests: LocalDigests): PlannedStage {
-	const {reference, source} = image;
-	const content = 'file' in source ? {reference, file: digests[source.file] ?? source.file} : {reference, source};
-	return stage(`container-image ${reference}`, from === undefined ? [] : [from], {kind: 'container-image', image, ...(from !== undefined && {from: from.name})}, content);
+	return stage(
+		`container-image ${image.reference}`,
+		from === undefined ? [] : [from],
+		{kind: 'container-image', image, ...(from !== undefined && {from: from.name})},
+		sourceContent(image, digests),
+	);
 }
 
 /** What goes into the layer of a role. */
@@ -76,5 +93,5 @@ export function layerStage(role: Role, {overlays, components, images}: LayerPart
 /** An empty disk of a size in bytes. */
 export function diskStage(size: number): PlannedStage {
 	const mebibytes = size / 1024 ** 2;
-	return stage(`disk ${mebibytes % 1024 === 0 ? `${mebibytes / 1024}GiB` : `${mebibytes}MiB`}`, [], {kind: 'disk', size}, {size});
+	return stage(`disk ${mebibytes % 1024 === 0 ? `${mebibytes / 1024}GiB` : `${mebibytes}MiB`}`, [], {kind: 'disk', size}, {size, format: 'qcow2'});
 }

@@ -42,7 +42,7 @@ async function made({trees, mode = 0o644}: Inputs, look: (root: string, layer: s
 				images: ['container-image registry.k8s.io/pause:3.10'],
 			},
 			new Map([stage('component etcd', 'component'), stage('container-image registry.k8s.io/pause:3.10', 'image')]),
-			{out, scratch, signal: new AbortController().signal, progress() {}, log: path.join(folder, 'log')},
+			{key: 'test', out, scratch, signal: new AbortController().signal, progress() {}, log: path.join(folder, 'log')},
 		);
 		const layer = path.join(out, 'layer.erofs');
 		await look(path.join(scratch, 'layer'), layer);
@@ -91,7 +91,7 @@ test('links are kept as links', async t => {
 		const [out, scratch] = [path.join(folder, 'out'), path.join(folder, 'scratch')];
 		await Promise.all([mkdir(out), mkdir(scratch)]);
 		const recipe = {kind: 'layer', role: 'node', trees: [{overlay: 'one', folder: path.join(folder, 'rootfs')}], components: [], images: []} as const;
-		await makeLayer(recipe, new Map(), {out, scratch, signal: new AbortController().signal, progress() {}, log: path.join(folder, 'log')});
+		await makeLayer(recipe, new Map(), {key: 'test', out, scratch, signal: new AbortController().signal, progress() {}, log: path.join(folder, 'log')});
 		const {stdout} = await run('readlink', [path.join(scratch, 'layer/etc/link')]);
 		t.is(stdout, '/usr/lib/elsewhere');
 	});
