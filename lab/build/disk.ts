@@ -6,9 +6,12 @@ import type {StageRecipe} from '../plan/plan.ts';
 import type {StageWork} from '../store/store.ts';
 import {uuidOf} from './rootfs.ts';
 
-/** Makes disk.raw in work.out: an ext4 filesystem in a sparse file, the same for each size. */
+/**
+ * Makes disk.qcow2 in work.out: an ext4 filesystem, the same bytes for each size. Not a raw file, sparse as that would be: its
+ * digest would be taken of gigabytes of zeroes.
+ */
 export async function makeDisk(recipe: Extract<StageRecipe, {kind: 'disk'}>, work: StageWork): Promise<void> {
-	const file = path.join(work.out, 'disk.raw');
+	const file = path.join(work.scratch, 'disk.raw');
 	const handle = await open(file, 'wx');
 	try {
 		await handle.truncate(recipe.size);
@@ -24,4 +27,5 @@ export async function makeDisk(recipe: Extract<StageRecipe, {kind: 'disk'}>, wor
 		'-E', `lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner=0:0,hash_seed=${uuidOf('hash seed')}`,
 		'-U', uuidOf('disk'), '-L', 'vmlab', file,
 	], {env: {E2FSPROGS_FAKE_TIME: '1704067200'}, signal: work.signal, log: work.log});
+	await run('qemu-img', ['convert', '-q', '-f', 'raw', '-O', 'qcow2', file, path.join(work.out, 'disk.qcow2')], {signal: work.signal, log: work.log});
 }

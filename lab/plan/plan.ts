@@ -29,7 +29,7 @@ export type StageRecipe =
 		/** Container image stages, by stage name: /usr/lib/vmlab/images/*.tar. */
 		readonly images: readonly string[];
 	}
-	/** An empty ext4 disk: out/disk.raw, sparse. Bytes. */
+	/** An empty ext4 disk: out/disk.qcow2. Bytes. */
 	| {readonly kind: 'disk'; readonly size: number};
 
 /** A stage of the chain. */

@@ -62,7 +62,7 @@ export async function prepareMachine(
 	const [sizes] = await Promise.all([
 		Promise.all(layers.map(async (file) => (await stat(file)).size)),
 		writeInitramfs(planned, {image: path.join(image, 'initramfs'), target: path.join(own, 'initramfs'), secrets, signal}),
-		run('qemu-img', ['create', '-q', '-f', 'qcow2', '-F', 'raw', '-b', path.join(stageFolder(made, stages.disk), 'disk.raw'), disk], {signal}),
+		run('qemu-img', ['create', '-q', '-f', 'qcow2', '-F', 'qcow2', '-b', path.join(stageFolder(made, stages.disk), 'disk.qcow2'), disk], {signal}),
 	]);
 	return {
 		lab: lab.name,

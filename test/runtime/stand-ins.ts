@@ -43,7 +43,7 @@ export function standInPlan(names: readonly string[] = ['node-1'], ready: readon
 
 /** Made stages for the plan, their files empty but for the disk. */
 export async function standInStages(folder: string): Promise<Map<string, MadeStage>> {
-	const files: Readonly<Record<string, readonly string[]>> = {'image tiny': ['vmlinuz', 'initramfs', 'root.erofs'], 'layer node': ['layer.erofs'], disk: ['disk.raw']};
+	const files: Readonly<Record<string, readonly string[]>> = {'image tiny': ['vmlinuz', 'initramfs', 'root.erofs'], 'layer node': ['layer.erofs'], disk: ['disk.qcow2']};
 	const made = new Map<string, MadeStage>();
 	for (const [name, contents] of Object.entries(files)) {
 		const place = path.join(folder, 'store', name.replace(' ', '-'));
