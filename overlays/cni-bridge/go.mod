@@ -1,5 +1,5 @@
 module vmlab.test/overlays/cni-bridge
 
-go 1.26.0
+go 1.24.2
 
 require github.com/containernetworking/plugins v1.9.1

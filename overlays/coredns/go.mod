@@ -1,5 +1,5 @@
 module vmlab.test/overlays/coredns
 
-go 1.26.0
+go 1.25.0
 
 require github.com/coredns/coredns v1.14.6

@@ -168,7 +168,7 @@ export default defineOverlay({
 		go: {
 			module: 'github.com/coredns/coredns',
 			packages: {coredns: 'github.com/coredns/coredns'},
-			ldflags: '-s -w',
+			goVersion: '1.25',
 		},
 	}],
 	images: options => [{

@@ -1,5 +1,5 @@
 module vmlab.test/overlays/crio
 
-go 1.26.0
+go 1.24.1
 
 require github.com/cri-o/cri-o v1.34.0

@@ -76,11 +76,12 @@ export default defineOverlay({
 			module: 'github.com/cri-o/cri-o',
 			packages: {crio: 'github.com/cri-o/cri-o/cmd/crio'},
 			// Static, because the C library of the host that builds it may be newer than the image's.
-			ldflags: '-s -w -linkmode external -extldflags -static',
+			ldflags: '-linkmode external -extldflags -static',
 			tags: ['containers_image_openpgp', 'exclude_graphdriver_btrfs', 'seccomp', 'netgo', 'osusergo'],
 			cgo: true,
 			headers: ['libseccomp-dev', 'pkg-config'],
 			ownSums: true,
+			goVersion: '1.24',
 		},
 		cSources: {folders: {pinns: 'pinns/src'}},
 	}],

@@ -75,7 +75,7 @@ export default defineOverlay({
 		go: {
 			module: 'go.etcd.io/etcd/server/v3',
 			packages: {etcd: 'go.etcd.io/etcd/server/v3', etcdctl: 'go.etcd.io/etcd/etcdctl/v3'},
-			ldflags: '-s -w',
+			goVersion: '1.26',
 		},
 	}],
 	state: ['/var/lib/etcd'],

@@ -22,7 +22,7 @@ function fromGo(packages: Readonly<Record<string, string>>): GoDeclaration {
 	return {
 		module: 'k8s.io/kubernetes',
 		packages,
-		ldflags: '-s -w -X k8s.io/component-base/version.gitVersion=vVERSION -X k8s.io/client-go/pkg/version.gitVersion=vVERSION',
+		ldflags: '-X k8s.io/component-base/version.gitVersion=vVERSION -X k8s.io/client-go/pkg/version.gitVersion=vVERSION',
 		staging: true,
 		goVersion: '1.26',
 	};
@@ -62,7 +62,8 @@ export function components({version, dir, crictlVersion, testImages}: ProgramOpt
 			go: {
 				module: 'sigs.k8s.io/cri-tools',
 				packages: {crictl: 'sigs.k8s.io/cri-tools/cmd/crictl'},
-				ldflags: '-s -w -X sigs.k8s.io/cri-tools/pkg/version.Version=VERSION',
+				ldflags: '-X sigs.k8s.io/cri-tools/pkg/version.Version=VERSION',
+				goVersion: '1.26',
 				folder: 'crictl',
 			},
 		},
