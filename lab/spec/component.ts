@@ -15,7 +15,7 @@ export interface GoDeclaration {
 	readonly module: string;
 	/** Program name -> Go package: {kubelet: 'k8s.io/kubernetes/cmd/kubelet'}. */
 	readonly packages: Readonly<Record<string, string>>;
-	/** -ldflags, with VERSION replaced by the version (no leading v). */
+	/** -ldflags, with VERSION replaced by the version (no leading v). Symbols and debug information are left out anyway. */
 	readonly ldflags?: string;
 	readonly tags?: readonly string[];
 	/** Needs a C compiler; then `headers` are the Debian packages the host needs. Default false. */
