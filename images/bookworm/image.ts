@@ -46,7 +46,7 @@ export default defineImage({
 		// A machine that panics ends, instead of hanging until somebody's deadline.
 		'panic=-1',
 		// What measures or guards against hardware that is not there.
-		'edd=off', 'tsc=reliable', 'no_timer_check', 'mitigations=off',
+		'edd=off', 'tsc=reliable', 'no_timer_check', 'mitigations=off', 'init_on_alloc=0',
 		// Nothing in a lab is worth waiting for entropy.
 		'random.trust_cpu=on',
 	],
