@@ -2,17 +2,19 @@
 import {constants} from 'node:fs';
 import {chmod, copyFile, link, lstat, mkdir, readdir, readlink, rm, symlink} from 'node:fs/promises';
 import path from 'node:path';
+import {run} from '../host/program.ts';
 import type {StageRecipe} from '../plan/plan.ts';
 import type {MadeStage, StageWork} from '../store/store.ts';
 import {makeErofs} from './erofs.ts';
 import {uuidOf} from './rootfs.ts';
 
-/** Where nodes find container images that they are to have, as archives. */
+/** Where nodes find container images that they are to have: a folder each, with an OCI layout (OCI image-spec, image-layout.md). */
 const imageFolder = '/usr/lib/vmlab/images';
 
 /**
  * Makes layer.erofs in work.out: the trees in the order of the recipe (a later file takes the place of an earlier one, which
- * the plan has allowed by then), the programs of components, and the archives of container images.
+ * the plan has allowed by then), the programs of components, and the container images, unpacked, so that a container runtime
+ * can use their blobs where they are.
  */
 export async function makeLayer(recipe: Extract<StageRecipe, {kind: 'layer'}>, needs: ReadonlyMap<string, MadeStage>, work: StageWork): Promise<void> {
 	const {signal, log, scratch, out} = work;
@@ -38,14 +40,16 @@ export async function makeLayer(recipe: Extract<StageRecipe, {kind: 'layer'}>, n
 	}
 
 	for (const stage of recipe.images) {
-		await putFile(path.join(made(stage), 'image.tar'), path.join(root, imageFolder, `${archiveName(stage)}.tar`), 0o644);
+		const folder = path.join(root, imageFolder, layoutName(stage));
+		await createFolders(folder);
+		await run('tar', ['--extract', '--same-permissions', '--no-same-owner', `--file=${path.join(made(stage), 'image.tar')}`, `--directory=${folder}`], {signal, log});
 	}
 
 	await makeErofs(root, path.join(out, 'layer.erofs'), uuidOf('layer'), {signal, log});
 }
 
-/** The name of a container image's archive, from that of its stage: `container-image registry.k8s.io/pause:3.10`. */
-export function archiveName(stage: string): string {
+/** The name of a container image's folder, from that of its stage: `container-image registry.k8s.io/pause:3.10`. */
+export function layoutName(stage: string): string {
 	return stage.replace(/^container-image /, '').replaceAll(/[^\w.-]+/g, '_');
 }
 

@@ -26,7 +26,7 @@ export type StageRecipe =
 		readonly trees: ReadonlyArray<{readonly overlay: string; readonly folder: string}>;
 		/** Component stages, by stage name, and where their programs go. */
 		readonly components: ReadonlyArray<{readonly stage: string; readonly programs: readonly InstalledProgram[]}>;
-		/** Container image stages, by stage name: /usr/lib/vmlab/images/*.tar. */
+		/** Container image stages, by stage name: OCI layouts in /usr/lib/vmlab/images. */
 		readonly images: readonly string[];
 	}
 	/** An empty ext4 disk: out/disk.qcow2. Bytes. */

@@ -90,7 +90,7 @@ export default defineOverlay({
 			goVersion: '1.26',
 		},
 	}],
-	packages: ['runc'],
+	packages: ['jq', 'runc'],
 	kernel: () => ({modules: ['overlay']}),
 	state: ['/var/lib/containerd'],
 	files: ({lab, options}) => [

@@ -85,7 +85,7 @@ export default defineOverlay({
 		},
 		cSources: {folders: {pinns: 'pinns/src'}},
 	}],
-	packages: ['runc', 'conmon', 'skopeo'],
+	packages: ['conmon', 'jq', 'runc', 'skopeo'],
 	kernel: () => ({modules: ['overlay']}),
 	state: ['/var/lib/containers'],
 	files: ({lab, options}) => [

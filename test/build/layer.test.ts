@@ -1,7 +1,7 @@
 import {chmod, mkdir, stat, symlink, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
-import {archiveName, makeLayer} from '../../lab/build/layer.ts';
+import {layoutName, makeLayer} from '../../lab/build/layer.ts';
 import {digestFile} from '../../lab/host/digest.ts';
 import {run} from '../../lab/host/program.ts';
 import {withTemporaryFolder} from '../../lab/host/temporary.ts';
@@ -30,7 +30,9 @@ async function made({trees, mode = 0o644}: Inputs, look: (root: string, layer: s
 		}
 
 		await put('component/etcd', 'a program', 0o555);
-		await put('image/image.tar', 'an archive', 0o444);
+		await put('layout/index.json', '{}', 0o644);
+		await mkdir(path.join(folder, 'image'));
+		await run('tar', ['--create', `--file=${path.join(folder, 'image/image.tar')}`, `--directory=${path.join(folder, 'layout')}`, 'index.json']);
 		const stage = (name: string, place: string): [string, MadeStage] => [name, {name, key: name, folder: path.join(folder, place), madeAt: 0, seconds: 0, bytes: 0}];
 		const [out, scratch] = [path.join(folder, 'out'), path.join(folder, 'scratch')];
 		await Promise.all([mkdir(out), mkdir(scratch)]);
@@ -64,7 +66,7 @@ test('a layer has the trees, the programs and the container images, at a size th
 	await made({trees}, async (root, layer) => {
 		const {stdout} = await run('find', ['.', '-type', 'f', '-printf', '%P %m\n'], {cwd: root});
 		t.deepEqual(stdout.split('\n').sort(), [
-			'etc/one.conf 644', 'usr/bin/etcd 555', 'usr/lib/shared 644', 'usr/lib/systemd/system/etcd.service 644', 'usr/lib/vmlab/images/registry.k8s.io_pause_3.10.tar 444',
+			'etc/one.conf 644', 'usr/bin/etcd 555', 'usr/lib/shared 644', 'usr/lib/systemd/system/etcd.service 644', 'usr/lib/vmlab/images/registry.k8s.io_pause_3.10/index.json 644',
 		]);
 		const {size} = await stat(layer);
 		t.true(size > 0 && size % (2 * 1024 ** 2) === 0);
@@ -97,6 +99,6 @@ test('links are kept as links', async t => {
 	});
 });
 
-test('the archive of a container image is named after it', t => {
-	t.is(archiveName('container-image localhost:5000/team/app:v1.2'), 'localhost_5000_team_app_v1.2');
+test('the folder of a container image is named after it', t => {
+	t.is(layoutName('container-image localhost:5000/team/app:v1.2'), 'localhost_5000_team_app_v1.2');
 });
