@@ -19,10 +19,12 @@ async function contents(folder: string): Promise<{files: string[]; folders: stri
 	return {files: pick('isFile'), folders: [...pick('isDirectory'), folder]};
 }
 
-/** Takes the right to write away from everything in a folder, and from itself. */
+/**
+ * Takes the right to write away from all files in a folder. Folders keep theirs: a cache is something that its owner can
+ * remove with rm(1).
+ */
 export async function makeReadOnly(folder: string): Promise<void> {
-	const {files, folders} = await contents(folder);
-	for (const file of [...files, ...folders]) {
+	for (const file of (await contents(folder)).files) {
 		await chmod(file, (await lstat(file)).mode & 0o7555);
 	}
 }
@@ -40,15 +42,26 @@ export async function flushTree(folder: string): Promise<void> {
  * builder that was killed leaves such files) is removed from inside such a namespace.
  */
 export async function removeTree(folder: string): Promise<void> {
-	try {
-		await allowRemoval(folder);
-		await rm(folder, {recursive: true, force: true, maxRetries: 5});
-	} catch (error) {
-		if (!['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) {
-			throw error;
+	const remove = async (): Promise<void> => rm(folder, {recursive: true, force: true, maxRetries: 5});
+	const ways = [
+		remove,
+		async () => {
+			await allowRemoval(folder);
+			await remove();
+		},
+		async () => {
+			await run('unshare', ['--user', '--map-root-user', '--map-auto', 'rm', '-rf', '--one-file-system', folder]);
+		},
+	];
+	for (const way of ways) {
+		try {
+			await way();
+			return;
+		} catch (error) {
+			if (way === ways.at(-1) || !['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) {
+				throw error;
+			}
 		}
-
-		await run('unshare', ['--user', '--map-root-user', '--map-auto', 'rm', '-rf', '--one-file-system', folder]);
 	}
 }
 

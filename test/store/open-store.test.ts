@@ -55,10 +55,9 @@ test('what was made is found, and not made again', async (t) => {
 	});
 });
 
-test('a made stage is read-only, and its makings leave nothing else', async (t) => {
+test('the files of a made stage are read-only, and its makings leave nothing else', async (t) => {
 	await withTemporaryFolder(async (folder) => {
 		const {stage} = await makeOne(await openStore(folder));
-		t.is((await stat(stage.folder)).mode & 0o222, 0);
 		t.is((await stat(path.join(stage.folder, 'folder/file'))).mode & 0o222, 0);
 		t.deepEqual(await names(path.join(folder, 'scratch')), []);
 		t.deepEqual(await names(path.join(folder, 'logs')), []);
@@ -214,8 +213,6 @@ test('verify finds what was altered, added, taken away', async (t) => {
 		await writeFile(file, 'CONTENT');
 		await chmod(file, 0o444);
 		t.regex((await store.verify(stage)).join(), /^folder\/file was altered: its sha256 was [\da-f]{64} and is [\da-f]{64}$/);
-		await chmod(stage.folder, 0o755);
-		await chmod(path.dirname(file), 0o755);
 		await writeFile(path.join(stage.folder, 'more'), '');
 		await rm(file);
 		const problems = await store.verify(stage);
@@ -228,12 +225,26 @@ test('a stage that lost a file is made again', async (t) => {
 	await withTemporaryFolder(async (folder) => {
 		const store = await openStore(folder);
 		const {stage} = await makeOne(store);
-		await chmod(path.join(stage.folder, 'folder'), 0o755);
 		await rm(path.join(stage.folder, 'folder/file'));
 		t.is(await store.find(key), undefined);
 		const {events} = await makeOne(store);
 		t.deepEqual(events.map(({reason}) => reason), ['started', 'made']);
 		t.truthy(await store.find(key));
+	});
+});
+
+test('what a maker made unremovable is removed all the same', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const store = await openStore(folder);
+		await makeOne(store, {
+			async make({scratch}) {
+				await mkdir(path.join(scratch, 'a/b'), {recursive: true});
+				await writeFile(path.join(scratch, 'a/b/file'), '');
+				await chmod(path.join(scratch, 'a/b'), 0o500);
+				await chmod(path.join(scratch, 'a'), 0o500);
+			},
+		});
+		t.deepEqual(await names(path.join(folder, 'scratch')), []);
 	});
 });
 
