@@ -81,7 +81,8 @@ export const verb = defineVerb({
 			}));
 		});
 		for (const {error, told} of results) {
-			if (error !== undefined && !told) {
+			// An interruption is told once, when the command ends with it.
+			if (error !== undefined && !told && !(error.kind === 'interrupted' && signal.aborted)) {
 				say(renderError(error.toJSON(), {color: hasColor(process.stderr)}));
 			}
 		}
