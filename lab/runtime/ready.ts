@@ -43,7 +43,7 @@ function isExpired(error: unknown): error is LabError {
  * @throws `machine-silent`, `machine-crashed` as soon as its console says so, and what the signal was aborted with
  */
 export async function awaitAnswer(machine: AwaitedMachine): Promise<SshConnection> {
-	const {name, folder, events, signal} = machine;
+	const {name, folder, signal} = machine;
 	const log = path.join(folder, consoleLogOf(name));
 	const deadline = answerDeadline * machine.pace;
 	const start = performance.now();
@@ -75,7 +75,8 @@ export async function awaitAnswer(machine: AwaitedMachine): Promise<SshConnectio
 					throw error;
 				}
 			},
-			{deadline, events, signal: joint},
+			// Untold: that the machine answers is an event of its own.
+			{deadline, signal: joint},
 		);
 	} catch (error) {
 		if (joint.aborted) {

@@ -107,7 +107,8 @@ test.serial('a name that would not fit is refused before anything is made', asyn
 
 test.serial('a port that is in use is given up for a free one, and that is told', async (t) => {
 	await withScene(async ({request, events}) => {
-		const server = createServer();
+		// A test that fails leaves it open, which is no reason for the process to stay.
+		const server = createServer().unref();
 		await new Promise<void>((resolve) => {
 			server.listen(0, '127.0.0.1', resolve);
 		});

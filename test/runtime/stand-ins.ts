@@ -3,7 +3,7 @@ import {mkdir, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import {failure} from '../../lab/host/failure.ts';
 import {identify} from '../../lab/host/process.ts';
-import {spawnDaemon} from '../../lab/host/program.ts';
+import {run, spawnDaemon} from '../../lab/host/program.ts';
 import {withTemporaryFolder} from '../../lab/host/temporary.ts';
 import {machineMarker} from '../../lab/machine/arguments.ts';
 import type {Machine} from '../../lab/machine/machine.ts';
@@ -43,13 +43,17 @@ export function standInPlan(names: readonly string[] = ['node-1'], ready: readon
 
 /** Made stages for the plan, their files empty but for the disk. */
 export async function standInStages(folder: string): Promise<Map<string, MadeStage>> {
-	const files: Readonly<Record<string, readonly string[]>> = {'image tiny': ['vmlinuz', 'initramfs', 'root.erofs'], 'layer node': ['layer.erofs'], disk: ['disk.qcow2']};
+	const files: Readonly<Record<string, readonly string[]>> = {'image tiny': ['vmlinuz', 'initramfs', 'root.erofs'], 'layer node': ['layer.erofs'], disk: []};
 	const made = new Map<string, MadeStage>();
 	for (const [name, contents] of Object.entries(files)) {
 		const place = path.join(folder, 'store', name.replace(' ', '-'));
 		await mkdir(place, {recursive: true});
 		for (const content of contents) {
 			await writeFile(path.join(place, content), Buffer.alloc(2 * mebibyte));
+		}
+
+		if (name === 'disk') {
+			await run('qemu-img', ['create', '-q', '-f', 'qcow2', path.join(place, 'disk.qcow2'), '64M']);
 		}
 
 		made.set(name, {name, key: name, folder: place, madeAt: 0, seconds: 0, bytes: 0});
