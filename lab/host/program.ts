@@ -3,7 +3,7 @@
  * as a whole; dead with us, even after `kill -9`; output kept for the error.
  *
  * `setpriv --pdeathsig` (util-linux, prctl(2) PR_SET_PDEATHSIG) covers the program itself; its children are covered by
- * the process group as long as we live to end it.
+ * the process group, which we end, or the guardian when we were killed.
  */
 import {constants} from 'node:fs';
 import {access} from 'node:fs/promises';
@@ -12,6 +12,7 @@ import {closeSync, createWriteStream, openSync, type WriteStream} from 'node:fs'
 import {finished} from 'node:stream/promises';
 import {execa, type Options} from 'execa';
 import {failure} from './failure.ts';
+import {guardGroup, releaseGroup} from './guardian.ts';
 
 /** How a program is run. */
 export interface RunOptions {
@@ -159,6 +160,7 @@ export async function run(program: string, args: readonly string[], options: Run
 	const {pid} = child;
 	if (pid !== undefined) {
 		groups.add(pid);
+		guardGroup(pid);
 	}
 
 	let killer: NodeJS.Timeout | undefined;
@@ -195,6 +197,7 @@ export async function run(program: string, args: readonly string[], options: Run
 		// The program has ended; what it left in its group has no business to go on.
 		signalGroup(pid, 'SIGKILL');
 		groups.delete(pid);
+		releaseGroup(pid);
 	}
 
 	if (logStream !== undefined) {
@@ -264,8 +267,10 @@ export async function spawnDaemon(program: string, args: readonly string[], opti
 	}
 
 	groups.add(pid);
+	guardGroup(pid);
 	const ended = child.then((result) => {
 		groups.delete(pid);
+		releaseGroup(pid);
 		return {code: result.exitCode ?? null, signal: result.signal ?? null};
 	});
 	return {

@@ -118,3 +118,14 @@ test('programs die with the process that started them, even when it is killed', 
 	await gone('sleep 7775');
 	t.pass();
 });
+
+test('children of a program end too when we are killed', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const source = `import {run} from '${path.resolve(import.meta.dirname, '../../lab/host/program.ts')}'; await run('true', []); await run('sh', ['-c', 'sleep 4711.5 & echo x > ${folder}/started; sleep 4711.6; wait']);`;
+		const child = execFile(process.execPath, ['--import=tsx', '--input-type=module', '--eval', source]);
+		await until('the program has started', async () => (existsSync(path.join(folder, 'started')) ? {met: true, value: undefined} : {met: false, seen: 'it has not'}), {deadline: 20_000, interval: 100});
+		child.kill('SIGKILL');
+		await gone('^sleep 4711[.]');
+		t.pass();
+	});
+});
