@@ -1,5 +1,5 @@
 /** From a folder that was written to one that stays: on the disk for certain, and read-only. And its end. */
-import {chmod, lstat, open, readdir, rm} from 'node:fs/promises';
+import {chmod, lstat, open, readdir, readFile, rm} from 'node:fs/promises';
 import path from 'node:path';
 import {run} from '../host/program.ts';
 
@@ -42,6 +42,7 @@ export async function flushTree(folder: string): Promise<void> {
  * builder that was killed leaves such files) is removed from inside such a namespace.
  */
 export async function removeTree(folder: string): Promise<void> {
+	await detachMounts(folder);
 	const remove = async (): Promise<void> => rm(folder, {recursive: true, force: true, maxRetries: 5});
 	const ways = [
 		remove,
@@ -62,6 +63,19 @@ export async function removeTree(folder: string): Promise<void> {
 				throw error;
 			}
 		}
+	}
+}
+
+/**
+ * Unmounts what a builder that was killed left mounted below a folder: what is mounted there may be the host's own /dev, and
+ * its files are nobody's to remove. Mount points are as proc(5) has them in mountinfo.
+ */
+async function detachMounts(folder: string): Promise<void> {
+	const mounts = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n')
+		.map((line) => (line.split(' ')[4] ?? '').replaceAll(/\\(\d{3})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 8))))
+		.filter((point) => point.startsWith(`${folder}/`));
+	for (const point of mounts.reverse()) {
+		await run('umount', ['--lazy', point]);
 	}
 }
 

@@ -248,6 +248,25 @@ test('what a maker made unremovable is removed all the same', async (t) => {
 	});
 });
 
+test('what a dead maker left mounted is unmounted, not removed', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const [scratch, precious] = [path.join(folder, `store/scratch/${key}.left`), path.join(folder, 'precious')];
+		await mkdir(path.join(scratch, 'a b'), {recursive: true});
+		await mkdir(precious);
+		await writeFile(path.join(precious, 'file'), 'of the host');
+		try {
+			await run('mount', ['--bind', precious, path.join(scratch, 'a b')]);
+		} catch {
+			t.pass('only root can mount');
+			return;
+		}
+
+		await openStore(path.join(folder, 'store'));
+		t.deepEqual(await names(path.join(folder, 'store/scratch')), []);
+		t.is(await readFile(path.join(precious, 'file'), 'utf8'), 'of the host');
+	});
+});
+
 test('prune removes what was not used since, but nothing that is to be kept', async (t) => {
 	await withTemporaryFolder(async (folder) => {
 		const store = await openStore(folder);
