@@ -28,6 +28,7 @@ export interface Manifest {
 /** A blob: a text, or a file. */
 export type Blob = {readonly digest: string; readonly text: string} | {readonly digest: string; readonly file: string};
 
+/** The kinds of blobs (OCI image-spec, media-types.md). */
 export const mediaTypes = {
 	index: 'application/vnd.oci.image.index.v1+json',
 	manifest: 'application/vnd.oci.image.manifest.v1+json',

@@ -1,6 +1,7 @@
 /** `vmlab cache list|verify|prune`: what was built. */
 import {exitCodes} from '../host/error.ts';
 import {formatBytes} from '../report/duration.ts';
+import {listLabs} from '../runtime/labs.ts';
 import {milliseconds} from '../spec/units.ts';
 import {openStore} from '../store/open-store.ts';
 import {print} from './output.ts';
@@ -36,7 +37,9 @@ export const verb = defineVerb({
 			}
 
 			case 'prune': {
-				const removed = await store.prune({unusedSince: Date.now() - milliseconds(unused)});
+				const used = new Set((await listLabs()).flatMap(({stages}) => Object.values(stages)));
+				const keep = new Set((await store.list()).filter(({folder}) => used.has(folder)).map(({key}) => key));
+				const removed = await store.prune({unusedSince: Date.now() - milliseconds(unused), keep});
 				await print(output, removed, (all) => ({columns: ['REMOVED', 'KEY', 'SIZE'], rows: all.map((stage) => [stage.name, stage.key.slice(0, 12), formatBytes(stage.bytes)])}));
 				return exitCodes.done;
 			}

@@ -19,9 +19,11 @@ export interface StageRecord {
 	readonly entries: readonly StageEntry[];
 }
 
-/** Where things are in the folder of a stage. */
+/** In the folder of a stage: what is known of it. */
 export const recordName = 'stage.json';
+/** In the folder of a stage: the folder with what was made. */
 export const filesName = 'files';
+/** In the folder of a stage: how it was made. */
 export const logName = 'log';
 
 /** The record in the folder of a stage; undefined when there is none that can be read. */

@@ -57,6 +57,7 @@ export interface Store {
 	prune(options: PruneOptions): Promise<MadeStage[]>;
 }
 
+/** What `prune` removes. */
 export interface PruneOptions {
 	/** Milliseconds since 1970. */
 	readonly unusedSince: number;

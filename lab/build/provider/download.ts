@@ -6,6 +6,7 @@ import {rm} from 'node:fs/promises';
 import {LabError} from '../../host/error.ts';
 import {run} from '../../host/program.ts';
 
+/** How a file is downloaded. */
 export interface DownloadOptions {
 	readonly signal: AbortSignal;
 	readonly log: string;

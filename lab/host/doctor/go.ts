@@ -1,5 +1,6 @@
 /** Go: needed only where a component has still to be built, and then of the version that it asks for. */
 import {existsSync} from 'node:fs';
+import semver from 'semver';
 import {findProgram, run} from '../program.ts';
 import type {Finding} from './finding.ts';
 
@@ -22,10 +23,9 @@ export interface InstalledGo {
 	readonly version: string;
 }
 
-/** Compares versions of Go by their first two numbers, which is what go.mod files ask for. */
+/** Compares versions of Go; a release without a patch level (1.26) is its first (1.26.0). */
 export function compareGo(a: string, b: string): number {
-	const [[majorA = 0, minorA = 0], [majorB = 0, minorB = 0]] = [a, b].map((version) => version.split('.').map(Number)) as [number[], number[]];
-	return majorA - majorB || minorA - minorB;
+	return semver.compare(semver.coerce(a) ?? '0.0.0', semver.coerce(b) ?? '0.0.0');
 }
 
 /** The newest of Debian's versioned Go folders that is asked for would be here. */
