@@ -3,6 +3,7 @@ import path from 'node:path';
 import test from 'ava';
 import type {Finding} from '../../lab/host/doctor/finding.ts';
 import {findProgram} from '../../lab/host/program.ts';
+import {timeNode} from '../bench/measure.ts';
 import {outcomeText, vmlab} from '../rig/command.ts';
 import {imageFiles, withProject, type Project, type ProjectFiles} from '../rig/project.ts';
 
@@ -88,18 +89,23 @@ test('programs that are missing are all named at once, with exit code 4', async 
 	});
 });
 
-test('after the first probe it takes less than two seconds', async (t) => {
+/** Seconds that bare node takes on a computer that has nothing else to do. */
+const restedNode = 0.05;
+
+// Alone, and first: the other tests of this file would be measured with it.
+test.serial('after the first probe it takes less than two seconds', async (t) => {
 	await withProject(project, async (place) => {
 		await findingsOf(place, ['small']);
-		const times = [];
+		const looks = [];
 		for (let look = 0; look < 3; look += 1) {
+			const node = await timeNode(['-e', '0']);
 			const start = performance.now();
 			await findingsOf(place, ['small']);
-			times.push((performance.now() - start) / 1000);
+			// What else runs on the computer slows both alike.
+			looks.push({seconds: (performance.now() - start) / 1000, limit: 2 * Math.max(1, node / restedNode)});
 		}
 
-		// The best of three: what else runs on the computer is not ours.
-		t.true(Math.min(...times) < 2, `${times.join(' s, ')} s`);
+		t.true(looks.some(({seconds, limit}) => seconds < limit), JSON.stringify(looks));
 	});
 });
 
