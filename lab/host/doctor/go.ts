@@ -23,9 +23,15 @@ export interface InstalledGo {
 	readonly version: string;
 }
 
-/** Compares versions of Go; a release without a patch level (1.26) is its first (1.26.0). */
+/** Compares releases of Go, whatever their patch level. */
 export function compareGo(a: string, b: string): number {
-	return semver.compare(semver.coerce(a) ?? '0.0.0', semver.coerce(b) ?? '0.0.0');
+	return semver.compare(firstOf(a), firstOf(b));
+}
+
+/** The first version of a release: 1.26.0 for 1.26.8. */
+function firstOf(version: string): string {
+	const {major, minor} = semver.coerce(version) ?? {major: 0, minor: 0};
+	return `${major}.${minor}.0`;
 }
 
 /** The newest of Debian's versioned Go folders that is asked for would be here. */
