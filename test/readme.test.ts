@@ -1,0 +1,28 @@
+/** The README tells the truth where a test can see it. */
+import {readFile, stat} from 'node:fs/promises';
+import path from 'node:path';
+import test from 'ava';
+import {packageFolder} from '../lab/host/folder.ts';
+import {overlayTable, readmeFile, writtenTable} from './rig/overlay-table.ts';
+
+test('the table of overlays is the one that their manifests make', async (t) => {
+	t.is(await writtenTable(), await overlayTable(), 'run `npm run readme`');
+});
+
+test('every file that the README links to is there', async (t) => {
+	const text = await readFile(readmeFile, 'utf8');
+	const links = [...text.matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, link]) => link!);
+	t.true(links.length > 0);
+	for (const link of links) {
+		await t.notThrowsAsync(stat(path.join(packageFolder, link)), link);
+	}
+});
+
+test('every test that the README names for a promise is there', async (t) => {
+	const text = await readFile(readmeFile, 'utf8');
+	const named = [...text.matchAll(/`(test\/[\w/.-]+\.ts)`/g)].map(([, file]) => file!);
+	t.true(named.length > 5);
+	for (const file of named) {
+		await t.notThrowsAsync(stat(path.join(packageFolder, file)), file);
+	}
+});
