@@ -15,7 +15,7 @@ import {listLabs} from './labs.ts';
 
 const gib = 1024 ** 3;
 
-/** What the doctor found. */
+/** What the doctor looks at. */
 export interface Examination {
 	/** The plan of the lab that is to run here, and where its stages are; without it, any small lab. */
 	readonly lab?: {readonly plan: Plan; readonly store: Store};

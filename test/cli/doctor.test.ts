@@ -29,13 +29,14 @@ export default defineScenario({summary: '${name}', lab: {machines: {node: {count
 /** The findings by their ids. The cache is the user's own, so that the probe of KVM is not made for each test. */
 async function findingsOf({folder}: Project, words: readonly string[], env: Readonly<Record<string, string>> = {}) {
 	const outcome = await vmlab(['doctor', ...words, '-o', 'json'], {env: {VMLAB_PROJECT: folder, ...env}});
-	const findings = new Map((JSON.parse(outcome.stdout) as Finding[]).map((finding) => [finding.id, finding]));
-	return {outcome, findings};
+	const all = JSON.parse(outcome.stdout) as Finding[];
+	return {outcome, all, findings: new Map(all.map((finding) => [finding.id, finding]))};
 }
 
 test('the doctor looks at everything, and each finding that is not good says what to do', async (t) => {
 	await withProject(project, async (place) => {
-		const {outcome, findings} = await findingsOf(place, ['small']);
+		const {outcome, all, findings} = await findingsOf(place, ['small']);
+		t.is(findings.size, all.length, 'each is told once');
 		t.true(outcome.code === 0 || outcome.code === 4, outcomeText(outcome));
 		for (const id of ['qemu', 'kvm', 'memory', 'disk', 'shared-memory', 'tun', 'user-namespaces', 'go', 'mmdebstrap', 'docker', 'cpio', 'fakeroot', 'erofs-utils', 'e2fsprogs', 'qemu-img']) {
 			t.true(findings.has(id), id);

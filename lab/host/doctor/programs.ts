@@ -20,7 +20,6 @@ const requirements: readonly Requirement[] = [
 	{id: 'e2fsprogs', programs: ['mke2fs'], packages: ['e2fsprogs'], purpose: 'it formats the disks of machines'},
 	{id: 'cpio', programs: ['cpio'], packages: ['cpio'], purpose: 'it packs what a machine starts with'},
 	{id: 'fakeroot', programs: ['fakeroot'], packages: ['fakeroot'], purpose: 'files in layers belong to root whoever builds them'},
-	{id: 'curl', programs: ['curl'], packages: ['curl', 'ca-certificates'], purpose: 'it fetches what others have built'},
 	{id: 'util-linux', programs: ['setpriv', 'flock'], packages: ['util-linux'], purpose: 'programs and locks end with vmlab'},
 	{id: 'curl', programs: ['curl'], packages: ['curl', 'ca-certificates'], purpose: 'it downloads the releases of components, which are built with Go without it', optional: true},
 	{id: 'binutils', programs: ['strip'], packages: ['binutils'], purpose: 'components get smaller with it', optional: true},
