@@ -12,7 +12,7 @@ async function made(size: number, look: (file: string) => Promise<void> = async 
 	return withTemporaryFolder(async (folder) => {
 		const [out, scratch] = [path.join(folder, 'out'), path.join(folder, 'scratch')];
 		await Promise.all([mkdir(out), mkdir(scratch)]);
-		await makeDisk({kind: 'disk', size}, {out, scratch, signal: new AbortController().signal, progress() {}, log: path.join(folder, 'log')});
+		await makeDisk({kind: 'disk', size}, {key: 'test', out, scratch, signal: new AbortController().signal, progress() {}, log: path.join(folder, 'log')});
 		await look(path.join(out, 'disk.qcow2'));
 		return digestFile(path.join(out, 'disk.qcow2'));
 	});
