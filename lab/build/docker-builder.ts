@@ -13,11 +13,10 @@ import {failure} from '../host/failure.ts';
 import {packageFolder} from '../host/folder.ts';
 import type {StageWork} from '../store/store.ts';
 import {readAptSources} from './image-sources.ts';
-import {explainRootfs, type RootfsBuilder, rootfsCommand, rootfsEnvironment, rootfsStep} from './rootfs.ts';
+import {explainRootfs, hookFolder, type RootfsBuilder, rootfsCommand, rootfsEnvironment, type RootfsFolders, rootfsStep} from './rootfs.ts';
 
 /** In the container. */
-const configurationFolder = '/vmlab/configuration';
-const resultsFolder = '/vmlab/results';
+const folders: RootfsFolders = {configuration: '/vmlab/configuration', hook: `/vmlab/configuration/${hookFolder}`, results: '/vmlab/results'};
 const script = 'container-rootfs.sh';
 
 /** How we know our containers again: the label's value says of which stage, in which store. */
@@ -35,7 +34,7 @@ export async function canRunDocker(): Promise<boolean> {
 }
 
 /**
- * Builds in a container, which is privileged (mmdebstrap mounts) and in the host's network (as the mirror of the host's
+ * Builds in a container, which may mount (mmdebstrap does), is in the host's network (as the mirror of the host's
  * configuration may be reachable from nowhere else), and is removed whatever happens. Files go in and out as archives, so that a
  * daemon elsewhere serves as well.
  *
@@ -50,10 +49,19 @@ export const buildWithDocker: RootfsBuilder = async (request, configuration, res
 		const image = await debianImage(docker, request.release, work);
 		const container = await docker.createContainer({
 			Image: image,
-			Cmd: ['sh', `${configurationFolder}/${script}`, ...rootfsCommand(request, 'root', configurationFolder, resultsFolder)],
+			Cmd: ['sh', `${folders.configuration}/${script}`, ...rootfsCommand(request, 'root', folders)],
 			Env: Object.entries({...rootfsEnvironment, ...proxies()}).map(([name, value]) => `${name}=${value}`),
 			Labels: {[label]: store},
-			HostConfig: {Privileged: true, NetworkMode: 'host', Init: true},
+			HostConfig: {
+				// What mounting takes, and no more: not all the rights of a privileged container, which some daemons have none to give of.
+				CapAdd: ['SYS_ADMIN'],
+				SecurityOpt: ['seccomp=unconfined', 'apparmor=unconfined'],
+				// With parts of /proc hidden, the kernel lets nobody mount another.
+				MaskedPaths: [],
+				ReadonlyPaths: [],
+				NetworkMode: 'host',
+				Init: true,
+			},
 		});
 		await container.putArchive(await packConfiguration(configuration), {path: '/'});
 		const lines = await runContainer(container, work);
@@ -61,7 +69,7 @@ export const buildWithDocker: RootfsBuilder = async (request, configuration, res
 			throw explainRootfs(failure.programFailed('mmdebstrap (in a container)', 'failed', lines, work.log), request);
 		}
 
-		await unpackResults(await container.getArchive({path: resultsFolder}), results);
+		await unpackResults(await container.getArchive({path: folders.results}), results);
 	} catch (error) {
 		throw explainDocker(error, work);
 	} finally {
@@ -132,8 +140,11 @@ async function followed(docker: Docker, stream: NodeJS.ReadableStream): Promise<
 
 async function packConfiguration(configuration: string): Promise<NodeJS.ReadableStream> {
 	const pack = tar.pack();
-	for (const name of await readdir(configuration)) {
-		pack.entry({name: `vmlab/configuration/${name}`, mode: 0o644}, await readFile(path.join(configuration, name)));
+	for (const entry of await readdir(configuration, {recursive: true, withFileTypes: true})) {
+		if (entry.isFile()) {
+			const file = path.join(entry.parentPath, entry.name);
+			pack.entry({name: `vmlab/configuration/${path.relative(configuration, file)}`, mode: 0o644}, await readFile(file));
+		}
 	}
 
 	pack.entry({name: `vmlab/configuration/${script}`, mode: 0o644}, await readFile(path.join(packageFolder, 'lab/build', script)));

@@ -2,7 +2,8 @@
 # The first process of a machine: stacks the layers under the machine's own disk and hands over to systemd.
 # It runs from memory, before anything else does, with nothing but busybox. What it is told comes from the kernel's
 # command line (vmlab.layers=N, vmlab.disk=DEVICE) and from /vmlab, which the seed of the machine puts beside it.
-export PATH=/bin
+# systemd would write control sequences to the console, which is a log.
+export PATH=/bin TERM=dumb
 
 # Everything that goes wrong ends here, with one line that a person (and the host) can find on the console. The machine is
 # powered off, because a machine that hangs costs its lab a whole deadline.

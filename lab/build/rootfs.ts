@@ -1,5 +1,5 @@
 /** The root filesystem of an image, by mmdebstrap(1): installed, made the same for everybody, and taken apart by rootfs.sh. */
-import {chmod, copyFile, mkdir, rm, stat, writeFile} from 'node:fs/promises';
+import {chmod, copyFile, cp, mkdir, readdir, rm, stat, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {digestOf} from '../host/digest.ts';
@@ -44,12 +44,25 @@ export const rootfsEnvironment: Readonly<Record<string, string>> = {
 	TZ: 'UTC',
 };
 
+/** Folders of a build, where it runs: on this host or in a container. */
+export interface RootfsFolders {
+	/** apt.conf and sources.list: for mmdebstrap itself, which is the user. They may hold passwords. */
+	readonly configuration: string;
+	/** rootfs.sh and what it reads, for a hook, which may be somebody else. */
+	readonly hook: string;
+	readonly results: string;
+}
+
+/** The hook's folder in that of the configuration, as writeConfiguration makes it. */
+export const hookFolder = 'hook';
+
 /**
- * The whole command; pure. Paths are those where it runs, which may be inside a container.
+ * The whole command; pure.
  *
  * @param mode 'unshare' for an ordinary user
  */
-export function rootfsCommand(request: Pick<RootfsRequest, 'release' | 'packages' | 'exclude'>, mode: 'root' | 'unshare', configuration: string, results: string): string[] {
+export function rootfsCommand(request: Pick<RootfsRequest, 'release' | 'packages' | 'exclude'>, mode: 'root' | 'unshare', folders: RootfsFolders): string[] {
+	const {configuration, hook, results} = folders;
 	const packages = [...new Set([...request.packages, ...ownPackages])].sort();
 	return [
 		// The mode of what maintainer scripts create depends on it.
@@ -59,7 +72,7 @@ export function rootfsCommand(request: Pick<RootfsRequest, 'release' | 'packages
 		'--aptopt=APT::Install-Recommends "false"', `--aptopt=${configuration}/apt.conf`,
 		...request.exclude.map((glob) => `--dpkgopt=path-exclude=${glob}`),
 		'--hook-dir=/usr/share/mmdebstrap/hooks/maybe-merged-usr',
-		`--customize-hook=sh ${quote(`${configuration}/rootfs.sh`)} "$1" ${quote(configuration)}`,
+		`--customize-hook=sh ${quote(`${hook}/rootfs.sh`)} "$1" ${quote(hook)}`,
 		...rootfsResults.map((name) => `--customize-hook=download /tmp/vmlab/${name} ${quote(`${results}/${name}`)}`),
 		request.release, '-', `${configuration}/sources.list`,
 	];
@@ -69,19 +82,22 @@ function quote(text: string): string {
 	return `'${text.replaceAll('\'', '\'\\\'\'')}'`;
 }
 
-/** Writes what rootfsCommand names as its configuration. */
+/** Writes what rootfsCommand names as its configuration, and in it the hook's folder, which anybody may read. */
 export async function writeConfiguration(folder: string, request: RootfsRequest): Promise<void> {
 	const {apt, mask, bootModules, release, packages} = request;
-	await mkdir(folder, {recursive: true});
+	const hook = path.join(folder, hookFolder);
+	await mkdir(hook, {recursive: true});
 	const lines = (text: readonly string[]): string => text.map((line) => `${line}\n`).join('');
 	await Promise.all([
 		writeFile(path.join(folder, 'sources.list'), lines(apt.sources)),
 		writeFile(path.join(folder, 'apt.conf'), lines(apt.settings)),
-		writeFile(path.join(folder, 'mask'), lines(mask)),
-		writeFile(path.join(folder, 'modules'), lines(bootModules)),
-		writeFile(path.join(folder, 'settings'), lines([`EPOCH=${epoch}`, `UUID=${uuidOf({release, packages})}`])),
-		copyFile(path.join(packageFolder, 'lab/build/rootfs.sh'), path.join(folder, 'rootfs.sh')),
+		writeFile(path.join(hook, 'mask'), lines(mask)),
+		writeFile(path.join(hook, 'modules'), lines(bootModules)),
+		writeFile(path.join(hook, 'settings'), lines([`EPOCH=${epoch}`, `UUID=${uuidOf({release, packages})}`])),
+		copyFile(path.join(packageFolder, 'lab/build/rootfs.sh'), path.join(hook, 'rootfs.sh')),
 	]);
+	await Promise.all((await readdir(hook)).map(async (name) => chmod(path.join(hook, name), 0o644)));
+	await chmod(hook, 0o755);
 }
 
 /** A UUID that depends on nothing but the value (RFC 9562, version 8). */
@@ -104,11 +120,13 @@ const anyCode = Array.from({length: 256}, (_, code) => code);
 /** The builder that runs mmdebstrap on this host: as root, or in a user namespace. */
 export const buildWithMmdebstrap: RootfsBuilder = async (request, configuration, results, work) => {
 	const root = process.getuid?.() === 0;
-	const tree = root ? work.scratch : await sharedFolder(work);
+	const shared = root ? work.scratch : await sharedFolder(work);
 	try {
-		const [program, ...args] = rootfsCommand(request, root ? 'root' : 'unshare', configuration, results) as [string, ...string[]];
+		const hook = path.join(shared, hookFolder);
+		await cp(path.join(configuration, hookFolder), hook, {recursive: true});
+		const [program, ...args] = rootfsCommand(request, root ? 'root' : 'unshare', {configuration, hook, results}) as [string, ...string[]];
 		await run(program, args, {
-			env: {...rootfsEnvironment, TMPDIR: tree},
+			env: {...rootfsEnvironment, TMPDIR: shared},
 			log: work.log,
 			signal: work.signal,
 			onLine: (line) => {
@@ -121,8 +139,8 @@ export const buildWithMmdebstrap: RootfsBuilder = async (request, configuration,
 	} catch (error) {
 		throw explainRootfs(error, request);
 	} finally {
-		if (!root) {
-			await removeShared(tree);
+		if (shared !== work.scratch) {
+			await removeShared(shared);
 		}
 	}
 };
@@ -133,8 +151,8 @@ export function rootfsStep(line: string): string | undefined {
 }
 
 /**
- * A folder for mmdebstrap's tree. In a user namespace it works under other ids, for whom the way to the tree must be open:
- * homes, and so the store's scratch, mostly are closed. Its name follows from the store's folder, so that what a killed
+ * A folder for mmdebstrap's tree and its hook. In a user namespace they work under other ids, for whom the way must be
+ * open: homes, and so the store's scratch, mostly are closed. Its name follows from the store's folder, so that what a killed
  * build left is found and removed by the next.
  */
 async function sharedFolder(work: StageWork): Promise<string> {

@@ -6,13 +6,14 @@ import {LabError} from '../../lab/host/error.ts';
 import {failure} from '../../lab/host/failure.ts';
 import {withTemporaryFolder} from '../../lab/host/temporary.ts';
 
+const folders = {configuration: '/c', hook: '/c/hook', results: '/r'};
 const request = {
 	release: 'bookworm', packages: ['systemd', 'iproute2'], exclude: ['/usr/share/doc/*'], mask: ['dbus.service'], bootModules: ['erofs'],
 	apt: {sources: ['deb http://mirror.example/debian bookworm main'], settings: ['Acquire::http::Proxy "http://user:secret@proxy.example";']},
 };
 
 test('packages are installed without recommendations, in a mode that suits the user', t => {
-	const command = rootfsCommand(request, 'unshare', '/c', '/r');
+	const command = rootfsCommand(request, 'unshare', folders);
 	t.true(command.includes('--mode=unshare'));
 	t.true(command.includes('--aptopt=APT::Install-Recommends "false"'));
 	t.true(command.includes('--dpkgopt=path-exclude=/usr/share/doc/*'));
@@ -21,22 +22,22 @@ test('packages are installed without recommendations, in a mode that suits the u
 });
 
 test('the order in which packages were named does not matter', t => {
-	t.deepEqual(rootfsCommand({...request, packages: ['iproute2', 'systemd', 'systemd']}, 'root', '/c', '/r'), rootfsCommand(request, 'root', '/c', '/r'));
+	t.deepEqual(rootfsCommand({...request, packages: ['iproute2', 'systemd', 'systemd']}, 'root', folders), rootfsCommand(request, 'root', folders));
 });
 
 test('folders with blanks and quotes get to the hooks whole', t => {
-	const command = rootfsCommand(request, 'root', '/a b\'c', '/r');
+	const command = rootfsCommand(request, 'root', {...folders, hook: '/a b\'c'});
 	t.true(command.includes('--customize-hook=sh \'/a b\'\\\'\'c/rootfs.sh\' "$1" \'/a b\'\\\'\'c\''));
 });
 
 test('what apt needs to know about proxies is in a file, not on a command line', async t => {
-	t.notRegex(rootfsCommand(request, 'root', '/c', '/r').join(' '), /secret/);
+	t.notRegex(rootfsCommand(request, 'root', folders).join(' '), /secret/);
 	await withTemporaryFolder(async (folder) => {
 		await writeConfiguration(folder, request);
 		t.regex(await readFile(path.join(folder, 'apt.conf'), 'utf8'), /secret/);
-		t.is(await readFile(path.join(folder, 'mask'), 'utf8'), 'dbus.service\n');
-		t.is(await readFile(path.join(folder, 'modules'), 'utf8'), 'erofs\n');
-		t.regex(await readFile(path.join(folder, 'settings'), 'utf8'), /^EPOCH=\d+\nUUID=[\da-f-]{36}\n$/);
+		t.is(await readFile(path.join(folder, 'hook/mask'), 'utf8'), 'dbus.service\n');
+		t.is(await readFile(path.join(folder, 'hook/modules'), 'utf8'), 'erofs\n');
+		t.regex(await readFile(path.join(folder, 'hook/settings'), 'utf8'), /^EPOCH=\d+\nUUID=[\da-f-]{36}\n$/);
 	});
 });
 
