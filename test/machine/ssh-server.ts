@@ -11,6 +11,8 @@ export interface TestServer {
 	readonly port: number;
 	readonly hostKeys: SshKeyPair;
 	readonly userKeys: SshKeyPair;
+	/** How many connections there are. */
+	readonly connections: number;
 	/** Ends all connections without a word. */
 	cut(): void;
 	close(): Promise<void>;
@@ -83,6 +85,9 @@ export async function startSshServer(options: TestServerOptions = {}): Promise<T
 		port: (front.address() as AddressInfo).port,
 		hostKeys,
 		userKeys,
+		get connections() {
+			return sockets.size;
+		},
 		cut,
 		async close() {
 			cut();

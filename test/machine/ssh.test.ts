@@ -87,6 +87,36 @@ test('twenty commands at once all get their turn', async (t) => {
 	await end();
 });
 
+test('each of the commands at one time has a connection to itself, which the next ones use again', async (t) => {
+	const {ssh, server, end} = await connected();
+	await ssh.exec('true');
+	t.is(server.connections, 1);
+	await Promise.all([ssh.exec('sleep 0.3'), ssh.exec('sleep 0.3'), ssh.exec('sleep 0.3')]);
+	t.is(server.connections, 3);
+	await Promise.all([ssh.exec('sleep 0.1'), ssh.exec('sleep 0.1')]);
+	await ssh.exec('true');
+	t.is(server.connections, 3);
+	await Promise.all(Array.from({length: 12}, async () => ssh.exec('sleep 0.1')));
+	t.is(server.connections, 8);
+	ssh.close();
+	await ssh.closed;
+	await end();
+});
+
+test('waiting for a free connection ends with the reason of an abort', async (t) => {
+	const {ssh, end} = await connected();
+	const stop = new AbortController();
+	const long = Promise.allSettled(Array.from({length: 8}, async () => ssh.exec('exec sleep 60', {signal: stop.signal})));
+	const abort = new AbortController();
+	const waiting = ssh.exec('true', {signal: abort.signal});
+	abort.abort(failure.interrupted('SIGINT'));
+	t.is((await t.throwsAsync(waiting, {instanceOf: LabError})).message, 'Interrupted by SIGINT');
+	stop.abort(failure.interrupted('SIGINT'));
+	await long;
+	t.is((await ssh.exec('echo still here')).stdout, 'still here\n');
+	await end();
+});
+
 test('a machine that ends in the middle of a command is an error of the machine', async (t) => {
 	const {ssh, server, end} = await connected();
 	const running = ssh.exec('echo begun; exec sleep 60', {

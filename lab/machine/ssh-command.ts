@@ -1,0 +1,231 @@
+/** Commands and shells over one ssh connection. */
+import {StringDecoder} from 'node:string_decoder';
+import type {ClientChannel} from 'ssh2';
+import {LabError} from '../host/error.ts';
+import {failure} from '../host/failure.ts';
+import {plainText} from '../host/plain-text.ts';
+import type {SshLine} from './ssh-line.ts';
+
+/** How a command on a machine is run. */
+export interface ExecOptions {
+	readonly input?: string | Uint8Array;
+	readonly signal?: AbortSignal | undefined;
+	/** Milliseconds. Default: none. */
+	readonly timeout?: number;
+	/** Told of the output as it comes, without terminal escapes. */
+	readonly onOutput?: (text: string, stream: 'stdout' | 'stderr') => void;
+	/** Bytes of both outputs together. Default 64 MiB. */
+	readonly limit?: number;
+	/** False: the outputs are only told, and neither kept nor limited; for what runs without end. Default true. */
+	readonly keep?: boolean;
+}
+
+/** What a command on a machine gave that ran to its end. */
+export interface ExecResult {
+	/** Whole, as UTF-8, without terminal escapes. */
+	readonly stdout: string;
+	readonly stderr: string;
+	/** What came on stdout, untouched. */
+	readonly bytes: Buffer;
+	/** 128 + N for a command that was ended by signal N, as shells have it. */
+	readonly exitCode: number;
+	/** The signal that ended it, such as TERM. */
+	readonly signal?: string;
+}
+
+/** The terminal that a shell is to be had on. */
+export interface ShellTerminal {
+	readonly input: NodeJS.ReadStream;
+	readonly output: NodeJS.WriteStream;
+	readonly error?: NodeJS.WritableStream;
+	/** The kind of terminal: $TERM. */
+	readonly term?: string;
+}
+
+/** Bytes. */
+const defaultLimit = 64 * 1024 * 1024;
+
+/** Signal numbers of Linux on x86, for exit codes: signal(7). */
+const signalNumbers: Readonly<Record<string, number>> = {HUP: 1, INT: 2, QUIT: 3, ILL: 4, ABRT: 6, FPE: 8, KILL: 9, SEGV: 11, PIPE: 13, ALRM: 14, TERM: 15, USR1: 10, USR2: 12};
+
+/** Makes the error for a connection that ended, with the reason that is known best. */
+function losses(line: SshLine, machine: string): (reason: string) => LabError {
+	return (reason) => {
+		const lost = line.lostBecause();
+		return failure.sshLost(machine, lost?.cause === undefined ? reason : lost.reason, lost?.cause);
+	};
+}
+
+/** Opens a channel; an error where the connection has ended, or the machine does not want it. */
+async function openChannel(start: (taken: (error: Error | undefined, channel: ClientChannel) => void) => void, lostBy: (reason: string) => Error): Promise<ClientChannel> {
+	return new Promise((resolve, reject) => {
+		try {
+			start((error, channel) => {
+				if (error) {
+					reject(lostBy(error.message));
+				} else {
+					resolve(channel);
+				}
+			});
+		} catch (error) {
+			// ssh2 throws when the connection has ended before.
+			reject(lostBy((error as Error).message));
+		}
+	});
+}
+
+/** What the far side says of a command's end: a code, or the signal that ended it. */
+interface CommandEnd {
+	readonly code: number | null;
+	readonly signal?: string | undefined;
+}
+
+function exitCodeOf({code, signal}: CommandEnd): number {
+	return code ?? 128 + (signalNumbers[signal ?? ''] ?? 0);
+}
+
+/**
+ * Runs a shell command to its end; an exit code of any value is a result.
+ *
+ * @throws `ssh-lost`, `command-timed-out`, `output-too-long`, `interrupted`
+ */
+export async function exec(line: SshLine, machine: string, command: string, options: ExecOptions): Promise<ExecResult> {
+	const {client} = line;
+	const lostBy = losses(line, machine);
+	const {input, signal, timeout, onOutput, limit = defaultLimit, keep = true} = options;
+	signal?.throwIfAborted();
+	const channel = await openChannel((taken) => {
+		client.exec(command, taken);
+	}, lostBy);
+	const shown = command.length > 200 ? `${command.slice(0, 200)}...` : command;
+	const outputs = {stdout: [] as Buffer[], stderr: [] as Buffer[]};
+	let size = 0;
+	let end: CommandEnd | undefined;
+	return new Promise<ExecResult>((resolve, reject) => {
+		const settle = (finish: () => void): void => {
+			clearTimeout(alarm);
+			signal?.removeEventListener('abort', abort);
+			finish();
+		};
+		const giveUp = (error: unknown): void => {
+			settle(() => {
+				reject(error);
+			});
+			// Closing the channel alone leaves the command running.
+			channel.signal('KILL');
+			channel.destroy();
+		};
+		const last = (): string[] => plainText(Buffer.concat([...outputs.stdout, ...outputs.stderr]).subarray(-4096).toString('utf8')).trim().split('\n').slice(-10);
+		const alarm = timeout === undefined ? undefined : setTimeout(() => {
+			giveUp(failure.commandTimedOut(machine, shown, timeout / 1000, last()));
+		}, timeout);
+		const abort = (): void => {
+			const reason: unknown = signal?.reason;
+			giveUp(reason instanceof LabError ? reason : failure.interrupted('a request to stop'));
+		};
+
+		signal?.addEventListener('abort', abort, {once: true});
+		for (const [name, stream] of [['stdout', channel], ['stderr', channel.stderr]] as const) {
+			const decoder = new StringDecoder('utf8');
+			stream.on('data', (chunk: Buffer) => {
+				if (keep) {
+					size += chunk.length;
+					if (size > limit) {
+						giveUp(failure.outputTooLong(machine, shown, limit));
+						return;
+					}
+
+					outputs[name].push(chunk);
+				}
+
+				onOutput?.(plainText(decoder.write(chunk)), name);
+			});
+		}
+
+		channel.on('error', () => {});
+		channel.on('exit', (code: number | null, name?: string) => {
+			end = {code, signal: name?.replace(/^SIG/, '')};
+		});
+		channel.on('close', () => {
+			settle(() => {
+				if (end === undefined) {
+					reject(lostBy(`it ended while \`${shown}\` ran`));
+					return;
+				}
+
+				const bytes = Buffer.concat(outputs.stdout);
+				resolve({
+					stdout: plainText(bytes.toString('utf8')),
+					stderr: plainText(Buffer.concat(outputs.stderr).toString('utf8')),
+					bytes,
+					exitCode: exitCodeOf(end),
+					...(end.signal && {signal: end.signal}),
+				});
+			});
+		});
+		if (signal?.aborted) {
+			abort();
+			return;
+		}
+
+		channel.end(input);
+	});
+}
+
+/**
+ * A shell, or a command, on the user's terminal. Gives its exit code.
+ *
+ * @throws `ssh-lost`
+ */
+export async function shell(line: SshLine, machine: string, terminal: ShellTerminal, command: string | undefined): Promise<number> {
+	const {client} = line;
+	const lostBy = losses(line, machine);
+	const {input, output, error = process.stderr, term = 'xterm-256color'} = terminal;
+	const size = (): {rows: number; cols: number} => ({rows: output.rows ?? 24, cols: output.columns ?? 80});
+	const pty = input.isTTY && output.isTTY ? {term, height: 0, width: 0, ...size()} : undefined;
+	const channel = await openChannel((taken) => {
+		if (command === undefined) {
+			client.shell(pty ?? false, taken);
+		} else {
+			client.exec(command, pty === undefined ? {} : {pty}, taken);
+		}
+	}, lostBy);
+	const resize = (): void => {
+		const {rows, cols} = size();
+		channel.setWindow(rows, cols, 0, 0);
+	};
+
+	if (pty !== undefined) {
+		input.setRawMode(true);
+		output.on('resize', resize);
+	}
+
+	try {
+		input.pipe(channel);
+		channel.pipe(output, {end: false});
+		channel.stderr.pipe(error, {end: false});
+		return await new Promise<number>((resolve, reject) => {
+			let end: CommandEnd | undefined;
+			channel.on('exit', (code: number | null, name?: string) => {
+				end = {code, signal: name?.replace(/^SIG/, '')};
+			});
+			channel.on('error', () => {});
+			channel.on('close', () => {
+				if (end === undefined) {
+					reject(lostBy('it ended while the shell was open'));
+				} else {
+					resolve(exitCodeOf(end));
+				}
+			});
+		});
+	} finally {
+		input.unpipe(channel);
+		output.off('resize', resize);
+		if (pty !== undefined) {
+			input.setRawMode(false);
+		}
+
+		// A terminal that is still read from would keep the program alive.
+		input.pause();
+	}
+}

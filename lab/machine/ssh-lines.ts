@@ -1,0 +1,159 @@
+/**
+ * The connections to one machine: each carries one command at a time, and there are as many as commands at once.
+ *
+ * SSH could carry many commands over one connection (RFC 4254, 5), and it would save handshakes. But dropbear 2022.83
+ * (bookworm's) takes a channel that was opened, and whose command it has not been told yet, for one that is done, when the
+ * command of another channel ends at that moment: commands are then lost, or never end.
+ */
+import {failure} from '../host/failure.ts';
+import {type ConnectOptions, machineName, openLine, type SshLine} from './ssh-line.ts';
+
+/** Connections at once to one machine; who wants more waits. */
+const mostLines = 8;
+
+/** Connections to a machine, taken and given back. */
+export interface SshLines {
+	/**
+	 * Gives a connection of one's own to `use`, new or used before; it is used again unless `use` throws.
+	 *
+	 * @throws `ssh-lost` when all have ended; what `openLine` throws; the signal's reason when it aborts the wait for one
+	 */
+	use<Value>(use: (line: SshLine) => Promise<Value>, signal?: AbortSignal): Promise<Value>;
+	/** Resolves when none is left. */
+	readonly closed: Promise<void>;
+	close(): void;
+}
+
+/** Opens the first connection. Throws what `openLine` throws. */
+export async function openLines(options: ConnectOptions): Promise<SshLines> {
+	const all = new Set<SshLine>();
+	const idle: SshLine[] = [];
+	const waiting: Array<(line?: SshLine) => void> = [];
+	let opening = 0;
+	let last: SshLine | undefined;
+	let isOver = false;
+	let endClosed: () => void = () => {};
+	const closed = new Promise<void>((resolve) => {
+		endClosed = resolve;
+	});
+
+	const open = async (): Promise<SshLine> => {
+		opening += 1;
+		try {
+			const line = await openLine(options);
+			if (isOver) {
+				line.client.end();
+			}
+
+			all.add(line);
+			last = line;
+			line.client.once('close', () => {
+				const isExpected = !all.delete(line);
+				if (idle.includes(line)) {
+					idle.splice(idle.indexOf(line), 1);
+				}
+
+				if (all.size === 0 && opening === 0 && (isOver || !isExpected)) {
+					isOver = true;
+					endClosed();
+				}
+
+				// One that waits may now open one, or learn that there is none.
+				waiting.shift()?.();
+			});
+			return line;
+		} finally {
+			opening -= 1;
+		}
+	};
+
+	const lost = (): Error => {
+		const why = last?.lostBecause();
+		return failure.sshLost(machineName(options), why?.reason ?? 'it was closed', why?.cause);
+	};
+
+	const take = async (signal: AbortSignal | undefined): Promise<SshLine> => {
+		for (;;) {
+			signal?.throwIfAborted();
+			if (isOver) {
+				throw lost();
+			}
+
+			const line = idle.pop();
+			if (line !== undefined) {
+				return line;
+			}
+
+			if (all.size + opening < mostLines) {
+				return open();
+			}
+
+			const given = await new Promise<SshLine | undefined>((resolve) => {
+				const entry = (line?: SshLine): void => {
+					signal?.removeEventListener('abort', stop);
+					resolve(line);
+				};
+				const stop = (): void => {
+					waiting.splice(waiting.indexOf(entry), 1);
+					resolve(undefined);
+				};
+
+				signal?.addEventListener('abort', stop, {once: true});
+				waiting.push(entry);
+			});
+			if (given !== undefined) {
+				return given;
+			}
+		}
+	};
+
+	const giveBack = (line: SshLine): void => {
+		if (!all.has(line)) {
+			return;
+		}
+
+		const next = waiting.shift();
+		if (next === undefined) {
+			idle.push(line);
+		} else {
+			next(line);
+		}
+	};
+
+	/** A command that was given up may still be ending over there: nothing else should meet it. */
+	const discard = (line: SshLine): void => {
+		all.delete(line);
+		line.client.end();
+		waiting.shift()?.();
+	};
+
+	idle.push(await open());
+	return {
+		async use(use, signal) {
+			const line = await take(signal);
+			try {
+				const value = await use(line);
+				giveBack(line);
+				return value;
+			} catch (error) {
+				discard(line);
+				throw error;
+			}
+		},
+		closed,
+		close() {
+			isOver = true;
+			if (all.size === 0) {
+				endClosed();
+			}
+
+			for (const {client} of all) {
+				client.end();
+			}
+
+			for (const wake of waiting.splice(0)) {
+				wake();
+			}
+		},
+	};
+}
