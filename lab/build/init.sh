@@ -26,6 +26,8 @@ appears() {
 
 mount -t devtmpfs -o mode=0755,nosuid dev /dev || fail 'the kernel has no devtmpfs'
 exec </dev/console >/dev/console 2>&1
+# The host waits for this line: a kernel that hangs before it is started again.
+echo 'vmlab: the first process runs'
 mount -t proc -o nosuid,nodev,noexec proc /proc || fail 'cannot mount /proc'
 mount -t sysfs -o nosuid,nodev,noexec sys /sys || fail 'cannot mount /sys'
 

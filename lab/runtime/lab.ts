@@ -203,6 +203,9 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		const awaited: AwaitedMachine = {
 			name: planned.name, folder, pace, events, signal: abort,
 			connect: async ({deadline, signal: late}) => connect(planned.name, deadline, late),
+			reset: async () => {
+				await powered.get(planned.name)?.machine.qmp.execute('system_reset');
+			},
 		};
 		const powerOnTime = performance.now();
 		const seconds = (): number => (performance.now() - powerOnTime) / 1000;

@@ -8,6 +8,7 @@ import type {ConnectOptions, SshConnection} from '../machine/ssh.ts';
 import type {ReadyCondition} from '../spec/overlay.ts';
 import {milliseconds} from '../spec/units.ts';
 import {consoleLogOf, findCrash, tailOf} from './console-tail.ts';
+import {awaitFirstProcess} from './first-process.ts';
 
 /** What the waits need to know of a machine that runs. */
 export interface AwaitedMachine {
@@ -21,6 +22,8 @@ export interface AwaitedMachine {
 	readonly signal: AbortSignal;
 	/** Opens a connection. */
 	connect(options: Pick<ConnectOptions, 'deadline' | 'signal'>): Promise<SshConnection>;
+	/** Starts the machine again from its power-on. */
+	reset(): Promise<void>;
 }
 
 /** From power-on to an answer over ssh at KVM speed, in milliseconds: some six times what it takes. */
@@ -61,6 +64,7 @@ export async function awaitAnswer(machine: AwaitedMachine): Promise<SshConnectio
 		crashed.abort(error);
 	}, () => {});
 	const joint = AbortSignal.any([signal, crashed.signal]);
+	const starting = awaitFirstProcess({...machine, signal: AbortSignal.any([joint, answered.signal])});
 	try {
 		return await until(
 			`${name} answers over ssh`,
@@ -86,7 +90,7 @@ export async function awaitAnswer(machine: AwaitedMachine): Promise<SshConnectio
 		throw isExpired(error) ? failure.machineSilent(name, deadline / 1000, lastSeen(error), await tailOf(log), log) : error;
 	} finally {
 		answered.abort();
-		await watching;
+		await Promise.all([watching, starting]);
 	}
 }
 
