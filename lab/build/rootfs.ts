@@ -1,5 +1,5 @@
 /** The root filesystem of an image, by mmdebstrap(1): installed, made the same for everybody, and taken apart by rootfs.sh. */
-import {chmod, copyFile, cp, mkdir, readdir, rm, stat, writeFile} from 'node:fs/promises';
+import {chmod, copyFile, cp, mkdir, readdir, rm, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {digestOf} from '../host/digest.ts';
@@ -152,15 +152,11 @@ export function rootfsStep(line: string): string | undefined {
 
 /**
  * A folder for mmdebstrap's tree and its hook. In a user namespace they work under other ids, for whom the way must be
- * open: homes, and so the store's scratch, mostly are closed. Its name follows from the store's folder, so that what a killed
- * build left is found and removed by the next.
+ * open, and the store's scratch is closed. Its name follows from the store and the stage's key, whose lock is held, so that what
+ * a killed build left is found and removed by the next.
  */
 async function sharedFolder(work: StageWork): Promise<string> {
-	if (await isOpen(work.scratch)) {
-		return work.scratch;
-	}
-
-	const folder = path.join(tmpdir(), `vmlab-image-${digestOf({user: process.getuid?.(), store: path.dirname(work.scratch)}).slice(0, 16)}`);
+	const folder = path.join(tmpdir(), `vmlab-image-${digestOf({user: process.getuid?.(), store: path.dirname(path.dirname(path.dirname(work.scratch))), key: work.key}).slice(0, 16)}`);
 	await removeShared(folder);
 	await mkdir(folder, {mode: 0o700});
 	await chmod(folder, 0o711);
@@ -173,18 +169,6 @@ async function removeShared(folder: string): Promise<void> {
 	await rm(folder, {recursive: true, force: true});
 }
 
-/** May anybody pass through this folder and all above it? */
-async function isOpen(folder: string): Promise<boolean> {
-	for (let each = folder; ; each = path.dirname(each)) {
-		if (((await stat(each)).mode & 0o001) === 0) {
-			return false;
-		}
-
-		if (each === path.dirname(each)) {
-			return true;
-		}
-	}
-}
 
 /** A failure to do with one kind of output, and what helps. */
 const hints: ReadonlyArray<readonly [RegExp, string]> = [

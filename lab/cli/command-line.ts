@@ -124,7 +124,8 @@ export async function runCommandLine(words: readonly string[]): Promise<number> 
 
 		return exitCode;
 	} catch (error) {
-		return showError(error);
+		// Some of what yargs finds wrong, a flag without its value for one, it throws past its own handler.
+		return showError(error instanceof Error && error.name === 'YError' ? explainUsage(error.message, parser, words) : error);
 	}
 }
 

@@ -20,7 +20,7 @@ export const verb = defineVerb({
 			say('No lab runs.');
 		}
 
-		await Promise.all(wanted.map(async (name) => {
+		const outcomes = await Promise.allSettled(wanted.map(async (name) => {
 			if (running.includes(name)) {
 				await endLab(name, {signal});
 				say(`The lab ${name} is down.`);
@@ -28,5 +28,9 @@ export const verb = defineVerb({
 				say(`No lab ${name} runs.`);
 			}
 		}));
+		const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+		if (failed !== undefined) {
+			throw failed.reason;
+		}
 	},
 });

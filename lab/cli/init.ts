@@ -3,6 +3,7 @@ import {existsSync} from 'node:fs';
 import {mkdir, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import {failure} from '../host/failure.ts';
+import {listOverlays, listScenarios} from '../spec/load.ts';
 import {print, say} from './output.ts';
 import {defineVerb} from './verb.ts';
 
@@ -69,6 +70,11 @@ export const verb = defineVerb({
 		}
 
 		const project = path.resolve(process.env['VMLAB_PROJECT'] || '.');
+		const taken = [...await listOverlays(), ...await listScenarios()];
+		if (taken.includes(name)) {
+			throw failure.usage(`There is an overlay or a scenario \`${name}\` already, which this one would hide`, 'Choose another name; nothing was written.');
+		}
+
 		if (existsSync(path.join(project, 'overlays', name)) || existsSync(path.join(project, 'scripts', `${name}.ts`))) {
 			throw failure.usage(`${project} has an overlay or scenario \`${name}\` already`, 'Choose another name; nothing was written.');
 		}
@@ -85,6 +91,10 @@ export const verb = defineVerb({
 		}
 
 		await print(output, {project, files: written}, (result) => result.files.map((file) => `${file}\n`).join(''));
-		say(`Written to ${project}. Try it: vmlab run ${name}`);
+		say(`Written to ${project}. Try it there: vmlab run ${name}`);
+		if (!written.includes('package.json')) {
+			say('The package.json that is there was kept: it must say "type": "module".');
+		}
+
 	},
 });

@@ -62,6 +62,10 @@ export async function takeLock(file: string, options: LockOptions = {}): Promise
 	// Only a courtesy: on a full disk the lock is held by somebody unknown.
 	await writeFile(file, `process ${process.pid}\n`).catch(() => {});
 	return async () => {
+		if (child.exitCode !== null || child.signalCode !== null) {
+			return;
+		}
+
 		await new Promise<void>((resolve) => {
 			child.once('close', () => {
 				resolve();

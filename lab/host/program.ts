@@ -112,7 +112,8 @@ function signalGroup(pid: number, signal: NodeJS.Signals): void {
 	try {
 		process.kill(-pid, signal);
 	} catch (error) {
-		if ((error as NodeJS.ErrnoException).code !== 'ESRCH') {
+		// EPERM: all of it runs as another user (sudo), which passes the terminal's signals on by itself.
+		if (!['ESRCH', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) {
 			throw error;
 		}
 	}

@@ -21,6 +21,11 @@ export async function askLab(folder: string, request: LabQuestion['request'], ta
 		};
 
 		signal?.addEventListener('abort', abort, {once: true});
+		// It may have been aborted while we connected.
+		if (signal?.aborted) {
+			abort();
+		}
+
 		try {
 			socket.setEncoding('utf8');
 			const closed = new Promise<void>((resolve, reject) => {

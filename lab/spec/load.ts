@@ -159,7 +159,7 @@ function brokenBy(error: unknown, root: string, file: string): LabError {
 	const compiler = /ERROR: (.*)$/m.exec(raw)?.[1];
 	const reason = (compiler ?? raw.split('\n')[0] ?? '').replaceAll(/\?namespace=[^\s'"`]*/g, '');
 	const hint = /Cannot find module 'vmlab'/.test(raw)
-		? `Put a package.json with {"type": "module"} into ${root}, as \`vmlab init\` does.`
+		? `The package.json of ${root} must say "type": "module", as that of \`vmlab init\` does.`
 		: undefined;
 	return failure.brokenDeclaration(path.relative(root, file), reason, placeOfException(error, root) ?? {file}, hint, error);
 }

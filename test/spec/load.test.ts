@@ -164,7 +164,7 @@ test('a file without a default export is refused', async (t) => {
 
 test('a folder that is no package of modules is refused with what to do', async (t) => {
 	const {error, folder} = await refusal(t, {'package.json': '{}', 'overlays/x/overlay.ts': overlaySource('\tsummary: \'x\',')});
-	t.is(error.hint, `Put a package.json with {"type": "module"} into ${folder}, as \`vmlab init\` does.`);
+	t.is(error.hint, `The package.json of ${folder} must say "type": "module", as that of \`vmlab init\` does.`);
 });
 
 test('what a function throws later is told with its place', async (t) => {
