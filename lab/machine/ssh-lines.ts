@@ -3,7 +3,8 @@
  *
  * SSH could carry many commands over one connection (RFC 4254, 5), and it would save handshakes. But dropbear 2022.83
  * (bookworm's) takes a channel that was opened, and whose command it has not been told yet, for one that is done, when the
- * command of another channel ends at that moment: commands are then lost, or never end.
+ * command of another channel ends at that moment: commands are then lost, or never end. The same can meet the next command
+ * on a connection, so one is used again only when the server has been heard from after a command's end.
  */
 import {failure} from '../host/failure.ts';
 import {type ConnectOptions, machineName, openLine, type SshLine} from './ssh-line.ts';
@@ -19,6 +20,8 @@ export interface SshLines {
 	 * @throws `ssh-lost` when all have ended; what `openLine` throws; the signal's reason when it aborts the wait for one
 	 */
 	use<Value>(use: (line: SshLine) => Promise<Value>, signal?: AbortSignal): Promise<Value>;
+	/** The same, with a connection that ends afterwards: for what may still be ending over there when `use` is done. */
+	useOnce<Value>(use: (line: SshLine) => Promise<Value>, signal?: AbortSignal): Promise<Value>;
 	/** Resolves when none is left. */
 	readonly closed: Promise<void>;
 	close(): void;
@@ -133,11 +136,20 @@ export async function openLines(options: ConnectOptions): Promise<SshLines> {
 			const line = await take(signal);
 			try {
 				const value = await use(line);
+				await hear(line);
 				giveBack(line);
 				return value;
 			} catch (error) {
 				discard(line);
 				throw error;
+			}
+		},
+		async useOnce(use, signal) {
+			const line = await take(signal);
+			try {
+				return await use(line);
+			} finally {
+				discard(line);
 			}
 		},
 		closed,
@@ -156,4 +168,25 @@ export async function openLines(options: ConnectOptions): Promise<SshLines> {
 			}
 		},
 	};
+}
+
+/**
+ * Waits for an answer of the server: what it had to do before, it has done then. The request, to end a forward that there
+ * never was, is one that every server answers and none grants (RFC 4254, 7.1).
+ */
+async function hear({client}: SshLine): Promise<void> {
+	await new Promise<void>((resolve) => {
+		const done = (): void => {
+			client.off('close', done);
+			resolve();
+		};
+
+		client.once('close', done);
+		try {
+			client.unforwardIn('127.0.0.1', 1, done);
+		} catch {
+			// It has ended.
+			done();
+		}
+	});
 }

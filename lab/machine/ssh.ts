@@ -49,10 +49,10 @@ export async function connectSsh(options: ConnectOptions): Promise<SshConnection
 		machine,
 		exec: async (command, execOptions = {}) => lines.use(async (line) => exec(line, machine, command, execOptions), execOptions.signal),
 		shell: async (terminal, command) => lines.use(async (line) => shell(line, machine, terminal, command)),
-		upload: async (local, remote, copyOptions = {}) => lines.use(
+		upload: async (local, remote, copyOptions = {}) => lines.useOnce(
 			async (line) => upload(await startSftp(line, machine), machine, local, remote, copyOptions), copyOptions.signal,
 		),
-		download: async (remote, local, copyOptions = {}) => lines.use(
+		download: async (remote, local, copyOptions = {}) => lines.useOnce(
 			async (line) => download(await startSftp(line, machine), machine, remote, local, copyOptions), copyOptions.signal,
 		),
 		closed: lines.closed,
