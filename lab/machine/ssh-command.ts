@@ -1,6 +1,6 @@
 /** Commands and shells over one ssh connection. */
 import {StringDecoder} from 'node:string_decoder';
-import type {ClientChannel} from 'ssh2';
+import type {Client, ClientChannel} from 'ssh2';
 import {LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import {plainText} from '../host/plain-text.ts';
@@ -74,6 +74,18 @@ async function openChannel(start: (taken: (error: Error | undefined, channel: Cl
 	});
 }
 
+/**
+ * Kills the command of a channel, since closing the channel alone leaves it running. ssh2 itself sends no signal once the
+ * input has ended, though the protocol allows it (RFC 4254, 6.9), so this goes to the layer below: ssh2 is pinned.
+ */
+function kill(client: Client, channel: ClientChannel): void {
+	const {_protocol: protocol} = client as unknown as {_protocol: {signal(channel: number, name: string): void}};
+	const {outgoing} = channel as unknown as {outgoing: {id: number; state: string}};
+	if (outgoing.state === 'open' || outgoing.state === 'eof') {
+		protocol.signal(outgoing.id, 'KILL');
+	}
+}
+
 /** What the far side says of a command's end: a code, or the signal that ended it. */
 interface CommandEnd {
 	readonly code: number | null;
@@ -111,8 +123,7 @@ export async function exec(line: SshLine, machine: string, command: string, opti
 			settle(() => {
 				reject(error);
 			});
-			// Closing the channel alone leaves the command running.
-			channel.signal('KILL');
+			kill(client, channel);
 			channel.destroy();
 		};
 		const last = (): string[] => plainText(Buffer.concat([...outputs.stdout, ...outputs.stderr]).subarray(-4096).toString('utf8')).trim().split('\n').slice(-10);

@@ -11,6 +11,8 @@ export interface TestServer {
 	readonly port: number;
 	readonly hostKeys: SshKeyPair;
 	readonly userKeys: SshKeyPair;
+	/** What it was asked for on channels, such as `signal: KILL`: ssh2's server tells nobody else of signals to a running command. */
+	readonly requests: readonly string[];
 	/** How many connections there are. */
 	readonly connections: number;
 	/** Ends all connections without a word. */
@@ -33,7 +35,15 @@ export async function startSshServer(options: TestServerOptions = {}): Promise<T
 	const userKeys = generateSshKeys('user');
 	const allowed = ssh2.utils.parseKey(userKeys.publicKey) as ssh2.ParsedKey;
 	const sockets = new Set<Socket>();
-	const server = new ssh2.Server({hostKeys: [hostKeys.privateKey]}, (client: Connection) => {
+	const requests: string[] = [];
+	const debug = (line: string): void => {
+		const request = /Inbound: CHANNEL_REQUEST \(r:\d+, (.*)\)/.exec(line)?.[1];
+		if (request !== undefined) {
+			requests.push(request);
+		}
+	};
+
+	const server = new ssh2.Server({hostKeys: [hostKeys.privateKey], debug}, (client: Connection) => {
 		client.on('error', () => {});
 		client.on('authentication', (context) => {
 			if (context.method !== 'publickey' || !context.key.data.equals(allowed.getPublicSSH())) {
@@ -85,6 +95,7 @@ export async function startSshServer(options: TestServerOptions = {}): Promise<T
 		port: (front.address() as AddressInfo).port,
 		hostKeys,
 		userKeys,
+		requests,
 		get connections() {
 			return sockets.size;
 		},
@@ -119,10 +130,6 @@ function serve(session: Session): void {
 	session.on('exec', (accept, _reject, {command}) => {
 		const channel = accept();
 		const child = spawn('sh', ['-c', command], {stdio: 'pipe'});
-		session.on('signal', (acceptSignal, _rejectSignal, {name}) => {
-			acceptSignal?.();
-			child.kill(`SIG${name}` as NodeJS.Signals);
-		});
 		channel.pipe(child.stdin);
 		child.stdin.on('error', () => {});
 		child.stdout.pipe(channel, {end: false});

@@ -2,6 +2,7 @@ import {PassThrough} from 'node:stream';
 import test from 'ava';
 import {LabError} from '../../lab/host/error.ts';
 import {failure} from '../../lab/host/failure.ts';
+import {until} from '../../lab/host/wait.ts';
 import {generateSshKeys} from '../../lab/machine/keys.ts';
 import {connectSsh, type SshConnection} from '../../lab/machine/ssh.ts';
 import {startSshServer, type TestServer} from './ssh-server.ts';
@@ -55,10 +56,14 @@ test('output beyond the limit ends the command', async (t) => {
 });
 
 test('a command that takes too long is killed, and its last output told', async (t) => {
-	const {ssh, end} = await connected();
+	const {ssh, server, end} = await connected();
 	const error = await t.throwsAsync(ssh.exec('echo begun; exec sleep 60', {timeout: 500}), {instanceOf: LabError});
 	t.is(error.code, 'command-timed-out');
 	t.deepEqual(error.details, ['begun']);
+	await until('the server is told to kill it', async () => {
+		const last = server.requests.at(-1) ?? 'nothing';
+		return last.includes('KILL') ? {met: true, value: undefined} : {met: false, seen: last};
+	}, {deadline: 10_000});
 	await end();
 });
 
