@@ -238,16 +238,10 @@ export interface Daemon {
 	kill(signal: NodeJS.Signals): void;
 }
 
-/**
- * Starts a program that goes on running until it is ended, or until we end: the kernel kills it with us.
- * Both outputs go to the log file.
- *
- * @throws `program-missing`, `program-failed` when it cannot be started
- */
-export async function spawnDaemon(program: string, args: readonly string[], options: {cwd: string; log: string}): Promise<Daemon> {
-	const [setpriv, file] = await Promise.all([locate('setpriv'), locate(program)]);
+/** Starts a file in a session of its own, with both outputs to the log; `program` is its name for people. */
+async function startBeside(file: string, args: readonly string[], options: {cwd: string; log: string; program: string}) {
 	const log = openSync(options.log, 'a', 0o600);
-	const child = execa(setpriv, ['--pdeathsig', 'KILL', '--', file, ...args], {
+	const child = execa(file, args, {
 		detached: true,
 		cleanup: false,
 		reject: false,
@@ -264,9 +258,21 @@ export async function spawnDaemon(program: string, args: readonly string[], opti
 	const {pid} = child;
 	if (pid === undefined) {
 		const result = await child;
-		throw failure.programFailed(program, `could not be started: ${result.originalMessage ?? result.code ?? ''}`, [], options.log);
+		throw failure.programFailed(options.program, `could not be started: ${result.originalMessage ?? result.code ?? ''}`, [], options.log);
 	}
 
+	return {child, pid};
+}
+
+/**
+ * Starts a program that goes on running until it is ended, or until we end: the kernel kills it with us.
+ * Both outputs go to the log file.
+ *
+ * @throws `program-missing`, `program-failed` when it cannot be started
+ */
+export async function spawnDaemon(program: string, args: readonly string[], options: {cwd: string; log: string}): Promise<Daemon> {
+	const [setpriv, file] = await Promise.all([locate('setpriv'), locate(program)]);
+	const {child, pid} = await startBeside(setpriv, ['--pdeathsig', 'KILL', '--', file, ...args], {...options, program});
 	groups.add(pid);
 	guardGroup(pid);
 	const ended = child.then((result) => {
@@ -291,28 +297,7 @@ export async function spawnDaemon(program: string, args: readonly string[], opti
  * @returns its process id
  */
 export async function spawnDetached(program: string, args: readonly string[], options: {cwd: string; log: string}): Promise<number> {
-	const file = await locate(program);
-	const log = openSync(options.log, 'a', 0o600);
-	const child = execa(file, args, {
-		detached: true,
-		cleanup: false,
-		reject: false,
-		buffer: false,
-		extendEnv: false,
-		env: environmentWith(undefined),
-		cwd: options.cwd,
-		stdin: 'ignore',
-		// A descriptor of its own: nothing of the output passes through us, so that it goes on without us.
-		stdout: log,
-		stderr: log,
-	} as Options);
-	closeSync(log);
-	const {pid} = child;
-	if (pid === undefined) {
-		const result = await child;
-		throw failure.programFailed(program, `could not be started: ${result.originalMessage ?? result.code ?? ''}`, [], options.log);
-	}
-
+	const {child, pid} = await startBeside(await locate(program), args, {...options, program});
 	child.unref();
 	return pid;
 }
