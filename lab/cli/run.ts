@@ -12,6 +12,7 @@ import {renderError} from '../report/error-text.ts';
 import {hasColor} from '../report/terminal.ts';
 import {attachLab} from '../runtime/attached-lab.ts';
 import {bootLab} from '../runtime/lab.ts';
+import {makeReadyLab} from '../runtime/ready-lab.ts';
 import {clearDeadLabs} from '../runtime/reaper.ts';
 import {startLab} from '../runtime/supervisor-client.ts';
 import type {ScenarioLab} from '../scenario/scenario-lab.ts';
@@ -50,6 +51,7 @@ interface Work {
 	/** The folder that evidence goes below. */
 	readonly evidence: string;
 	readonly keep: boolean;
+	readonly cold: boolean;
 	readonly stop: boolean;
 }
 
@@ -58,8 +60,9 @@ export const verb = defineVerb({
 		.option('report', {type: 'string', requiresArg: true, describe: 'Write events.jsonl, junit.xml, report.html and evidence/ to this folder'})
 		.option('jobs', {alias: 'j', type: 'number', requiresArg: true, default: 1, describe: 'How many at once'})
 		.option('keep', {type: 'boolean', default: false, describe: 'Leave the lab up'})
+		.option('cold', {type: 'boolean', default: false, describe: 'Boot the lab, instead of forking one that was frozen when it was ready'})
 		.option('break', {type: 'boolean', default: false, describe: 'Stop at the first failed step with the lab alive and a prompt'}),
-	async run({scenarios, set, report, jobs, keep, break: stop}, {signal, output, outputChosen}) {
+	async run({scenarios, set, report, jobs, keep, cold, break: stop}, {signal, output, outputChosen}) {
 		if (!Number.isInteger(jobs) || jobs < 1) {
 			throw failure.usage(`--jobs is a number from 1, not \`${jobs}\``);
 		}
@@ -76,7 +79,7 @@ export const verb = defineVerb({
 			const waiting = [...prepared];
 			await Promise.all(Array.from({length: Math.min(jobs, prepared.length)}, async () => {
 				for (let next = waiting.shift(); next !== undefined && !signal.aborted; next = waiting.shift()) {
-					results.push(await runOne(next, {store, events, signal, evidence, keep, stop}));
+					results.push(await runOne(next, {store, events, signal, evidence, keep, cold, stop}));
 				}
 			}));
 		});
@@ -106,7 +109,7 @@ function summarize(results: readonly Result[], wanted: number, report: string | 
 }
 
 async function runOne({name, loaded, plan}: Prepared, work: Work): Promise<Result> {
-	const {store, signal, keep, stop} = work;
+	const {store, signal, keep, cold, stop} = work;
 	const start = performance.now();
 	const evidence = path.join(work.evidence, name);
 	let told = false;
@@ -132,7 +135,8 @@ async function runOne({name, loaded, plan}: Prepared, work: Work): Promise<Resul
 	};
 
 	try {
-		const made = await makeStages(plan, {store, events, signal});
+		const stages = await makeStages(plan, {store, events, signal});
+		const made = cold ? stages : await makeReadyLab({plan, made: stages, store, events, signal, evidence});
 		const request = {name, scenario: name, plan, made, events, signal, evidence};
 		if (keep) {
 			// With a supervisor of its own, so that it goes on when we end.

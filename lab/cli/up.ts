@@ -4,6 +4,7 @@ import {makeStages} from '../build/make.ts';
 import {preparePlan} from '../build/prepare.ts';
 import {failure} from '../host/failure.ts';
 import {folders} from '../host/folder.ts';
+import {makeReadyLab} from '../runtime/ready-lab.ts';
 import {startLab} from '../runtime/supervisor-client.ts';
 import {loadScenario} from '../spec/load.ts';
 import {openStore} from '../store/open-store.ts';
@@ -16,15 +17,18 @@ import {defineVerb} from './verb.ts';
 
 export const verb = defineVerb({
 	options: (command) => addSettings(command.positional('scenario', {type: 'string', demandOption: true, describe: 'Whose lab'}))
-		.option('name', {type: 'string', requiresArg: true, describe: 'The name of the lab', defaultDescription: 'the scenario\'s'}),
-	async run({scenario: scenarioName, set, name = scenarioName}, {signal, output, outputChosen}) {
+		.option('name', {type: 'string', requiresArg: true, describe: 'The name of the lab', defaultDescription: 'the scenario\'s'})
+		.option('cold', {type: 'boolean', default: false, describe: 'Boot the lab, instead of forking one that was frozen when it was ready'}),
+	async run({scenario: scenarioName, set, cold, name = scenarioName}, {signal, output, outputChosen}) {
 		const running = (await runningLabs()).find((lab) => lab.name === name);
 		if (running === undefined) {
 			const [{scenario, file}, store] = await Promise.all([loadScenario(scenarioName), openStore()]);
 			const plan = await preparePlan(scenario.lab, {settings: set, file});
 			await withTerminal(async (events) => {
-				const made = await makeStages(plan, {store, events, signal});
-				await startLab({name, scenario: scenarioName, plan, made, events, signal, evidence: path.join(folders().state, 'evidence', name)});
+				const evidence = path.join(folders().state, 'evidence', name);
+				const stages = await makeStages(plan, {store, events, signal});
+				const made = cold ? stages : await makeReadyLab({plan, made: stages, store, events, signal, evidence});
+				await startLab({name, scenario: scenarioName, plan, made, events, signal, evidence});
 			});
 		} else if (running.state === 'failed' || running.state === 'stopping') {
 			throw failure.labRuns(name, running.state);

@@ -15,7 +15,9 @@ export type StageEvent =
 
 /** A lab as a whole. Seconds count from its start. */
 export type LabStateEvent =
-	| {type: 'lab'; reason: 'starting' | 'booting'; lab: string}
+	| {type: 'lab'; reason: 'starting' | 'booting' | 'forking' | 'freezing'; lab: string}
+	/** Seconds that its machines stood still until their state was saved. */
+	| {type: 'lab'; reason: 'frozen'; lab: string; seconds: number}
 	| {type: 'lab'; reason: 'ready'; lab: string; seconds: number}
 	| {type: 'lab'; reason: 'failed'; lab: string; error: FailureDescription}
 	| {type: 'lab'; reason: 'stopping' | 'ended'; lab: string};

@@ -2,7 +2,9 @@
 import {Worker} from 'node:worker_threads';
 import type {LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
-import type {NetworkDeclaration, PortReport} from './network.ts';
+import type {NetworkDeclaration, NetworkState, PortReport} from './network.ts';
+
+export type {NetworkState} from './network.ts';
 
 /** What a fabric is started from. */
 export interface FabricDeclaration {
@@ -11,15 +13,32 @@ export interface FabricDeclaration {
 	readonly networks: readonly NetworkDeclaration[];
 }
 
+/** What the thread can be asked, and what it answers. */
+export interface FabricQuestions {
+	report: PortReport[];
+	hold: undefined;
+	state: NetworkState[];
+	release: undefined;
+}
+
 /** What the thread is asked. */
-export type FabricRequest = {ask: 'report'; id: number} | {ask: 'stop'};
+export type FabricRequest = {ask: keyof FabricQuestions; id: number} | {ask: 'stop'};
 /** What it tells. */
-export type FabricAnswer = {tell: 'ready'} | {tell: 'failed'; reason: string} | {tell: 'report'; id: number; ports: PortReport[]} | {tell: 'stopped'};
+export type FabricAnswer = {tell: 'ready'} | {tell: 'failed'; reason: string} | {tell: 'answer'; id: number; value: FabricQuestions[keyof FabricQuestions]} | {tell: 'stopped'};
 
 /** A running fabric. */
 export interface Fabric {
 	/** The counters of all ports, by now. Throws `fabric-failed` when the fabric has ended. */
 	report(): Promise<PortReport[]>;
+	/**
+	 * Stops all networks: frames from machines are taken and kept, none is given to one. Resolves when the kernel has all that was given
+	 * before. A fabric that was started from a state is held.
+	 */
+	hold(): Promise<void>;
+	/** Takes in what is still in the sockets of machines that stand still, and gives the state of all networks. */
+	state(): Promise<NetworkState[]>;
+	/** Carries what was kept, and goes on. */
+	release(): Promise<void>;
 	/** Resolves when the fabric has ended: with the error when it failed, with undefined after `stop`. Never rejects. */
 	readonly ended: Promise<LabError | undefined>;
 	/** Ends all connections and removes the sockets. May be called again. */
@@ -33,7 +52,7 @@ export interface Fabric {
  */
 export async function startFabric(declaration: FabricDeclaration): Promise<Fabric> {
 	const worker = startWorker(declaration);
-	const reports = new Map<number, {resolve: (ports: PortReport[]) => void; reject: (error: LabError) => void}>();
+	const questions = new Map<number, {resolve: (value: any) => void; reject: (error: LabError) => void}>();
 	let count = 0;
 	let problem: LabError | undefined;
 	let stopping = false;
@@ -45,9 +64,9 @@ export async function startFabric(declaration: FabricDeclaration): Promise<Fabri
 				resolve();
 			} else if (message.tell === 'failed') {
 				problem = failure.fabricFailed(message.reason);
-			} else if (message.tell === 'report') {
-				reports.get(message.id)?.resolve(message.ports);
-				reports.delete(message.id);
+			} else if (message.tell === 'answer') {
+				questions.get(message.id)?.resolve(message.value);
+				questions.delete(message.id);
 			}
 		});
 		worker.on('error', (error) => {
@@ -61,27 +80,32 @@ export async function startFabric(declaration: FabricDeclaration): Promise<Fabri
 		worker.on('exit', () => {
 			isOver = true;
 			const error = stopping ? undefined : problem ?? failure.fabricFailed('its thread ended');
-			for (const {reject} of reports.values()) {
+			for (const {reject} of questions.values()) {
 				reject(error ?? failure.fabricFailed('it was stopped'));
 			}
 
-			reports.clear();
+			questions.clear();
 			resolve(error);
 		});
 	});
+	const ask = async <Question extends keyof FabricQuestions>(question: Question): Promise<FabricQuestions[Question]> => {
+		if (isOver) {
+			throw problem ?? failure.fabricFailed('it was stopped');
+		}
+
+		const id = count++;
+		return new Promise((resolve, reject) => {
+			questions.set(id, {resolve, reject});
+			worker.postMessage({ask: question, id} satisfies FabricRequest);
+		});
+	};
+
 	await ready;
 	return {
-		async report() {
-			if (isOver) {
-				throw problem ?? failure.fabricFailed('it was stopped');
-			}
-
-			const id = count++;
-			return new Promise((resolve, reject) => {
-				reports.set(id, {resolve, reject});
-				worker.postMessage({ask: 'report', id} satisfies FabricRequest);
-			});
-		},
+		report: async () => ask('report'),
+		hold: async () => ask('hold'),
+		state: async () => ask('state'),
+		release: async () => ask('release'),
 		ended,
 		async stop() {
 			if (!isOver && !stopping) {

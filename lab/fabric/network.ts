@@ -1,14 +1,24 @@
 /** One layer-2 segment: a switch and its ports. */
 import path from 'node:path';
 import {headerBytes} from './framing.ts';
-import {openPort, type Port, type PortCounters} from './port.ts';
-import {switchTable} from './switch.ts';
+import {longestQueue, openPort, type Port, type PortCounters} from './port.ts';
+import {type KnownStation, switchTable} from './switch.ts';
 
 /** A network of the lab, and where its machines connect. */
 export interface NetworkDeclaration {
 	readonly name: string;
 	/** `name` is the machine's; `socket` a file, relative to the fabric's folder. */
 	readonly ports: ReadonlyArray<{readonly name: string; readonly socket: string}>;
+	/** Where it goes on from: then it is held, and carries nothing until it is released. */
+	readonly state?: NetworkState;
+}
+
+/** All that a network is at one moment, as JSON has it: what another one goes on from. */
+export interface NetworkState {
+	readonly name: string;
+	readonly stations: readonly KnownStation[];
+	/** Frames on their way, with the port that they came from (a number, from 0), in base64 with QEMU's header before each. */
+	readonly frames: ReadonlyArray<{readonly port: number; readonly frame: string}>;
 }
 
 /** The counters of one port. */
@@ -20,12 +30,29 @@ export interface PortReport extends PortCounters {
 /** An open network. */
 export interface Network {
 	report(): PortReport[];
+	/** From now on frames are taken from machines and kept, and none is given to one. */
+	hold(): void;
+	/** Has everything that was given to machines left our hands? */
+	readonly flushed: boolean;
+	/** Frames that came in so far. */
+	readonly taken: number;
+	/** What it is now; only while it is held does that stay so. */
+	state(): NetworkState;
+	/** Carries what was kept meanwhile, and goes on. */
+	release(): void;
 	close(): Promise<void>;
 }
 
 /** Opens all ports of the network. Throws the system's error when a socket cannot be made; none is left open then. */
 export async function openNetwork(declaration: NetworkDeclaration, folder: string): Promise<Network> {
-	const table = switchTable();
+	const {state} = declaration;
+	const table = switchTable(state?.stations, performance.now());
+	/** While the network is held: what came in meanwhile, in its order. */
+	let held: Array<{port: number; buffer: Buffer; start: number; end: number}> | undefined = state?.frames.map(({port, frame}) => {
+		const buffer = Buffer.from(frame, 'base64');
+		return {port, buffer, start: 0, end: buffer.length};
+	});
+	let heldBytes = 0;
 	const ports: Port[] = [];
 	const touched = new Set<Port>();
 
@@ -39,6 +66,18 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 	};
 
 	const switchFrame = (index: number, buffer: Buffer, start: number, end: number): void => {
+		if (held !== undefined) {
+			const own = ports[index];
+			if (heldBytes + end - start <= longestQueue * ports.length) {
+				heldBytes += end - start;
+				held.push({port: index, buffer, start, end});
+			} else if (own !== undefined) {
+				own.counters.droppedIn += 1;
+			}
+
+			return;
+		}
+
 		const verdict = table.decide(buffer, start + headerBytes, end, index, performance.now());
 		if (verdict === 'flood') {
 			for (const [other, port] of ports.entries()) {
@@ -88,6 +127,30 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 	}
 
 	return {
+		hold() {
+			held ??= [];
+		},
+		get flushed() {
+			return ports.every((port) => port.flushed);
+		},
+		get taken() {
+			return ports.reduce((sum, {counters}) => sum + counters.framesIn, 0);
+		},
+		state: () => ({
+			name: declaration.name,
+			stations: table.stations(performance.now()),
+			frames: (held ?? []).map(({port, buffer, start, end}) => ({port, frame: buffer.toString('base64', start, end)})),
+		}),
+		release() {
+			const kept = held ?? [];
+			held = undefined;
+			heldBytes = 0;
+			for (const {port, buffer, start, end} of kept) {
+				switchFrame(port, buffer, start, end);
+			}
+
+			flush();
+		},
 		report: () => ports.map((port, index) => ({network: declaration.name, port: declaration.ports[index]?.name ?? '', ...port.counters})),
 		close,
 	};

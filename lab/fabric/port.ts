@@ -33,6 +33,8 @@ export interface Port {
 	deliver: FrameHandler;
 	/** Hands what was delivered to the kernel, in one go. */
 	flush(): void;
+	/** Has the kernel everything that was delivered? */
+	readonly flushed: boolean;
 	/** Ends the connection and the socket. */
 	close(): Promise<void>;
 }
@@ -112,6 +114,9 @@ export async function openPort({socket, onFrame, onBatch, onGone}: PortOptions):
 
 	return {
 		counters,
+		get flushed() {
+			return pieces.length === 0 && (connection === undefined || connection.writableLength === 0);
+		},
 		deliver(buffer, start, end) {
 			const length = end - start;
 			if (connection === undefined || connection.writableLength + queued + length > longestQueue) {

@@ -36,12 +36,23 @@ export interface SwitchTable {
 	forget(port: number): void;
 	/** How many stations are known. */
 	readonly size: number;
+	/** All stations, to go on with elsewhere. `now` is of the same clock as `decide`'s. */
+	stations(now: number): KnownStation[];
 }
 
-/** An empty table. */
-export function switchTable(): SwitchTable {
+/** A station as another table can take it over. */
+export interface KnownStation {
+	/** Its MAC address as a number of 48 bits. */
+	readonly address: number;
+	readonly port: number;
+	/** Milliseconds since it was last seen. */
+	readonly age: number;
+}
+
+/** A table that knows these stations already; an empty one without. `now` is of the same clock as `decide`'s. */
+export function switchTable(known: readonly KnownStation[] = [], now = 0): SwitchTable {
 	// An address as a number: 48 bits fit a double.
-	const stations = new Map<number, Station>();
+	const stations = new Map<number, Station>(known.map(({address, port, age}) => [address, {port, seenAt: now - age}]));
 
 	const learn = (address: number, port: number, now: number): void => {
 		const station = stations.get(address);
@@ -97,6 +108,7 @@ export function switchTable(): SwitchTable {
 		get size() {
 			return stations.size;
 		},
+		stations: (now) => [...stations].map(([address, {port, seenAt}]) => ({address, port, age: now - seenAt})),
 	};
 }
 

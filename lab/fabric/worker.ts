@@ -1,6 +1,6 @@
 /** The fabric's own thread: carries frames, whatever else the process is busy with. Speaks `FabricRequest` and `FabricAnswer`. */
 import {parentPort, workerData} from 'node:worker_threads';
-import type {FabricAnswer, FabricDeclaration, FabricRequest} from './fabric.ts';
+import type {FabricAnswer, FabricDeclaration, FabricQuestions, FabricRequest} from './fabric.ts';
 import {type Network, openNetwork} from './network.ts';
 
 const {folder, networks: declarations} = workerData as FabricDeclaration;
@@ -14,9 +14,54 @@ async function close(): Promise<void> {
 	await Promise.all(networks.map(async (network) => network.close()));
 }
 
+/** Resolves after one turn of the event loop, in which each socket that has something was read. */
+async function turn(): Promise<void> {
+	return new Promise((resolve) => {
+		setImmediate(resolve);
+	});
+}
+
+/** Turns without a frame after which nothing more comes: a socket that has something is read in each turn. */
+const quietTurns = 3;
+
+const answers: {readonly [Question in keyof FabricQuestions]: () => FabricQuestions[Question] | Promise<FabricQuestions[Question]>} = {
+	report: () => networks.flatMap((network) => network.report()),
+	async hold() {
+		for (const network of networks) {
+			network.hold();
+		}
+
+		// A machine that does not read keeps what it was given waiting: that is lost, like frames for a full queue.
+		for (let turns = 0; turns < 1000 && !networks.every(({flushed}) => flushed); turns++) {
+			await turn();
+		}
+
+		return undefined;
+	},
+	async state() {
+		const taken = (): number => networks.reduce((sum, network) => sum + network.taken, 0);
+		for (let quiet = 0, last = taken(); quiet < quietTurns; quiet++) {
+			await turn();
+			if (taken() !== last) {
+				last = taken();
+				quiet = 0;
+			}
+		}
+
+		return networks.map((network) => network.state());
+	},
+	release() {
+		for (const network of networks) {
+			network.release();
+		}
+
+		return undefined;
+	},
+};
+
 parentPort?.on('message', async (request: FabricRequest) => {
-	if (request.ask === 'report') {
-		answer({tell: 'report', id: request.id, ports: networks.flatMap((network) => network.report())});
+	if (request.ask !== 'stop') {
+		answer({tell: 'answer', id: request.id, value: await answers[request.ask]()});
 		return;
 	}
 

@@ -420,6 +420,14 @@ export const failure = {
 		return new LabError(description);
 	},
 
+	/** A frozen lab is not whole. */
+	frozenLabBroken(folder: string, reason: string, cause?: unknown): LabError {
+		return new LabError({
+			code: 'frozen-lab-broken', kind: 'host', message: `The frozen lab in ${folder} is broken: ${reason}`,
+			hint: 'Remove it with `vmlab cache prune --all`; it is made again when it is needed, or boot with `--cold`.', cause,
+		});
+	},
+
 	/** The build of an image failed. `lines` say why. */
 	imageFailed(release: string, lines: readonly string[], hint: string, log?: string, cause?: unknown): LabError {
 		return new LabError({

@@ -9,6 +9,7 @@ import {folders} from '../host/folder.ts';
 import {run} from '../host/program.ts';
 import {withTemporaryFolder} from '../host/temporary.ts';
 import {confinement, processorArguments} from './arguments.ts';
+import {processorModel, qemuVersion} from './emulator.ts';
 import {qemuProgram} from './machine.ts';
 import {probeKernel, probeLines} from './probe-kernel.ts';
 import type {Accelerator} from './specification.ts';
@@ -73,16 +74,6 @@ export async function probeAccelerator(options: ProbeOptions = {}): Promise<Acce
 /** How many times longer things take than on an idle computer: runnable processes for each processor. */
 function busyness(): number {
 	return Math.max(1, (loadavg()[0] ?? 0) / Math.max(1, cpus().length));
-}
-
-async function qemuVersion(signal: AbortSignal | undefined): Promise<string> {
-	const {stdout} = await run(qemuProgram, ['--version'], {signal});
-	return stdout.split('\n')[0] ?? '';
-}
-
-async function processorModel(): Promise<string> {
-	const text = await readFile('/proc/cpuinfo', 'utf8').catch(() => '');
-	return text.split('\n').filter((line) => /^(?:model name|microcode|flags)\s*:/.test(line)).slice(0, 3).join('\n');
 }
 
 /** What /dev/kvm is: a text that identifies it, and the error where it cannot be opened. */

@@ -52,6 +52,8 @@ export function machineArguments(spec: MachineSpecification): string[] {
 		...confinement,
 		// A crash of QEMU should not write the guest's memory to a core file.
 		'-M', keyed('pc', {'memory-backend': 'ram', usb: 'off', vmport: 'off', 'dump-guest-core': 'off'}),
+		// The clock of the machine goes on from where it was frozen, through a reboot too: what it has signed stays valid.
+		'-rtc', keyed('', {base: 'utc', clock: 'vm'}),
 		...processorArguments(spec.accelerator, spec.cpus),
 		...memoryArguments(spec),
 		...layerArguments(spec),
@@ -59,6 +61,8 @@ export function machineArguments(spec: MachineSpecification): string[] {
 		// What starved guests of entropy in the ancestor of this project: see the design, `A machine`.
 		'-object', keyed('rng-random', {id: 'entropy', filename: '/dev/urandom'}),
 		'-device', keyed('virtio-rng-pci', {rng: 'entropy', 'max-bytes': 1024, period: 80_000}),
+		// Each QEMU makes up another id: a kernel that goes on in a fork sees that it changed, and seeds its random numbers anew.
+		'-device', 'vmgenid',
 		...networkArguments(spec),
 		'-chardev', keyed('socket', {id: 'console', path: spec.consoleSocket, server: 'on', wait: 'off', logfile: spec.consoleLog, logappend: 'on'}),
 		'-serial', 'chardev:console',
@@ -67,10 +71,11 @@ export function machineArguments(spec: MachineSpecification): string[] {
 		'-kernel', spec.kernel,
 		'-initrd', spec.initramfs,
 		'-append', spec.append.join(' '),
+		...(spec.frozen === true ? ['-S', '-incoming', 'defer'] : []),
 	];
 }
 
-function memoryArguments({memory, memoryFile, layers}: MachineSpecification): string[] {
+function memoryArguments({memory, memoryFile, layers, frozen}: MachineSpecification): string[] {
 	// Layers are mapped above the memory, in a window that maxmem opens. Each may need alignment: one granule more each.
 	const window = layers.reduce((sum, layer) => sum + Math.ceil(layer.bytes / mebibyte + 128) * mebibyte, 0);
 	return [
@@ -78,8 +83,8 @@ function memoryArguments({memory, memoryFile, layers}: MachineSpecification): st
 			size: `${memory / kibibyte}K`,
 			...(layers.length === 0 ? {} : {slots: layers.length, maxmem: `${(memory + window) / kibibyte}K`}),
 		}),
-		// In a file and shared, so that a lab can be frozen where its memory is.
-		'-object', keyed('memory-backend-file', {id: 'ram', 'mem-path': memoryFile, size: memory, share: 'on'}),
+		// In a file and shared, so that a lab can be frozen where its memory is; or private, on what was frozen.
+		'-object', keyed('memory-backend-file', {id: 'ram', 'mem-path': memoryFile, size: memory, share: frozen === true ? 'off' : 'on'}),
 	];
 }
 

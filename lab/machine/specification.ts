@@ -20,8 +20,13 @@ export interface MachineSpecification {
 	readonly cpus: number;
 	/** Bytes. */
 	readonly memory: number;
-	/** The file that backs the memory, in /dev/shm or the lab's folder; created by QEMU. */
+	/** The file that backs the memory: in /dev/shm or the lab's folder, or in a frozen lab. */
 	readonly memoryFile: string;
+	/**
+	 * The memory file is a frozen machine's: it is mapped copy-on-write, so that nothing which the machine writes gets into it, and
+	 * QEMU waits, stopped, for the state of the devices that belongs to it (`loadDeviceState`).
+	 */
+	readonly frozen?: boolean;
 	/** Files; initramfs is the image's followed by the machine's seed. */
 	readonly kernel: string;
 	readonly initramfs: string;

@@ -175,12 +175,18 @@ function createLines({chalk, color, live, history}: Appearance): (event: TimedEv
 					}
 
 					case 'booting':
+					case 'forking':
+					case 'freezing':
 					case 'stopping': {
 						return beginning(`lab ${lab}: ${event.reason}`);
 					}
 
 					case 'ready': {
 						return [`${done} lab ${lab} is ready${took(event.seconds)}`];
+					}
+
+					case 'frozen': {
+						return [`${done} lab ${lab} is frozen${chalk.dim(`, after standing still for ${formatSeconds(event.seconds)}`)}`];
 					}
 
 					case 'failed': {

@@ -7,22 +7,26 @@ import {type Fabric, startFabric} from '../fabric/fabric.ts';
 import {asLabError, LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import {probeAccelerator} from '../machine/accelerator.ts';
+import {loadDeviceState} from '../machine/device-state.ts';
 import {type Machine, startMachine} from '../machine/machine.ts';
 import {connectSsh, type SshConnection} from '../machine/ssh.ts';
 import type {Plan, PlannedMachine} from '../plan/plan.ts';
+import {type ReadyLabInputs, readyLabName} from '../plan/ready-lab.ts';
 import type {MadeStage} from '../store/store.ts';
 import {claimLab, type LabClaim} from './claim.ts';
 import {createCleanup} from './cleanup.ts';
 import {consoleLogOf, tailOf} from './console-tail.ts';
 import {openEventLog} from './event-log.ts';
 import {collectEvidence} from './evidence.ts';
+import {bringToStandstill, type FreezableLab, keepFrozen, tidyGuest} from './freeze.ts';
+import {copySecrets, frozenMachine, readFrozenLab} from './frozen-lab.ts';
 import {makeKubeconfig} from './kubeconfig.ts';
 import {removeLabFolder} from './lab-folder.ts';
 import {type ForwardRecord, keepRecord, type LabRecord, type MachineRecord} from './lab-record.ts';
 import {serveLab} from './lab-server.ts';
 import {chooseMemoryFolder, createMemory} from './memory.ts';
 import {paceOf} from './pace.ts';
-import {linkSocket, type PoweredMachine, powerOn, prepareMachine, stageFolder} from './power-on.ts';
+import {diskFile, initramfsFile, linkSocket, type PoweredMachine, powerOn, prepareMachine, stageFolder, stateSocket} from './power-on.ts';
 import {awaitAnswer, awaitReady, type AwaitedMachine} from './ready.ts';
 import {openSecrets} from './secrets.ts';
 import {together} from './together.ts';
@@ -35,7 +39,7 @@ export interface BootRequest {
 	/** The scenario that the lab is for. */
 	readonly scenario?: string | undefined;
 	readonly plan: Plan;
-	/** All stages of the plan, by name. */
+	/** All stages of the plan, by name. With the one of the ready lab, the machines are forks of that one's, and go on from where those were. */
 	readonly made: ReadonlyMap<string, MadeStage>;
 	readonly events: EventSink;
 	readonly signal: AbortSignal;
@@ -68,6 +72,13 @@ export interface Lab {
 	ssh(machine: string, signal?: AbortSignal): Promise<SshConnection>;
 	/** Collects the machines' evidence into a folder. Does not throw for what cannot be had. */
 	collectEvidence(folder: string, signal?: AbortSignal): Promise<void>;
+	/**
+	 * Freezes the lab into an empty folder: see `lab/runtime/frozen-lab.ts`. Its machines have ended then, and all that is left to do is `down`.
+	 * A lab that is a fork cannot be frozen: its memory is not in files.
+	 *
+	 * @throws `machine-broke`, `monitor-lost`, `fabric-failed`, `disk-full`, `interrupted`
+	 */
+	freeze(target: string, inputs: ReadyLabInputs): Promise<void>;
 	/**
 	 * Ends the lab: afterwards no process, socket, or file of it remains. May be called often, and while it goes down.
 	 * Throws what failed first, having gone on with the rest.
@@ -105,6 +116,7 @@ function reasonOf(signal: AbortSignal): LabError {
  */
 export async function bootLab(request: BootRequest, parts: LabParts = ownParts): Promise<Lab> {
 	const {name, plan, made, evidence} = request;
+	const frozen = made.get(readyLabName)?.folder;
 	const start = performance.now();
 	const {folder, record: initial} = request.claim ?? await claimLab({name, scenario: request.scenario, planKey: plan.key});
 	const cleanup = createCleanup();
@@ -125,6 +137,8 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 	const secrets = openSecrets(folder);
 	const powered = new Map<string, PoweredMachine>();
 	const connections = new Set<SshConnection>();
+	let memory: ReadonlyMap<string, string> = new Map();
+	let fabric: Fabric | undefined;
 	let pace = 1;
 	let ready = false;
 	let stopping = false;
@@ -179,8 +193,8 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		})),
 	});
 
-	const powerOnMachine = async (planned: PlannedMachine, accelerator: 'kvm' | 'tcg', memoryFile: string, abort: AbortSignal): Promise<void> => {
-		const prepared = await prepareMachine(planned, {name, folder, plan, made, secrets, signal: abort});
+	const powerOnMachine = async (planned: PlannedMachine, accelerator: 'kvm' | 'tcg', memoryFile: string, abort: AbortSignal): Promise<Machine> => {
+		const prepared = await prepareMachine(planned, {name, folder, plan, made, secrets, frozen, signal: abort});
 		const machine = await powerOn(prepared, {
 			folder, plan, accelerator, memoryFile, maintenanceMac: planned.maintenanceMac, events, signal: abort, start: parts.startMachine,
 		});
@@ -197,6 +211,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 			state: 'booting', pid: machine.machine.pid, process: machine.machine.identity, ssh: await reachOf(planned.name, machine.sshPort),
 		});
 		await keeper.update(({forwards}) => ({forwards: [...forwards, ...machine.forwards]}));
+		return machine.machine;
 	};
 
 	const awaitMachine = async (planned: PlannedMachine, abort: AbortSignal): Promise<void> => {
@@ -217,10 +232,28 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		await keeper.updateMachine(planned.name, {state: 'ready'});
 	};
 
+	/** Lets all machines of a fork go on at once. */
+	const letGo = async (): Promise<void> => {
+		await Promise.all([...powered.values()].map(async ({machine}) => machine.qmp.execute('cont')));
+		await fabric?.release();
+		const seconds = (performance.now() - start) / 1000;
+		for (const {name: machine} of plan.machines) {
+			events({type: 'machine', reason: 'ready', lab: name, machine, seconds});
+		}
+
+		await keeper.update(({machines}) => ({machines: machines.map((machine) => ({...machine, state: 'ready' as const}))}));
+	};
+
 	const boot = async (): Promise<string | undefined> => {
 		events({type: 'lab', reason: 'starting', lab: name});
+		const origin = frozen === undefined ? undefined : await readFrozenLab(frozen);
+		if (frozen !== undefined) {
+			await copySecrets(frozen, folder);
+		}
+
 		const image = stageFolder(made, plan.machines[0]?.stages.image ?? `image ${plan.imageName}`);
-		const memoryFolder = await chooseMemoryFolder(folder, plan.machines);
+		// A fork's memory is its own where it differs from what was frozen, and that is in no file.
+		const memoryFolder = frozen === undefined ? await chooseMemoryFolder(folder, plan.machines) : folder;
 		const unstarted = await Promise.all(plan.machines.map(async ({name: machine, role}) => ({
 			name: machine, role, state: 'off' as const, pid: null, ssh: await reachOf(machine, 0),
 		})));
@@ -238,26 +271,38 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 
 		await Promise.all(plan.machines.map(async (machine) => mkdir(path.join(folder, machine.name), {mode: 0o700})));
 		cleanup.add(async () => (memoryFolder === folder ? undefined : rm(memoryFolder, {recursive: true, force: true})));
-		const memory = await createMemory(memoryFolder, folder, plan.machines);
-		const fabric: Fabric = await parts.startFabric({
+		memory = frozen === undefined
+			? await createMemory(memoryFolder, folder, plan.machines)
+			: new Map(plan.machines.map((machine) => [machine.name, frozenMachine(frozen, machine.name).memory]));
+		const running = await parts.startFabric({
 			folder,
 			networks: plan.topology.networks.map((network) => ({
 				name: network.name,
+				state: origin?.networks.find((state) => state.name === network.name),
 				ports: plan.machines.flatMap((machine) => machine.links
 					.filter((link) => link.network === network.name)
 					.map(({device}) => ({name: machine.name, socket: linkSocket(machine.name, device)}))),
 			})),
 		});
-		cleanup.add(async () => fabric.stop());
-		void fabric.ended.then(async (error) => (error === undefined || stopping ? undefined : breakDown(error)));
+		fabric = running;
+		cleanup.add(async () => running.stop());
+		void running.ended.then(async (error) => (error === undefined || stopping ? undefined : breakDown(error)));
 		await keeper.update(() => ({state: 'booting', speed: pace}));
-		events({type: 'lab', reason: 'booting', lab: name});
+		events({type: 'lab', reason: frozen === undefined ? 'booting' : 'forking', lab: name});
 		cleanup.add(async () => Promise.all([...powered.values()].map(async ({machine}) => machine.powerOff())));
 		await together(signal, plan.machines.map((planned) => async (abort) => {
-			await powerOnMachine(planned, probe.accelerator, memory.get(planned.name) ?? '', abort);
-			await awaitMachine(planned, abort);
+			const machine = await powerOnMachine(planned, probe.accelerator, memory.get(planned.name) ?? '', abort);
+			if (frozen === undefined) {
+				await awaitMachine(planned, abort);
+			} else {
+				await loadDeviceState(machine, {cwd: folder, socket: stateSocket(planned.name), file: frozenMachine(frozen, planned.name).state, signal: abort});
+			}
 		}));
 		signal.throwIfAborted();
+		if (frozen !== undefined) {
+			await letGo();
+		}
+
 		return writeKubeconfig();
 	};
 
@@ -271,6 +316,36 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		const file = path.join(folder, 'kubeconfig');
 		await writeFileWhole(file, await makeKubeconfig(name, access, port, secrets), 0o600);
 		return file;
+	};
+
+	const freeze = async (target: string, inputs: ReadyLabInputs): Promise<void> => {
+		if (frozen !== undefined || fabric === undefined) {
+			throw new Error('a fork has no memory in files');
+		}
+
+		events({type: 'lab', reason: 'freezing', lab: name});
+		await together(signal, plan.machines.map(({name: machine}) => async (abort) => {
+			const connection = await connect(machine, connectDeadline * pace, abort);
+			await tidyGuest(connection, pace, abort);
+			connection.close();
+		}));
+		// QEMU's user network does not keep connections of the host: they end before.
+		for (const connection of connections) {
+			connection.close();
+		}
+
+		const machines = [...powered].map(([machine, {machine: running}]) => ({
+			machine: running, memory: memory.get(machine) ?? '', disk: path.join(folder, diskFile(machine)), initramfs: path.join(folder, initramfsFile(machine)),
+		}));
+		const lab: FreezableLab = {folder, inputs, machines, fabric, signal};
+		const begin = performance.now();
+		const standstill = await bringToStandstill(lab, target);
+		const seconds = (performance.now() - begin) / 1000;
+		// From now on nobody minds that they end.
+		stopping = true;
+		await Promise.all(machines.map(async ({machine}) => machine.powerOff()));
+		await keepFrozen(lab, standstill, target);
+		events({type: 'lab', reason: 'frozen', lab: name, seconds});
 	};
 
 	let booting: Promise<string | undefined> | undefined;
@@ -333,6 +408,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 				ended,
 				ssh: async (machine, abort) => connect(machine, connectDeadline * pace, abort),
 				collectEvidence: async (target, abort) => collect(target, abort, true),
+				freeze,
 				down,
 			};
 		} catch (thrown) {

@@ -9,6 +9,7 @@ import type {Accelerator, MachineSpecification} from '../machine/specification.t
 import type {Plan, PlannedMachine} from '../plan/plan.ts';
 import type {MadeStage} from '../store/store.ts';
 import {consoleLogOf} from './console-tail.ts';
+import {frozenMachine} from './frozen-lab.ts';
 import type {ForwardRecord} from './lab-record.ts';
 import {findPorts} from './ports.ts';
 import type {LabSecrets} from './secrets.ts';
@@ -34,6 +35,21 @@ export function linkSocket(machine: string, device: string): string {
 	return path.join(machine, `${device}.sock`);
 }
 
+/** The socket that the state of a machine's devices goes over, relative to the lab's folder. */
+export function stateSocket(machine: string): string {
+	return path.join(machine, 'state.sock');
+}
+
+/** A machine's own disk, relative to the lab's folder. */
+export function diskFile(machine: string): string {
+	return path.join(machine, 'disk.qcow2');
+}
+
+/** What a machine boots from, relative to the lab's folder. */
+export function initramfsFile(machine: string): string {
+	return path.join(machine, 'initramfs');
+}
+
 /** A stage that the plan names. That it was made is the caller's promise. */
 export function stageFolder(made: ReadonlyMap<string, MadeStage>, name: string): string {
 	const stage = made.get(name);
@@ -45,24 +61,28 @@ export function stageFolder(made: ReadonlyMap<string, MadeStage>, name: string):
 }
 
 /**
- * Writes a machine's files into its folder: its initramfs with its seed, and its disk on top of the blank one.
+ * Writes a machine's files into its folder: its initramfs with its seed, and its disk on top of the blank one. A fork has the initramfs
+ * of what it is a fork of, and its disk is on top of that one's.
  *
  * @throws `program-missing`, `program-failed`, `disk-full`
  */
 export async function prepareMachine(
 	planned: PlannedMachine,
-	lab: {name: string; folder: string; plan: Plan; made: ReadonlyMap<string, MadeStage>; secrets: LabSecrets; signal: AbortSignal},
+	lab: {
+		name: string; folder: string; plan: Plan; made: ReadonlyMap<string, MadeStage>; secrets: LabSecrets; frozen?: string | undefined; signal: AbortSignal;
+	},
 ): Promise<PreparedMachine> {
 	const {name, stages} = planned;
-	const {folder, plan, made, secrets, signal} = lab;
+	const {folder, plan, made, secrets, frozen, signal} = lab;
 	const image = stageFolder(made, stages.image);
-	const own = path.join(folder, name);
-	const disk = path.join(own, 'disk.qcow2');
+	const origin = frozen === undefined ? undefined : frozenMachine(frozen, name);
+	const disk = path.join(folder, diskFile(name));
+	const initramfs = origin?.initramfs ?? path.join(folder, initramfsFile(name));
 	const layers = [path.join(image, 'root.erofs'), path.join(stageFolder(made, stages.layer), 'layer.erofs')];
 	const [sizes] = await Promise.all([
 		Promise.all(layers.map(async (file) => (await stat(file)).size)),
-		writeInitramfs(planned, {image: path.join(image, 'initramfs'), target: path.join(own, 'initramfs'), secrets, signal}),
-		run('qemu-img', ['create', '-q', '-f', 'qcow2', '-F', 'qcow2', '-b', path.join(stageFolder(made, stages.disk), 'disk.qcow2'), disk], {signal}),
+		origin === undefined && writeInitramfs(planned, {image: path.join(image, 'initramfs'), target: initramfs, secrets, signal}),
+		run('qemu-img', ['create', '-q', '-f', 'qcow2', '-F', 'qcow2', '-b', origin?.disk ?? path.join(stageFolder(made, stages.disk), 'disk.qcow2'), disk], {signal}),
 	]);
 	return {
 		lab: lab.name,
@@ -70,10 +90,11 @@ export async function prepareMachine(
 		cpus: planned.cpus,
 		memory: planned.memory,
 		kernel: path.join(image, 'vmlinuz'),
-		initramfs: path.join(own, 'initramfs'),
+		initramfs,
 		append: [...new Set(['console=ttyS0', ...plan.image.kernelArguments ?? [], `vmlab.layers=${layers.length}`, 'vmlab.disk=/dev/vda'])],
 		layers: layers.map((file, index) => ({file, bytes: sizes[index] ?? 0})),
 		disk,
+		...(origin !== undefined && {frozen: true}),
 		links: planned.links.map(({mac, device}) => ({mac, socket: linkSocket(name, device)})),
 		qmpSocket: path.join(name, 'qmp.sock'),
 		consoleLog: consoleLogOf(name),

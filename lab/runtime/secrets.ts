@@ -43,12 +43,14 @@ export interface LabSecrets {
 	loginKey(): Promise<SshKeyPair>;
 }
 
+/** In a lab's folder: the folder of all secrets but the key for ssh. */
+export const secretsFolder = 'secrets';
 /** The private key for ssh, in a lab's folder: users may want to give it to their own ssh. */
 export const loginKeyFile = 'ssh-key';
 
 /** Opens the secrets of the lab that has this folder. What is there already is used. */
 export function openSecrets(labFolder: string): LabSecrets {
-	const folder = path.join(labFolder, 'secrets');
+	const folder = path.join(labFolder, secretsFolder);
 	const asked = new Map<string, Promise<PemPair>>();
 
 	/** The pair of that name: known, on disk, or made now. */

@@ -207,9 +207,9 @@ class DiskStore implements Store {
 	}
 
 	/** Makes what is in the folder the stage of the key: all or nothing, even when the power fails. */
-	async #keep(folder: string, {name, key}: StageRequest, seconds: () => number, log: string): Promise<MadeStage> {
+	async #keep(folder: string, {name, key, writable}: StageRequest, seconds: () => number, log: string): Promise<MadeStage> {
 		const files = path.join(folder, filesName);
-		await makeReadOnly(files);
+		await makeReadOnly(files, writable);
 		const record: StageRecord = {name, key, ...await describeFiles(files), madeAt: Date.now(), seconds: seconds()};
 		await writeFile(path.join(folder, recordName), `${JSON.stringify(record, undefined, '\t')}\n`, {mode: 0o444});
 		await rename(log, path.join(folder, logName));

@@ -20,11 +20,12 @@ async function contents(folder: string): Promise<{files: string[]; folders: stri
 }
 
 /**
- * Takes the right to write away from all files in a folder. Folders keep theirs: a cache is something that its owner can
+ * Takes the right to write away from all files in a folder, but for some (relative to it). Folders keep theirs: a cache is something that its owner can
  * remove with rm(1).
  */
-export async function makeReadOnly(folder: string): Promise<void> {
-	for (const file of (await contents(folder)).files) {
+export async function makeReadOnly(folder: string, but: readonly string[] = []): Promise<void> {
+	const excepted = new Set(but.map((file) => path.join(folder, file)));
+	for (const file of (await contents(folder)).files.filter((each) => !excepted.has(each))) {
 		await chmod(file, (await lstat(file)).mode & 0o7555);
 	}
 }

@@ -1,7 +1,7 @@
 /** stage.json: what is known of a made stage, written once, when it was made. */
 import {lstat, readdir, readFile} from 'node:fs/promises';
 import path from 'node:path';
-import {type DigestedEntry, digestTree} from '../host/digest.ts';
+import {type DigestedEntry, digestOf, digestTree} from '../host/digest.ts';
 import type {MadeStage} from './store.ts';
 
 /** One thing that a stage holds. Bytes; a folder's size is 0. */
@@ -41,8 +41,8 @@ export async function readRecord(folder: string): Promise<StageRecord | undefine
 
 /** The stage as others see it. */
 export function madeStage(folder: string, record: StageRecord): MadeStage {
-	const {name, key, madeAt, seconds, bytes} = record;
-	return {name, key, folder: path.join(folder, filesName), madeAt, seconds, bytes};
+	const {name, key, entries, madeAt, seconds, bytes} = record;
+	return {name, key, folder: path.join(folder, filesName), digest: digestOf(entries), madeAt, seconds, bytes};
 }
 
 /** All that a folder holds, with digests and sizes, and what it takes on the disk in bytes. */

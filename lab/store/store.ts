@@ -26,6 +26,11 @@ export interface StageRequest {
 	/** Hex sha256 of everything that goes into it. */
 	readonly key: string;
 	readonly make: (work: StageWork) => Promise<void>;
+	/**
+	 * Files of the result, relative to `out`, that keep their owner's right to write, and to be read by nobody else: QEMU before 8.2 opens memory for
+	 * writing even where it maps it privately.
+	 */
+	readonly writable?: readonly string[];
 }
 
 /** A made stage. */
@@ -34,6 +39,8 @@ export interface MadeStage {
 	readonly key: string;
 	/** The folder with what was made; read-only. */
 	readonly folder: string;
+	/** Hex sha256 of what is in the folder: two makings of one key need not give the same bytes. */
+	readonly digest: string;
 	/** Milliseconds since 1970. */
 	readonly madeAt: number;
 	readonly seconds: number;

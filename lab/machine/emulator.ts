@@ -1,0 +1,42 @@
+/** Which QEMU this computer has: what the state of a frozen machine depends on. */
+import {readFile, realpath} from 'node:fs/promises';
+import path from 'node:path';
+import {digestOf} from '../host/digest.ts';
+import {run} from '../host/program.ts';
+import {qemuProgram} from './machine.ts';
+import {processorArguments} from './arguments.ts';
+import type {Accelerator} from './specification.ts';
+
+/**
+ * All of a computer that the state of a frozen machine depends on: how guests are run; QEMU's version, as it tells it; the file of the library that is
+ * QEMU's user network ('' where it is part of QEMU); and the processor that guests see, a model of QEMU's or a digest of the computer's own.
+ */
+export type Emulator = Readonly<Record<'accelerator' | 'qemu' | 'slirp' | 'processor', string>>;
+
+/** The first line of `qemu-system-x86_64 --version`. Throws `program-missing`. */
+export async function qemuVersion(signal: AbortSignal | undefined): Promise<string> {
+	const {stdout} = await run(qemuProgram, ['--version'], {signal});
+	return stdout.split('\n')[0] ?? '';
+}
+
+/** Model, microcode and features of the first processor, as /proc/cpuinfo has them (proc(5)). */
+export async function processorModel(): Promise<string> {
+	const text = await readFile('/proc/cpuinfo', 'utf8').catch(() => '');
+	return text.split('\n').filter((line) => /^(?:model name|microcode|flags)\s*:/.test(line)).slice(0, 3).join('\n');
+}
+
+/** Describes this computer's QEMU. Throws `program-missing`. */
+export async function describeEmulator(accelerator: Accelerator, signal?: AbortSignal): Promise<Emulator> {
+	const [qemu, slirp, own] = await Promise.all([qemuVersion(signal), slirpFile(signal), processorModel()]);
+	const model = processorArguments(accelerator, 1).join(' ');
+	return {accelerator, qemu, slirp, processor: accelerator === 'kvm' ? `${model} ${digestOf(own)}` : model};
+}
+
+/** The name of libslirp's file has its version: `libslirp.so.0.4.0`. */
+async function slirpFile(signal: AbortSignal | undefined): Promise<string> {
+	const {stdout: program} = await run('sh', ['-c', 'command -v "$0"', qemuProgram], {signal});
+	// Only the dynamic linker knows which file a program would get.
+	const {stdout} = await run('ldd', [program.trim()], {signal});
+	const file = /libslirp\S* => (\S+)/.exec(stdout)?.[1];
+	return file === undefined ? '' : path.basename(await realpath(file));
+}

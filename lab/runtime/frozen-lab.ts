@@ -1,0 +1,67 @@
+/**
+ * What a frozen lab is on the disk. A folder with `frozen.json`, the lab's secrets, and for each machine its memory (sparse), the state of
+ * its devices, its disk on top of the blank one, and the initramfs that it boots from when it is rebooted.
+ */
+import {cp, readFile, writeFile} from 'node:fs/promises';
+import path from 'node:path';
+import type {NetworkState} from '../fabric/fabric.ts';
+import {failure} from '../host/failure.ts';
+import type {ReadyLabInputs} from '../plan/ready-lab.ts';
+import {loginKeyFile, secretsFolder} from './secrets.ts';
+
+/** What is written down of a frozen lab. */
+export interface FrozenLab {
+	readonly format: 1;
+	/** What it depends on. */
+	readonly inputs: ReadyLabInputs;
+	/** Milliseconds since 1970, by the host's clock: what time the guests go on from. */
+	readonly frozenAt: number;
+	readonly machines: readonly string[];
+	/** The fabric, with what was on its way. */
+	readonly networks: readonly NetworkState[];
+}
+
+/** The record's file in the folder of a frozen lab. */
+const recordFile = 'frozen.json';
+
+/** The files of a frozen machine. */
+export interface FrozenMachine {
+	readonly memory: string;
+	readonly state: string;
+	readonly disk: string;
+	readonly initramfs: string;
+}
+
+/** Where the files of a machine are in the folder of a frozen lab. */
+export function frozenMachine(folder: string, machine: string): FrozenMachine {
+	const own = path.join(folder, machine);
+	return {memory: path.join(own, 'memory'), state: path.join(own, 'state'), disk: path.join(own, 'disk.qcow2'), initramfs: path.join(own, 'initramfs')};
+}
+
+/** Writes the record, and takes the lab's secrets along. */
+export async function writeFrozenLab(target: string, lab: FrozenLab, labFolder: string): Promise<void> {
+	await copySecrets(labFolder, target);
+	await writeFile(path.join(target, recordFile), `${JSON.stringify(lab, undefined, '\t')}\n`, {mode: 0o600, flag: 'wx'});
+}
+
+/** The record of a frozen lab. Throws `frozen-lab-broken` when it cannot be read. */
+export async function readFrozenLab(folder: string): Promise<FrozenLab> {
+	const file = path.join(folder, recordFile);
+	try {
+		const lab = JSON.parse(await readFile(file, 'utf8')) as Partial<FrozenLab>;
+		if (lab.format !== 1) {
+			throw new Error(`it has the format ${String(lab.format)}`);
+		}
+
+		return lab as FrozenLab;
+	} catch (error) {
+		throw failure.frozenLabBroken(folder, `${recordFile}: ${error instanceof Error ? error.message : String(error)}`, error);
+	}
+}
+
+/** Copies the secrets of a lab into another folder: whoever has a fork must be able to log in, and its host keys are the same. */
+export async function copySecrets(from: string, to: string): Promise<void> {
+	for (const name of [secretsFolder, loginKeyFile, `${loginKeyFile}.pub`]) {
+		await cp(path.join(from, name), path.join(to, name), {recursive: true, errorOnExist: true, force: false});
+	}
+}

@@ -1,0 +1,69 @@
+/** The last stage of a chain: the lab itself, booted until it was ready, and frozen. It is made inside machines, and so here. */
+import path from 'node:path';
+import type {EventSink} from '../event/event.ts';
+import {probeAccelerator} from '../machine/accelerator.ts';
+import {describeEmulator} from '../machine/emulator.ts';
+import type {Plan} from '../plan/plan.ts';
+import {readyLabChanges, type ReadyLabInputs, readyLabInputs, readyLabKey, readyLabName} from '../plan/ready-lab.ts';
+import type {MadeStage, Store} from '../store/store.ts';
+import {frozenMachine, readFrozenLab} from './frozen-lab.ts';
+import {bootLab} from './lab.ts';
+import {stageFolder} from './power-on.ts';
+
+/** What a ready lab is made from. */
+export interface ReadyLabRequest {
+	readonly plan: Plan;
+	/** All stages of the plan, by name. */
+	readonly made: ReadonlyMap<string, MadeStage>;
+	readonly store: Store;
+	readonly events: EventSink;
+	readonly signal: AbortSignal;
+	/** A folder for the machines' evidence when the boot fails. */
+	readonly evidence?: string | undefined;
+}
+
+/** What a ready lab of this plan, made here and now, depends on. Throws `program-missing`, `program-failed`. */
+export async function inputsOfReadyLab(plan: Plan, made: ReadonlyMap<string, MadeStage>, signal?: AbortSignal): Promise<ReadyLabInputs> {
+	const kernel = path.join(stageFolder(made, plan.machines[0]?.stages.image ?? `image ${plan.imageName}`), 'vmlinuz');
+	const {accelerator} = await probeAccelerator({kernel, signal});
+	return readyLabInputs(plan, made, await describeEmulator(accelerator, signal));
+}
+
+/**
+ * Finds the frozen lab of a plan, or boots the lab and freezes it. Of two processes that want the same one makes it.
+ *
+ * @returns the stages, and with them that of the ready lab: a lab that is booted with these is a fork
+ * @throws what `bootLab` and `Lab.freeze` throw
+ */
+export async function makeReadyLab(request: ReadyLabRequest): Promise<ReadonlyMap<string, MadeStage>> {
+	const {plan, made, store, events, signal, evidence} = request;
+	const inputs = await inputsOfReadyLab(plan, made, signal);
+	const key = readyLabKey(inputs);
+	const stage = await store.make({
+		name: readyLabName,
+		key,
+		writable: plan.machines.map(({name}) => path.relative('/', frozenMachine('/', name).memory)),
+		async make(work) {
+			await tellWhy(store, inputs, events);
+			// A name of its own, which no scenario has: whoever lists labs sees what goes on.
+			const lab = await bootLab({name: `ready-${key.slice(0, 12)}`, plan, made, events, signal: work.signal, evidence});
+			try {
+				await lab.freeze(work.out, inputs);
+			} finally {
+				await lab.down();
+			}
+		},
+	}, {events, signal});
+	return new Map([...made, [readyLabName, stage]]);
+}
+
+/** Says why a frozen lab of the same plan that is there cannot be used. */
+async function tellWhy(store: Store, inputs: ReadyLabInputs, events: EventSink): Promise<void> {
+	for (const stage of (await store.list()).filter(({name}) => name === readyLabName).reverse()) {
+		const other = await readFrozenLab(stage.folder).catch(() => undefined);
+		if (other?.inputs.plan === inputs.plan) {
+			events({type: 'note', level: 'info', text: `The frozen lab of before is not used: ${readyLabChanges(other.inputs, inputs).join('; ') || 'it was made by another version of vmlab'}`});
+			return;
+		}
+	}
+}
