@@ -420,6 +420,14 @@ export const failure = {
 		return new LabError(description);
 	},
 
+	/** A machine that was forked does not go on. Seconds; `last` is what was last heard of it. */
+	forkSilent(machine: string, seconds: number, last: string): LabError {
+		return new LabError({
+			code: 'fork-silent', kind: 'machine', message: `The machine ${machine} was forked and did not take its new random numbers within ${Math.round(seconds)} s`,
+			details: [`last seen: ${last}`], hint: 'Its overlays must include `base`, which listens for them; `--cold` boots the lab.',
+		});
+	},
+
 	/** A frozen lab is not whole. */
 	frozenLabBroken(folder: string, reason: string, cause?: unknown): LabError {
 		return new LabError({

@@ -66,6 +66,8 @@ export function machineArguments(spec: MachineSpecification): string[] {
 		...networkArguments(spec),
 		'-chardev', keyed('socket', {id: 'console', path: spec.consoleSocket, server: 'on', wait: 'off', logfile: spec.consoleLog, logappend: 'on'}),
 		'-serial', 'chardev:console',
+		'-chardev', keyed('socket', {id: 'fork', path: spec.forkSocket, server: 'on', wait: 'off'}),
+		'-serial', 'chardev:fork',
 		'-chardev', keyed('socket', {id: 'monitor', path: spec.qmpSocket, server: 'on', wait: 'off'}),
 		'-mon', keyed('', {chardev: 'monitor', mode: 'control'}),
 		'-kernel', spec.kernel,

@@ -44,6 +44,8 @@ export interface MachineSpecification {
 	/** File that the serial console is logged to; and the unix socket for an interactive console. */
 	readonly consoleLog: string;
 	readonly consoleSocket: string;
+	/** Unix socket of the second serial port: over it a fork is told that it is one (`tellFork`). */
+	readonly forkSocket: string;
 	/** File for QEMU's own messages. */
 	readonly log: string;
 }

@@ -8,6 +8,7 @@ import {asLabError, LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import {probeAccelerator} from '../machine/accelerator.ts';
 import {loadDeviceState} from '../machine/device-state.ts';
+import {tellFork} from '../machine/fork-line.ts';
 import {type Machine, startMachine} from '../machine/machine.ts';
 import {connectSsh, type SshConnection} from '../machine/ssh.ts';
 import type {Plan, PlannedMachine} from '../plan/plan.ts';
@@ -26,7 +27,7 @@ import {type ForwardRecord, keepRecord, type LabRecord, type MachineRecord} from
 import {serveLab} from './lab-server.ts';
 import {chooseMemoryFolder, createMemory} from './memory.ts';
 import {paceOf} from './pace.ts';
-import {diskFile, initramfsFile, linkSocket, type PoweredMachine, powerOn, prepareMachine, stageFolder, stateSocket} from './power-on.ts';
+import {diskFile, forkSocket, initramfsFile, linkSocket, type PoweredMachine, powerOn, prepareMachine, stageFolder, stateSocket} from './power-on.ts';
 import {awaitAnswer, awaitReady, type AwaitedMachine} from './ready.ts';
 import {openSecrets} from './secrets.ts';
 import {together} from './together.ts';
@@ -236,6 +237,9 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 	const letGo = async (): Promise<void> => {
 		await Promise.all([...powered.values()].map(async ({machine}) => machine.qmp.execute('cont')));
 		await fabric?.release();
+		await together(signal, plan.machines.map(({name: machine}) => async (abort) => tellFork({
+			machine, socket: path.join(folder, forkSocket(machine)), deadline: connectDeadline * pace, signal: abort,
+		})));
 		const seconds = (performance.now() - start) / 1000;
 		for (const {name: machine} of plan.machines) {
 			events({type: 'machine', reason: 'ready', lab: name, machine, seconds});

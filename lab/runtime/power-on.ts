@@ -40,6 +40,11 @@ export function stateSocket(machine: string): string {
 	return path.join(machine, 'state.sock');
 }
 
+/** The socket of the second serial port of a machine, relative to the lab's folder. */
+export function forkSocket(machine: string): string {
+	return path.join(machine, 'fork.sock');
+}
+
 /** A machine's own disk, relative to the lab's folder. */
 export function diskFile(machine: string): string {
 	return path.join(machine, 'disk.qcow2');
@@ -99,6 +104,7 @@ export async function prepareMachine(
 		qmpSocket: path.join(name, 'qmp.sock'),
 		consoleLog: consoleLogOf(name),
 		consoleSocket: path.join(name, 'console.sock'),
+		forkSocket: forkSocket(name),
 		log: path.join(name, 'qemu.log'),
 	};
 }

@@ -15,7 +15,7 @@ export default defineOverlay({
 		{path: '/etc/ssh/ssh_host_ed25519_key', mode: 0o600, ssh: 'host-key'},
 		{path: '/root/.ssh/authorized_keys', mode: 0o600, ssh: 'authorized-key'},
 	],
-	units: () => ['vmlab-network.service', 'vmlab-ssh.service', 'vmlab-console.service'],
+	units: () => ['vmlab-network.service', 'vmlab-ssh.service', 'vmlab-console.service', 'vmlab-forked.service'],
 	ready: () => [
 		{sentence: 'the network is set up', deadline: '20s', unit: 'vmlab-network.service'},
 		{sentence: 'systemd has reached multi-user.target', deadline: '60s', unit: 'multi-user.target'},

@@ -79,7 +79,7 @@ async function bootShell(image: string): Promise<number> {
 			kernel: path.join(image, 'vmlinuz'), initramfs: archive,
 			append: ['console=ttyS0', 'quiet', 'edd=off', 'tsc=reliable', 'no_timer_check', 'mitigations=off', 'random.trust_cpu=on', 'rdinit=/bench-init'],
 			layers: [], disk: 'disk.qcow2', links: [], maintenance: {mac: '52:54:00:00:00:01', forwards: [], egress: false},
-			qmpSocket: 'qmp.sock', consoleLog: path.join(folder, 'console.log'), consoleSocket: 'console.sock', log: path.join(folder, 'qemu.log'),
+			qmpSocket: 'qmp.sock', consoleLog: path.join(folder, 'console.log'), consoleSocket: 'console.sock', forkSocket: 'fork.sock', log: path.join(folder, 'qemu.log'),
 		}, {cwd: folder});
 		try {
 			return await until('a shell runs as init', async () => {

@@ -103,7 +103,7 @@ test('kernel, initramfs and arguments are given as they are', (t) => {
 
 test('a comma in a path is doubled wherever QEMU splits at commas', (t) => {
 	const odd = exampleMachine({
-		memoryFile: 'a,m', disk: 'a,d', qmpSocket: 'a,q', consoleSocket: 'a,c', consoleLog: 'a,l',
+		memoryFile: 'a,m', disk: 'a,d', qmpSocket: 'a,q', consoleSocket: 'a,c', consoleLog: 'a,l', forkSocket: 'a,f',
 		layers: [{file: 'a,,y', bytes: 2 * mib}], links: [{mac: '02:00:00:00:00:01', socket: 'a,s'}],
 	});
 	const line = machineArguments(odd).join(' ');

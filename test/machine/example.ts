@@ -20,6 +20,7 @@ export function exampleMachine(changes: Partial<MachineSpecification> = {}): Mac
 		qmpSocket: 'qmp.sock',
 		consoleLog: 'console.log',
 		consoleSocket: 'console.sock',
+		forkSocket: 'fork.sock',
 		log: 'qemu.log',
 		...changes,
 	};

@@ -84,7 +84,7 @@ test('a guest that does not heed its power button is ended after the grace', asy
 
 test('two machines share a layer', async (t) => {
 	await withParts(async (folder, spec) => {
-		const other = {...spec, name: 'node-2', memoryFile: path.join(folder, 'memory-2'), disk: 'disk-2.qcow2', qmpSocket: 'qmp-2.sock', consoleSocket: 'console-2.sock'};
+		const other = {...spec, name: 'node-2', memoryFile: path.join(folder, 'memory-2'), disk: 'disk-2.qcow2', qmpSocket: 'qmp-2.sock', consoleSocket: 'console-2.sock', forkSocket: 'fork-2.sock'};
 		await run('qemu-img', ['create', '-q', '-f', 'qcow2', 'disk-2.qcow2', '16M'], {cwd: folder});
 		const machines = [await startMachine(spec, {cwd: folder}), await startMachine(other, {cwd: folder})];
 		t.true((await Promise.all(machines.map(async ({identity}) => isAlive(identity)))).every(Boolean));
