@@ -34,7 +34,7 @@ interface Opened {
 /** Makes an image in a fresh folder; `prepare` may put files there first. */
 async function make(image: ContainerImageDeclaration | ((folder: string) => Promise<ContainerImageDeclaration>)): Promise<Opened> {
 	return withStageWork(async (work) => {
-		const made: MadeStage = {name: 'component server', key: '', folder: path.join(work.folder, 'component'), madeAt: 0, seconds: 0, bytes: 0};
+		const made: MadeStage = {name: 'component server', key: '', folder: path.join(work.folder, 'component'), digest: '', madeAt: 0, seconds: 0, bytes: 0};
 		await mkdir(made.folder);
 		await writeFile(path.join(made.folder, 'server'), 'program', {mode: 0o500});
 		await makeContainerImage({kind: 'container-image', image: typeof image === 'function' ? await image(work.folder) : image, from: made.name}, new Map([[made.name, made]]), work);
@@ -105,7 +105,7 @@ test('a layout is taken as it is, under the name that was asked for', async (t) 
 		const first = await withStageWork(async (work) => {
 			await mkdir(path.join(work.folder, 'c'));
 			await writeFile(path.join(work.folder, 'c/server'), 'program');
-			await makeContainerImage({kind: 'container-image', image: recipe, from: 'c'}, new Map([['c', {name: 'c', key: '', folder: path.join(work.folder, 'c'), madeAt: 0, seconds: 0, bytes: 0}]]), work);
+			await makeContainerImage({kind: 'container-image', image: recipe, from: 'c'}, new Map([['c', {name: 'c', key: '', folder: path.join(work.folder, 'c'), digest: '', madeAt: 0, seconds: 0, bytes: 0}]]), work);
 			return readFile(path.join(work.out, 'image.tar'));
 		});
 		await writeFile(path.join(folder, 'first.tar'), first);

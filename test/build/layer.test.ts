@@ -33,7 +33,7 @@ async function made({trees, mode = 0o644}: Inputs, look: (root: string, layer: s
 		await put('layout/index.json', '{}', 0o644);
 		await mkdir(path.join(folder, 'image'));
 		await run('tar', ['--create', `--file=${path.join(folder, 'image/image.tar')}`, `--directory=${path.join(folder, 'layout')}`, 'index.json']);
-		const stage = (name: string, place: string): [string, MadeStage] => [name, {name, key: name, folder: path.join(folder, place), madeAt: 0, seconds: 0, bytes: 0}];
+		const stage = (name: string, place: string): [string, MadeStage] => [name, {name, key: name, folder: path.join(folder, place), digest: '', madeAt: 0, seconds: 0, bytes: 0}];
 		const [out, scratch] = [path.join(folder, 'out'), path.join(folder, 'scratch')];
 		await Promise.all([mkdir(out), mkdir(scratch)]);
 		await makeLayer(

@@ -33,7 +33,7 @@ class FakeStore implements Store {
 	}
 
 	async find(key: string): Promise<MadeStage | undefined> {
-		return this.there.has(key) ? {name: key, key, folder: `/nowhere/${key}`, madeAt: 0, seconds: 0, bytes: 0} : undefined;
+		return this.there.has(key) ? {name: key, key, folder: `/nowhere/${key}`, digest: '', madeAt: 0, seconds: 0, bytes: 0} : undefined;
 	}
 
 	async make(request: StageRequest, options: {signal: AbortSignal}): Promise<MadeStage> {

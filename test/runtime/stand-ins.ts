@@ -56,7 +56,7 @@ export async function standInStages(folder: string): Promise<Map<string, MadeSta
 			await run('qemu-img', ['create', '-q', '-f', 'qcow2', path.join(place, 'disk.qcow2'), '64M']);
 		}
 
-		made.set(name, {name, key: name, folder: place, madeAt: 0, seconds: 0, bytes: 0});
+		made.set(name, {name, key: name, folder: place, digest: '', madeAt: 0, seconds: 0, bytes: 0});
 	}
 
 	return made;
@@ -89,6 +89,9 @@ export function createStandIns(options: {answer?: Answer; silent?: readonly stri
 			return {
 				ended,
 				report: async () => [],
+				async hold() {},
+				state: async () => [],
+				async release() {},
 				async stop() {
 					counts.fabrics -= 1;
 					end(undefined);

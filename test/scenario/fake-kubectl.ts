@@ -42,7 +42,7 @@ esac
 	await chmod(program, 0o755);
 	const read = async (name: string): Promise<string> => readFile(path.join(folder, name), 'utf8').catch(() => '');
 	return {
-		made: new Map([['component kubernetes', {name: 'component kubernetes', key: '', folder, madeAt: 0, seconds: 0, bytes: 0}]]),
+		made: new Map([['component kubernetes', {name: 'component kubernetes', key: '', folder, digest: '', madeAt: 0, seconds: 0, bytes: 0}]]),
 		kubeconfig: path.join(folder, 'kubeconfig'),
 		applied: async () => read('applied'),
 		calls: async () => (await read('calls')).split('\n').filter((line) => line !== ''),
