@@ -1,8 +1,12 @@
 /** `vmlab plan`: the chain of stages, and what of it is there already. */
 import {formatBytes} from '../report/duration.ts';
 import {preparePlan} from '../build/prepare.ts';
+import type {PlannedStage} from '../plan/plan.ts';
+import {readyLabKey, readyLabName, readyLabNeeds} from '../plan/ready-lab.ts';
+import {inputsOfReadyLab} from '../runtime/ready-lab.ts';
 import {loadScenario} from '../spec/load.ts';
 import {openStore} from '../store/open-store.ts';
+import type {MadeStage} from '../store/store.ts';
 import {print} from './output.ts';
 import {addSettings} from './settings.ts';
 import {defineVerb} from './verb.ts';
@@ -10,6 +14,7 @@ import {defineVerb} from './verb.ts';
 /** A stage in `vmlab plan -o json`. */
 interface ShownStage {
 	readonly name: string;
+	/** Hex; '' for a lab whose stages are not all there. */
 	readonly key: string;
 	readonly cached: boolean;
 	readonly needs: readonly string[];
@@ -24,13 +29,25 @@ export const verb = defineVerb({
 	async run({scenario: name, set}, {output}) {
 		const [{scenario, file}, store] = await Promise.all([loadScenario(name), openStore()]);
 		const plan = await preparePlan(scenario.lab, {settings: set, file});
-		const stages = await Promise.all(plan.stages.map(async ({name: stage, key, needs}): Promise<ShownStage> => {
+		const found = new Map<string, MadeStage>();
+		const show = async ({name: stage, key, needs}: Pick<PlannedStage, 'name' | 'key' | 'needs'>): Promise<ShownStage> => {
 			const made = await store.find(key);
+			if (made !== undefined) {
+				found.set(stage, made);
+			}
+
 			return {
 				name: stage, key, cached: made !== undefined, needs,
 				...(made && {folder: made.folder, seconds: made.seconds, bytes: made.bytes}),
 			};
-		}));
+		};
+
+		const stages = await Promise.all(plan.stages.map(show));
+		// The lab itself, ready and frozen: what it depends on is known when the stages are there.
+		const needs = readyLabNeeds(plan);
+		stages.push(needs.every((stage) => found.has(stage))
+			? await show({name: readyLabName, key: readyLabKey(await inputsOfReadyLab(plan, found)), needs})
+			: {name: readyLabName, key: '', cached: false, needs});
 		await print(output, {scenario: name, key: plan.key, overlays: plan.overlays, machines: plan.machines.map((machine) => machine.name), stages}, (shown) => ({
 			columns: ['STAGE', 'KEY', 'STATE', 'SIZE'],
 			rows: shown.stages.map((stage) => [stage.name, stage.key.slice(0, 12), stage.cached ? 'cached' : 'to be made', stage.bytes === undefined ? '' : formatBytes(stage.bytes)]),

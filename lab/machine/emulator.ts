@@ -27,16 +27,22 @@ export async function processorModel(): Promise<string> {
 
 /** Describes this computer's QEMU. Throws `program-missing`. */
 export async function describeEmulator(accelerator: Accelerator, signal?: AbortSignal): Promise<Emulator> {
-	const [qemu, slirp, own] = await Promise.all([qemuVersion(signal), slirpFile(signal), processorModel()]);
+	const [qemu, slirp, own] = await Promise.all([qemuVersion(signal), slirpFile(), processorModel()]);
 	const model = processorArguments(accelerator, 1).join(' ');
 	return {accelerator, qemu, slirp, processor: accelerator === 'kvm' ? `${model} ${digestOf(own)}` : model};
 }
 
+/** Where distributions keep the libraries of this architecture. */
+const libraryFolders = ['/usr/lib/x86_64-linux-gnu', '/usr/lib64', '/usr/lib'];
+
 /** The name of libslirp's file has its version: `libslirp.so.0.4.0`. */
-async function slirpFile(signal: AbortSignal | undefined): Promise<string> {
-	const {stdout: program} = await run('sh', ['-c', 'command -v "$0"', qemuProgram], {signal});
-	// Only the dynamic linker knows which file a program would get.
-	const {stdout} = await run('ldd', [program.trim()], {signal});
-	const file = /libslirp\S* => (\S+)/.exec(stdout)?.[1];
-	return file === undefined ? '' : path.basename(await realpath(file));
+async function slirpFile(): Promise<string> {
+	for (const folder of libraryFolders) {
+		const file = await realpath(path.join(folder, 'libslirp.so.0')).catch(() => undefined);
+		if (file !== undefined) {
+			return path.basename(file);
+		}
+	}
+
+	return '';
 }

@@ -22,12 +22,16 @@ export interface ReadyLabInputs {
 	readonly computer: Readonly<Record<string, string>>;
 }
 
+/** The stages that machines of a plan run on, by name. */
+export function readyLabNeeds(plan: Plan): string[] {
+	return [...new Set(plan.machines.flatMap(({stages}) => Object.values(stages)))].sort();
+}
+
 /** Collects the inputs; `made` are the stages of the plan, by name. Throws for a stage that was not made. */
 export function readyLabInputs(plan: Plan, made: ReadonlyMap<string, {readonly digest: string}>, computer: ReadyLabInputs['computer']): ReadyLabInputs {
-	const names = [...new Set(plan.machines.flatMap(({stages}) => Object.values(stages)))].sort();
 	return {
 		plan: plan.key,
-		stages: Object.fromEntries(names.map((name) => {
+		stages: Object.fromEntries(readyLabNeeds(plan).map((name) => {
 			const stage = made.get(name);
 			if (stage === undefined) {
 				throw new Error(`the stage "${name}" of the plan was not made`);

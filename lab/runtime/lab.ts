@@ -27,9 +27,10 @@ import {type ForwardRecord, keepRecord, type LabRecord, type MachineRecord} from
 import {serveLab} from './lab-server.ts';
 import {chooseMemoryFolder, createMemory} from './memory.ts';
 import {paceOf} from './pace.ts';
-import {diskFile, forkSocket, initramfsFile, linkSocket, type PoweredMachine, powerOn, prepareMachine, stageFolder, stateSocket} from './power-on.ts';
+import {diskFile, forkSocket, initramfsFile, linkSocket, type PoweredMachine, powerOn, prepareMachine, stateSocket} from './power-on.ts';
 import {awaitAnswer, awaitReady, type AwaitedMachine} from './ready.ts';
 import {openSecrets} from './secrets.ts';
+import {stageFolder} from './stage-folder.ts';
 import {together} from './together.ts';
 import {writeFileWhole} from './whole-file.ts';
 

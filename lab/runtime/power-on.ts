@@ -14,6 +14,7 @@ import type {ForwardRecord} from './lab-record.ts';
 import {findPorts} from './ports.ts';
 import type {LabSecrets} from './secrets.ts';
 import {writeInitramfs} from './seed.ts';
+import {stageFolder} from './stage-folder.ts';
 
 /** Where ssh is on every machine. */
 const sshPort = 22;
@@ -53,16 +54,6 @@ export function diskFile(machine: string): string {
 /** What a machine boots from, relative to the lab's folder. */
 export function initramfsFile(machine: string): string {
 	return path.join(machine, 'initramfs');
-}
-
-/** A stage that the plan names. That it was made is the caller's promise. */
-export function stageFolder(made: ReadonlyMap<string, MadeStage>, name: string): string {
-	const stage = made.get(name);
-	if (stage === undefined) {
-		throw new Error(`the stage "${name}" of the plan was not made`);
-	}
-
-	return stage.folder;
 }
 
 /**

@@ -7,8 +7,7 @@ import type {Plan} from '../plan/plan.ts';
 import {readyLabChanges, type ReadyLabInputs, readyLabInputs, readyLabKey, readyLabName} from '../plan/ready-lab.ts';
 import type {MadeStage, Store} from '../store/store.ts';
 import {frozenMachine, readFrozenLab} from './frozen-lab.ts';
-import {bootLab} from './lab.ts';
-import {stageFolder} from './power-on.ts';
+import {stageFolder} from './stage-folder.ts';
 
 /** What a ready lab is made from. */
 export interface ReadyLabRequest {
@@ -45,6 +44,8 @@ export async function makeReadyLab(request: ReadyLabRequest): Promise<ReadonlyMa
 		writable: plan.machines.map(({name}) => path.relative('/', frozenMachine('/', name).memory)),
 		async make(work) {
 			await tellWhy(store, inputs, events);
+			// Whoever only asks for the key does not load all that runs labs.
+			const {bootLab} = await import('./lab.ts');
 			// A name of its own, which no scenario has: whoever lists labs sees what goes on.
 			const lab = await bootLab({name: `ready-${key.slice(0, 12)}`, plan, made, events, signal: work.signal, evidence});
 			try {
