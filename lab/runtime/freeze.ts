@@ -2,12 +2,13 @@
  * Freezing a lab: all machines at one moment, with what is on its way between them. How it is done, and why in this order, is in the
  * design, `Freeze and fork`.
  */
-import {mkdir} from 'node:fs/promises';
+import {mkdir, rm} from 'node:fs/promises';
 import path from 'node:path';
 import type {Fabric, NetworkState} from '../fabric/fabric.ts';
 import {run} from '../host/program.ts';
 import {saveDeviceState} from '../machine/device-state.ts';
 import type {Machine} from '../machine/machine.ts';
+import {packOwnPages, type PackedPages, unpackPages} from '../machine/private-memory.ts';
 import type {SshConnection} from '../machine/ssh.ts';
 import type {ReadyLabInputs} from '../plan/ready-lab.ts';
 import {frozenMachine, writeFrozenLab} from './frozen-lab.ts';
@@ -16,9 +17,13 @@ import {stateSocket} from './power-on.ts';
 /** A machine that is to be frozen, and where what it is made of lies. */
 export interface FreezableMachine {
 	readonly machine: Machine;
-	/** Its memory: a file that QEMU shares. */
+	/** The file of its memory. */
 	readonly memory: string;
+	/** It is a fork: the file is a frozen machine's, and what the machine wrote since is QEMU's own. */
+	readonly isFork: boolean;
 	readonly disk: string;
+	/** The empty disk that all of its is on top of. */
+	readonly blankDisk: string;
 	readonly initramfs: string;
 }
 
@@ -57,21 +62,14 @@ export async function tidyGuest(connection: SshConnection, pace: number, signal:
 }
 
 /** What stopped machines and a held fabric were at one moment. */
-export interface Standstill {
+interface Standstill {
 	readonly networks: NetworkState[];
 	/** Milliseconds since 1970. */
 	readonly at: number;
 }
 
-/**
- * Stops all machines of a lab and saves the state of their devices into the folder. The machines stand still afterwards, their disks are
- * written out, and their memory does not change any more.
- *
- * @throws `machine-broke`, `monitor-lost`, `fabric-failed`, the system's error when a file cannot be written
- */
-export async function bringToStandstill(lab: FreezableLab, target: string): Promise<Standstill> {
-	const {folder, machines, fabric, signal} = lab;
-	await Promise.all(machines.map(async ({machine}) => mkdir(path.join(target, machine.name), {mode: 0o700})));
+/** Stops all machines, and saves the state of their devices. Their disks are written out afterwards, and their memory does not change. */
+async function bringToStandstill({folder, machines, fabric, signal}: FreezableLab, target: string): Promise<Standstill> {
 	// What the fabric gave to the machines before is read by them while they answer.
 	await fabric.hold();
 	await Promise.all(machines.map(async ({machine}) => machine.qmp.execute('query-status')));
@@ -84,20 +82,69 @@ export async function bringToStandstill(lab: FreezableLab, target: string): Prom
 	return {networks, at};
 }
 
-/**
- * Copies what stands still into the folder, where it is a frozen lab then. QEMU must have let go of the disks.
- *
- * @throws `program-failed`, `disk-full`
- */
-export async function keepFrozen(lab: FreezableLab, standstill: Standstill, target: string): Promise<void> {
-	const {folder, inputs, machines, signal} = lab;
-	for (const {machine, memory, disk, initramfs} of machines) {
-		const files = frozenMachine(target, machine.name);
-		// Zeros become holes.
-		await run('cp', ['--sparse=always', memory, files.memory], {signal});
-		await run('cp', ['--sparse=always', '--reflink=auto', disk, files.disk], {signal});
-		await run('cp', ['--reflink=auto', initramfs, files.initramfs], {signal});
+async function goOn({machines, fabric}: FreezableLab): Promise<void> {
+	await Promise.all(machines.map(async ({machine}) => machine.qmp.execute('cont')));
+	await fabric.release();
+}
+
+/** Takes from a machine that stands still what would change if it went on, or be gone if it ended. */
+async function copyChanging({machine, memory, isFork, disk}: FreezableMachine, target: string, signal: AbortSignal): Promise<PackedPages | undefined> {
+	const files = frozenMachine(target, machine.name);
+	await run('cp', ['--sparse=always', '--reflink=auto', disk, files.disk], {signal});
+	if (isFork) {
+		return packOwnPages(machine.pid, memory, `${files.memory}.own`);
 	}
 
-	await writeFrozenLab(target, {format: 1, inputs, frozenAt: standstill.at, machines: machines.map(({machine}) => machine.name), networks: standstill.networks}, folder);
+	// Zeros become holes.
+	await run('cp', ['--sparse=always', memory, files.memory], {signal});
+	return undefined;
+}
+
+/** Makes of what was taken the files of a frozen machine, which need no other frozen machine. */
+async function complete({machine, memory, blankDisk, initramfs}: FreezableMachine, own: PackedPages | undefined, target: string, signal: AbortSignal): Promise<void> {
+	const files = frozenMachine(target, machine.name);
+	await run('cp', ['--reflink=auto', initramfs, files.initramfs], {signal});
+	if (own !== undefined) {
+		await run('cp', ['--sparse=always', '--reflink=auto', memory, files.memory], {signal});
+		await unpackPages(own, files.memory);
+		await rm(own.file);
+		await run('qemu-img', ['rebase', '-q', '-f', 'qcow2', '-F', 'qcow2', '-b', blankDisk, files.disk], {signal});
+	}
+}
+
+/**
+ * Freezes a lab into an empty folder.
+ *
+ * @param options.goesOn the machines run on afterwards; otherwise they stand still, and are to be ended
+ * @returns seconds that the machines stood still; where they do not go on, until they could have
+ * @throws `machine-broke`, `monitor-lost`, `fabric-failed`, `program-failed`, the system's error when a file cannot be written
+ */
+export async function freezeLab(lab: FreezableLab, target: string, options: {goesOn: boolean}): Promise<number> {
+	const {folder, inputs, machines, signal} = lab;
+	await Promise.all(machines.map(async ({machine}) => mkdir(path.join(target, machine.name), {mode: 0o700})));
+	const begin = performance.now();
+	const seconds = (): number => (performance.now() - begin) / 1000;
+	let stood = 0;
+	let standstill: Standstill;
+	const own: Array<PackedPages | undefined> = [];
+	try {
+		standstill = await bringToStandstill(lab, target);
+		stood = seconds();
+		for (const machine of machines) {
+			own.push(await copyChanging(machine, target, signal));
+		}
+	} finally {
+		if (options.goesOn) {
+			await goOn(lab);
+			stood = seconds();
+		}
+	}
+
+	for (const [index, machine] of machines.entries()) {
+		await complete(machine, own[index], target, signal);
+	}
+
+	const {networks, at} = standstill;
+	await writeFrozenLab(target, {format: 1, inputs, frozenAt: at, machines: machines.map(({machine}) => machine.name), networks}, folder);
+	return stood;
 }

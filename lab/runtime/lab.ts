@@ -19,7 +19,7 @@ import {createCleanup} from './cleanup.ts';
 import {consoleLogOf, tailOf} from './console-tail.ts';
 import {openEventLog} from './event-log.ts';
 import {collectEvidence} from './evidence.ts';
-import {bringToStandstill, type FreezableLab, keepFrozen, tidyGuest} from './freeze.ts';
+import {freezeLab, tidyGuest} from './freeze.ts';
 import {copySecrets, frozenMachine, readFrozenLab} from './frozen-lab.ts';
 import {makeKubeconfig} from './kubeconfig.ts';
 import {removeLabFolder} from './lab-folder.ts';
@@ -75,12 +75,12 @@ export interface Lab {
 	/** Collects the machines' evidence into a folder. Does not throw for what cannot be had. */
 	collectEvidence(folder: string, signal?: AbortSignal): Promise<void>;
 	/**
-	 * Freezes the lab into an empty folder: see `lab/runtime/frozen-lab.ts`. Its machines have ended then, and all that is left to do is `down`.
-	 * A lab that is a fork cannot be frozen: its memory is not in files.
+	 * Freezes the lab into an empty folder: see `lab/runtime/frozen-lab.ts`.
 	 *
+	 * @param options.goesOn it goes on afterwards; else it is made small before, stands still, and all that is left to do is `down`
 	 * @throws `machine-broke`, `monitor-lost`, `fabric-failed`, `disk-full`, `interrupted`
 	 */
-	freeze(target: string, inputs: ReadyLabInputs): Promise<void>;
+	freeze(target: string, inputs: ReadyLabInputs, options: {goesOn: boolean}): Promise<void>;
 	/**
 	 * Ends the lab: afterwards no process, socket, or file of it remains. May be called often, and while it goes down.
 	 * Throws what failed first, having gone on with the rest.
@@ -323,33 +323,33 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		return file;
 	};
 
-	const freeze = async (target: string, inputs: ReadyLabInputs): Promise<void> => {
-		if (frozen !== undefined || fabric === undefined) {
-			throw new Error('a fork has no memory in files');
+	const freeze = async (target: string, inputs: ReadyLabInputs, {goesOn}: {goesOn: boolean}): Promise<void> => {
+		if (fabric === undefined) {
+			throw new Error('a lab without networks cannot be frozen');
 		}
 
 		events({type: 'lab', reason: 'freezing', lab: name});
-		await together(signal, plan.machines.map(({name: machine}) => async (abort) => {
-			const connection = await connect(machine, connectDeadline * pace, abort);
-			await tidyGuest(connection, pace, abort);
-			connection.close();
-		}));
-		// QEMU's user network does not keep connections of the host: they end before.
-		for (const connection of connections) {
-			connection.close();
+		if (!goesOn) {
+			await together(signal, plan.machines.map(({name: machine}) => async (abort) => {
+				const connection = await connect(machine, connectDeadline * pace, abort);
+				await tidyGuest(connection, pace, abort);
+				connection.close();
+			}));
+			// QEMU's user network does not keep connections of the host: they end before.
+			for (const connection of connections) {
+				connection.close();
+			}
 		}
 
-		const machines = [...powered].map(([machine, {machine: running}]) => ({
-			machine: running, memory: memory.get(machine) ?? '', disk: path.join(folder, diskFile(machine)), initramfs: path.join(folder, initramfsFile(machine)),
-		}));
-		const lab: FreezableLab = {folder, inputs, machines, fabric, signal};
-		const begin = performance.now();
-		const standstill = await bringToStandstill(lab, target);
-		const seconds = (performance.now() - begin) / 1000;
-		// From now on nobody minds that they end.
-		stopping = true;
-		await Promise.all(machines.map(async ({machine}) => machine.powerOff()));
-		await keepFrozen(lab, standstill, target);
+		const machines = plan.machines.flatMap(({name: machine, stages}) => {
+			const running = powered.get(machine)?.machine;
+			return running === undefined ? [] : [{
+				machine: running, memory: memory.get(machine) ?? '', isFork: frozen !== undefined, disk: path.join(folder, diskFile(machine)),
+				blankDisk: path.join(stageFolder(made, stages.disk), 'disk.qcow2'),
+				initramfs: frozen === undefined ? path.join(folder, initramfsFile(machine)) : frozenMachine(frozen, machine).initramfs,
+			}];
+		});
+		const seconds = await freezeLab({folder, inputs, machines, fabric, signal}, target, {goesOn});
 		events({type: 'lab', reason: 'frozen', lab: name, seconds});
 	};
 

@@ -49,7 +49,7 @@ export async function makeReadyLab(request: ReadyLabRequest): Promise<ReadonlyMa
 			// A name of its own, which no scenario has: whoever lists labs sees what goes on.
 			const lab = await bootLab({name: `ready-${key.slice(0, 12)}`, plan, made, events, signal: work.signal, evidence});
 			try {
-				await lab.freeze(work.out, inputs);
+				await lab.freeze(work.out, inputs, {goesOn: false});
 			} finally {
 				await lab.down();
 			}
