@@ -428,6 +428,30 @@ export const failure = {
 		});
 	},
 
+	/** A kept lab of that name is there already. */
+	frozenNameTaken(name: string): LabError {
+		return new LabError({
+			code: 'frozen-name-taken', kind: 'usage', message: `There is a frozen lab \`${name}\` already`, hint: 'Choose another name; `vmlab cache list` shows those that there are.',
+		});
+	},
+
+	/** No lab was kept under that name. */
+	noSuchFrozenLab(name: string, known: readonly string[]): LabError {
+		const meant = suggest(name, known);
+		return new LabError({
+			code: 'no-such-frozen-lab', kind: 'usage', message: `There is no frozen lab \`${name}\``,
+			hint: known.length === 0 ? 'None is kept: `vmlab freeze LAB NAME` keeps one.' : `${meant === undefined ? '' : `Did you mean \`${meant}\`? `}There are ${list(known)}.`,
+		});
+	},
+
+	/** A kept lab cannot go on here: what it runs on is not what it was frozen with. */
+	frozenLabStale(name: string, changes: readonly string[]): LabError {
+		return new LabError({
+			code: 'frozen-lab-stale', kind: 'host', message: `The frozen lab \`${name}\` cannot go on here`, details: changes,
+			hint: 'Bring back what changed, or start the lab anew and freeze it again.',
+		});
+	},
+
 	/** A frozen lab is not whole. */
 	frozenLabBroken(folder: string, reason: string, cause?: unknown): LabError {
 		return new LabError({

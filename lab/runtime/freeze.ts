@@ -10,6 +10,7 @@ import {saveDeviceState} from '../machine/device-state.ts';
 import type {Machine} from '../machine/machine.ts';
 import {packOwnPages, type PackedPages, unpackPages} from '../machine/private-memory.ts';
 import type {SshConnection} from '../machine/ssh.ts';
+import type {Plan} from '../plan/plan.ts';
 import type {ReadyLabInputs} from '../plan/ready-lab.ts';
 import {frozenMachine, writeFrozenLab} from './frozen-lab.ts';
 import {stateSocket} from './power-on.ts';
@@ -30,6 +31,7 @@ export interface FreezableMachine {
 /** A lab that is to be frozen. */
 export interface FreezableLab {
 	readonly folder: string;
+	readonly plan: Plan;
 	readonly inputs: ReadyLabInputs;
 	readonly machines: readonly FreezableMachine[];
 	readonly fabric: Fabric;
@@ -120,7 +122,7 @@ async function complete({machine, memory, blankDisk, initramfs}: FreezableMachin
  * @throws `machine-broke`, `monitor-lost`, `fabric-failed`, `program-failed`, the system's error when a file cannot be written
  */
 export async function freezeLab(lab: FreezableLab, target: string, options: {goesOn: boolean}): Promise<number> {
-	const {folder, inputs, machines, signal} = lab;
+	const {folder, plan, inputs, machines, signal} = lab;
 	await Promise.all(machines.map(async ({machine}) => mkdir(path.join(target, machine.name), {mode: 0o700})));
 	const begin = performance.now();
 	const seconds = (): number => (performance.now() - begin) / 1000;
@@ -145,6 +147,6 @@ export async function freezeLab(lab: FreezableLab, target: string, options: {goe
 	}
 
 	const {networks, at} = standstill;
-	await writeFrozenLab(target, {format: 1, inputs, frozenAt: at, machines: machines.map(({machine}) => machine.name), networks}, folder);
+	await writeFrozenLab(target, {format: 1, inputs, plan, frozenAt: at, machines: machines.map(({machine}) => machine.name), networks}, folder);
 	return stood;
 }

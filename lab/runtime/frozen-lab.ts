@@ -6,6 +6,7 @@ import {cp, readFile, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import type {NetworkState} from '../fabric/fabric.ts';
 import {failure} from '../host/failure.ts';
+import type {Plan} from '../plan/plan.ts';
 import type {ReadyLabInputs} from '../plan/ready-lab.ts';
 import {loginKeyFile, secretsFolder} from './secrets.ts';
 
@@ -14,6 +15,7 @@ export interface FrozenLab {
 	readonly format: 1;
 	/** What it depends on. */
 	readonly inputs: ReadyLabInputs;
+	readonly plan: Plan;
 	/** Milliseconds since 1970, by the host's clock: what time the guests go on from. */
 	readonly frozenAt: number;
 	readonly machines: readonly string[];
@@ -36,6 +38,11 @@ export interface FrozenMachine {
 export function frozenMachine(folder: string, machine: string): FrozenMachine {
 	const own = path.join(folder, machine);
 	return {memory: path.join(own, 'memory'), state: path.join(own, 'state'), disk: path.join(own, 'disk.qcow2'), initramfs: path.join(own, 'initramfs')};
+}
+
+/** The files of a frozen lab that QEMU opens for writing, relative to it. */
+export function memoryFiles(plan: Plan): string[] {
+	return plan.machines.map(({name}) => frozenMachine('', name).memory);
 }
 
 /** Writes the record, and takes the lab's secrets along. */

@@ -349,7 +349,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 				initramfs: frozen === undefined ? path.join(folder, initramfsFile(machine)) : frozenMachine(frozen, machine).initramfs,
 			}];
 		});
-		const seconds = await freezeLab({folder, inputs, machines, fabric, signal}, target, {goesOn});
+		const seconds = await freezeLab({folder, plan, inputs, machines, fabric, signal}, target, {goesOn});
 		events({type: 'lab', reason: 'frozen', lab: name, seconds});
 	};
 

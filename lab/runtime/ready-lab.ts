@@ -6,7 +6,7 @@ import {describeEmulator} from '../machine/emulator.ts';
 import type {Plan} from '../plan/plan.ts';
 import {readyLabChanges, type ReadyLabInputs, readyLabInputs, readyLabKey, readyLabName} from '../plan/ready-lab.ts';
 import type {MadeStage, Store} from '../store/store.ts';
-import {frozenMachine, readFrozenLab} from './frozen-lab.ts';
+import {memoryFiles, readFrozenLab} from './frozen-lab.ts';
 import {stageFolder} from './stage-folder.ts';
 
 /** What a ready lab is made from. */
@@ -41,7 +41,7 @@ export async function makeReadyLab(request: ReadyLabRequest): Promise<ReadonlyMa
 	const stage = await store.make({
 		name: readyLabName,
 		key,
-		writable: plan.machines.map(({name}) => path.relative('/', frozenMachine('/', name).memory)),
+		writable: memoryFiles(plan),
 		async make(work) {
 			await tellWhy(store, inputs, events);
 			// Whoever only asks for the key does not load all that runs labs.

@@ -1,0 +1,83 @@
+/** Frozen labs that somebody asked for, by name: those of `vmlab freeze`, and the checkpoints of a run. They are stages of the store like others. */
+import type {EventSink} from '../event/event.ts';
+import {digestOf} from '../host/digest.ts';
+import {failure} from '../host/failure.ts';
+import type {Plan} from '../plan/plan.ts';
+import {readyLabChanges, type ReadyLabInputs, readyLabName} from '../plan/ready-lab.ts';
+import type {MadeStage, Store} from '../store/store.ts';
+import {memoryFiles, readFrozenLab} from './frozen-lab.ts';
+import {inputsOfReadyLab} from './ready-lab.ts';
+
+/** What the names of such stages begin with: 'frozen NAME', 'checkpoint RUN/STEP'. */
+export type KeptKind = 'frozen' | 'checkpoint';
+
+/** The stage's name. */
+export function keptName(kind: KeptKind, name: string): string {
+	return `${kind} ${name}`;
+}
+
+/** A lab that can be frozen. */
+interface Freezable {
+	readonly plan: Plan;
+	readonly made: ReadonlyMap<string, MadeStage>;
+	freeze(target: string, inputs: ReadyLabInputs, options: {goesOn: boolean}): Promise<void>;
+}
+
+/**
+ * Freezes a lab, which goes on, and keeps it under a name. A kept lab of that name is in the way: `frozen-name-taken`.
+ *
+ * @throws also what `Lab.freeze` throws
+ */
+export async function keepLab(lab: Freezable, kind: KeptKind, name: string, options: {store: Store; events: EventSink; signal: AbortSignal}): Promise<MadeStage> {
+	const {store, events, signal} = options;
+	const stage = keptName(kind, name);
+	const key = digestOf({kind: 'kept lab', stage});
+	if (await store.find(key) !== undefined) {
+		throw failure.frozenNameTaken(name);
+	}
+
+	const inputs = await inputsOfReadyLab(lab.plan, lab.made, signal);
+	return store.make({
+		name: stage,
+		key,
+		writable: memoryFiles(lab.plan),
+		make: async ({out}) => lab.freeze(out, inputs, {goesOn: true}),
+	}, {events, signal});
+}
+
+/** A kept lab with all that a fork of it needs. */
+export interface KeptLab {
+	readonly plan: Plan;
+	/** The stages of its plan that are still there, and itself as the ready lab: a lab that is booted with these is a fork of it. */
+	readonly made: ReadonlyMap<string, MadeStage>;
+}
+
+/**
+ * Finds a kept lab.
+ *
+ * @throws `no-such-frozen-lab`, naming those that there are; `frozen-lab-stale` when this computer or a stage is not what it was frozen with
+ */
+export async function findKeptLab(kind: KeptKind, name: string, store: Store, signal?: AbortSignal): Promise<KeptLab> {
+	const kept = (await store.list()).filter((stage) => stage.name.startsWith(`${kind} `));
+	const stage = kept.find((candidate) => candidate.name === keptName(kind, name));
+	if (stage === undefined || await store.find(stage.key) === undefined) {
+		throw failure.noSuchFrozenLab(name, kept.map((candidate) => candidate.name.slice(kind.length + 1)));
+	}
+
+	const {plan, inputs} = await readFrozenLab(stage.folder);
+	const made = new Map<string, MadeStage>();
+	for (const {name: part, key} of plan.stages) {
+		const found = await store.find(key);
+		if (found !== undefined) {
+			made.set(part, found);
+		}
+	}
+
+	const missing = plan.machines.flatMap(({stages}) => Object.values(stages)).find((part) => !made.has(part));
+	const changes = missing === undefined ? readyLabChanges(inputs, await inputsOfReadyLab(plan, made, signal)) : [`the stage ${missing} is not there any more`];
+	if (changes.length > 0) {
+		throw failure.frozenLabStale(name, changes);
+	}
+
+	return {plan, made: new Map([...made, [readyLabName, stage]])};
+}
