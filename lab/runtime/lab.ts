@@ -25,7 +25,7 @@ import {paceOf} from './pace.ts';
 import {linkSocket, type PoweredMachine, powerOn, prepareMachine, stageFolder} from './power-on.ts';
 import {awaitAnswer, awaitReady, type AwaitedMachine} from './ready.ts';
 import {openSecrets} from './secrets.ts';
-import {together} from './together.ts';
+import {allOf, together} from './together.ts';
 import {writeFileWhole} from './whole-file.ts';
 
 /** A lab that is to be booted. */
@@ -252,7 +252,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		void fabric.ended.then(async (error) => (error === undefined || stopping ? undefined : breakDown(error)));
 		await keeper.update(() => ({state: 'booting', speed: pace}));
 		events({type: 'lab', reason: 'booting', lab: name});
-		cleanup.add(async () => Promise.all([...powered.values()].map(async ({machine}) => machine.powerOff())));
+		cleanup.add(async () => allOf([...powered.values()].map(async ({machine}) => machine.powerOff())));
 		await together(signal, plan.machines.map((planned) => async (abort) => {
 			await powerOnMachine(planned, probe.accelerator, memory.get(planned.name) ?? '', abort);
 			await awaitMachine(planned, abort);
@@ -311,9 +311,9 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 			},
 		});
 		// Undone when all machines have ended, and before the log and the folder go.
-		cleanup.add(async () => {
+		cleanup.add(async (failed) => {
 			events({type: 'lab', reason: 'ended', lab: name});
-			await server.close();
+			await server.close(failed === undefined ? undefined : asLabError(failed).toJSON());
 		});
 		booting = boot();
 		try {

@@ -302,6 +302,29 @@ test.serial('another process ends a lab over its socket, while it runs and while
 	});
 });
 
+test.serial('a tear-down that fails is told to whoever asked for it, and goes on with the rest', async (t) => {
+	await withScene(async ({request, remains}) => {
+		const parts = createStandIns();
+		const lab = await bootLab(request({plan: standInPlan(['node-1', 'node-2'])}), {
+			...parts,
+			async startMachine(spec, options) {
+				const machine = await parts.startMachine(spec, options);
+				return spec.name === 'node-2' ? machine : {
+					...machine,
+					async powerOff() {
+						await machine.powerOff();
+						throw failure.waitExpired('node-1 quits', 5, 'it runs');
+					},
+				};
+			},
+		});
+		await t.throwsAsync(endLab('one'), {message: 'node-1 quits: not within 5 s'});
+		await t.throwsAsync(lab.down(), {message: 'node-1 quits: not within 5 s'});
+		t.deepEqual(await remains(parts), []);
+		t.false(await endLab('one'));
+	});
+});
+
 test.serial('a path too long for a socket is no hindrance', async (t) => {
 	await withScene(async ({request, folder}) => {
 		const before = process.env['VMLAB_STATE_DIR'];
