@@ -21,7 +21,7 @@ export interface LockOptions {
 }
 
 /**
- * Runs `use` while holding the lock of the file. The file is kept: its existence means nothing.
+ * Runs `use` while holding the lock of the file, or of a folder that is there. The file is kept: its existence means nothing.
  *
  * @throws `interrupted` when the signal aborts the wait; `locked` with `immediate` when somebody else has it;
  * `program-missing`; `program-failed` with what flock says when there can be no lock
@@ -64,7 +64,7 @@ export async function takeLock(file: string, options: LockOptions = {}): Promise
 	}
 
 	const child = holder;
-	// Only a courtesy: on a full disk the lock is held by somebody unknown.
+	// Only a courtesy: on a full disk, and of a folder, the lock is held by somebody unknown.
 	await writeFile(file, `process ${process.pid}\n`).catch(() => {});
 	return async () => {
 		if (child.exitCode !== null || child.signalCode !== null) {

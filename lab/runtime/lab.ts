@@ -20,7 +20,7 @@ import {makeKubeconfig} from './kubeconfig.ts';
 import {removeLabFolder} from './lab-folder.ts';
 import {type ForwardRecord, keepRecord, type LabRecord, type MachineRecord} from './lab-record.ts';
 import {serveLab} from './lab-server.ts';
-import {chooseMemoryFolder, createMemory} from './memory.ts';
+import {reserveMemory} from './memory.ts';
 import {paceOf} from './pace.ts';
 import {linkSocket, type PoweredMachine, powerOn, prepareMachine, stageFolder} from './power-on.ts';
 import {awaitAnswer, awaitReady, type AwaitedMachine} from './ready.ts';
@@ -220,25 +220,24 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 	const boot = async (): Promise<string | undefined> => {
 		events({type: 'lab', reason: 'starting', lab: name});
 		const image = stageFolder(made, plan.machines[0]?.stages.image ?? `image ${plan.imageName}`);
-		const memoryFolder = await chooseMemoryFolder(folder, plan.machines);
 		const unstarted = await Promise.all(plan.machines.map(async ({name: machine, role}) => ({
 			name: machine, role, state: 'off' as const, pid: null, ssh: await reachOf(machine, 0),
 		})));
-		await keeper.update(() => ({
-			machines: unstarted,
-			stages: Object.fromEntries([...made].map(([stage, {folder: place}]) => [stage, place])),
-			...(memoryFolder !== folder && {memoryFolder}),
-		}));
+		await keeper.update(() => ({machines: unstarted, stages: Object.fromEntries([...made].map(([stage, {folder: place}]) => [stage, place]))}));
+		await Promise.all(plan.machines.map(async (machine) => mkdir(path.join(folder, machine.name), {mode: 0o700})));
 		signal.throwIfAborted();
+		const memory = await reserveMemory(folder, plan.machines, {signal});
+		if (memory.folder !== folder) {
+			cleanup.add(async () => rm(memory.folder, {recursive: true, force: true}));
+			await keeper.update(() => ({memoryFolder: memory.folder}));
+		}
+
 		const probe = await parts.probeAccelerator({kernel: path.join(image, 'vmlinuz'), signal});
 		pace = paceOf(probe.speed, plan.machines.reduce((sum, {cpus}) => sum + cpus, 0));
 		if (probe.accelerator === 'tcg') {
 			events({type: 'note', level: 'info', text: probe.reason});
 		}
 
-		await Promise.all(plan.machines.map(async (machine) => mkdir(path.join(folder, machine.name), {mode: 0o700})));
-		cleanup.add(async () => (memoryFolder === folder ? undefined : rm(memoryFolder, {recursive: true, force: true})));
-		const memory = await createMemory(memoryFolder, folder, plan.machines);
 		const fabric: Fabric = await parts.startFabric({
 			folder,
 			networks: plan.topology.networks.map((network) => ({
@@ -254,7 +253,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		events({type: 'lab', reason: 'booting', lab: name});
 		cleanup.add(async () => allOf([...powered.values()].map(async ({machine}) => machine.powerOff())));
 		await together(signal, plan.machines.map((planned) => async (abort) => {
-			await powerOnMachine(planned, probe.accelerator, memory.get(planned.name) ?? '', abort);
+			await powerOnMachine(planned, probe.accelerator, memory.files.get(planned.name) ?? '', abort);
 			await awaitMachine(planned, abort);
 		}));
 		signal.throwIfAborted();
