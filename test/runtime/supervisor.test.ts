@@ -31,6 +31,28 @@ test.serial('a boot that fails in the supervisor is told by it, and leaves nothi
 	});
 });
 
+test.serial('a supervisor that dies at once is told with how it ended and its last words, and leaves nothing', async (t) => {
+	await withStateFolder(async (folder) => {
+		const state = path.join(folder, 'state');
+		const made = await standInStages(folder);
+		const before = process.env['NODE_OPTIONS'];
+		process.env['NODE_OPTIONS'] = '--import=/no/such/module.js';
+		try {
+			const error = await t.throwsAsync(startLab({name: 'one', plan: standInPlan(), made, events() {}, signal: new AbortController().signal}), {instanceOf: LabError, code: 'supervisor-lost'});
+			t.is(error.message, 'The supervisor of the lab one was lost: its process ended with exit code 1');
+			t.regex(error.details.join('\n'), /Cannot find module '\/no\/such\/module\.js'/);
+		} finally {
+			if (before === undefined) {
+				delete process.env['NODE_OPTIONS'];
+			} else {
+				process.env['NODE_OPTIONS'] = before;
+			}
+		}
+
+		t.deepEqual(await readdir(path.join(state, 'labs')), []);
+	});
+});
+
 test.serial('an abort before the supervisor answers leaves nothing', async (t) => {
 	await withStateFolder(async (folder) => {
 		const state = path.join(folder, 'state');
