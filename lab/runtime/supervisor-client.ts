@@ -56,7 +56,7 @@ export async function startLab(request: StartRequest): Promise<LabRecord> {
 	const {folder, record} = await claimLab({name, scenario, planKey: plan.key});
 	let supervisor: ProcessIdentity | undefined;
 	try {
-		const text: SupervisorRequest = {plan, made: [...made], evidence};
+		const text: SupervisorRequest = {plan, made: [...made], evidence, starter: record.supervisor};
 		await writeFileWhole(path.join(folder, requestFile), JSON.stringify(text), 0o600);
 		const log = path.join(folder, 'supervisor.log');
 		const {pid, ended} = await spawnDetached(process.execPath, [supervisorProgram, folder], {cwd: folder, log});
