@@ -117,11 +117,10 @@ async function runOne({name, loaded, plan}: Prepared, work: Work): Promise<Resul
 
 	const reached = {steps: false};
 	const seconds = (): number => (performance.now() - start) / 1000;
-	// A machine that ends by itself, or a `vmlab down`, ends the steps too.
-	const runSteps = async (lab: ScenarioLab, over: AbortSignal = signal): Promise<void> => {
+	const runSteps = async (lab: ScenarioLab): Promise<void> => {
 		reached.steps = true;
 		try {
-			await runScenario({name, scenario: loaded.scenario, lab, events, signal: AbortSignal.any([signal, over]), evidence});
+			await runScenario({name, scenario: loaded.scenario, lab, events, signal, evidence});
 		} catch (error) {
 			if (stop && !signal.aborted) {
 				await promptInLab(lab, asLabError(error), signal);
@@ -138,11 +137,16 @@ async function runOne({name, loaded, plan}: Prepared, work: Work): Promise<Resul
 			// With a supervisor of its own, so that it goes on when we end.
 			const record = await startLab(request);
 			events({type: 'note', level: 'info', text: `The lab ${name} stays up; \`vmlab down ${name}\` ends it.`});
-			await runSteps(attachLab(record, plan, made));
+			const lab = attachLab(record, plan, made);
+			try {
+				await runSteps(lab);
+			} finally {
+				lab.detach();
+			}
 		} else {
 			const lab = await bootLab(request);
 			try {
-				await runSteps(lab, lab.over);
+				await runSteps(lab);
 			} finally {
 				await lab.down();
 			}
