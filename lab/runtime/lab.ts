@@ -15,7 +15,7 @@ import {claimLab, type LabClaim} from './claim.ts';
 import {createCleanup} from './cleanup.ts';
 import {consoleLogOf, tailOf} from './console-tail.ts';
 import {openEventLog} from './event-log.ts';
-import {collectEvidence} from './evidence.ts';
+import {collectEvidence, countEvidence, emptyEvidenceFolder} from './evidence.ts';
 import {makeKubeconfig} from './kubeconfig.ts';
 import {removeLabFolder} from './lab-folder.ts';
 import {type ForwardRecord, keepRecord, type LabRecord, type MachineRecord} from './lab-record.ts';
@@ -338,8 +338,14 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 			let error = signal.aborted ? reasonOf(signal) : isDiskFull(thrown) ? failure.diskFull(folder, thrown) : asLabError(thrown);
 			const interrupted = error.kind === 'interrupted';
 			if (evidence !== undefined && powered.size > 0) {
-				// After Ctrl-C somebody waits: then only what is on this computer is kept.
-				await collect(evidence, undefined, !interrupted).catch(() => {});
+				try {
+					await emptyEvidenceFolder(evidence);
+					// After Ctrl-C somebody waits: then only what is on this computer is kept.
+					await collect(evidence, undefined, !interrupted);
+					events({type: 'evidence', scenario: request.scenario ?? name, path: evidence, files: await countEvidence(evidence)});
+				} catch {
+					// A folder that cannot be written is no reason to hide why the boot failed.
+				}
 			}
 
 			error = failure.withLog(error, movedLog(error.log, folder, evidence));

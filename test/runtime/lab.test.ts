@@ -1,4 +1,4 @@
-import {readdir, readFile, stat, writeFile} from 'node:fs/promises';
+import {mkdir, readdir, readFile, stat, writeFile} from 'node:fs/promises';
 import {createServer} from 'node:net';
 import path from 'node:path';
 import test from 'ava';
@@ -149,6 +149,8 @@ test.serial('a port that another process takes in the last moment is given up fo
 test.serial('a condition that is not met fails the boot with its sentence and the last observation', async (t) => {
 	await withScene(async ({request, events, folder, remains}) => {
 		const evidence = path.join(folder, 'evidence');
+		await mkdir(path.join(evidence, 'cluster'), {recursive: true});
+		await writeFile(path.join(evidence, 'cluster/pods.txt'), 'of an earlier run');
 		const parts = createStandIns({answer: (command) => (command === 'look' ? {exitCode: 1, stdout: 'first\nnode is NotReady\n'} : {stdout: `output of ${command}`})});
 		const error = await t.throwsAsync(
 			bootLab(request({plan: standInPlan(['node-1'], [{sentence: 'the node is Ready', deadline: '300ms', command: 'look'}]), evidence}), parts),
@@ -159,6 +161,8 @@ test.serial('a condition that is not met fails the boot with its sentence and th
 		t.is(error.details[0], 'last seen: first | node is NotReady');
 		t.true(error.details.includes('booting'));
 		t.is(error.log, path.join(evidence, 'node-1/console.log'));
+		t.deepEqual((await readdir(evidence)).sort(), ['events.jsonl', 'lab.json', 'node-1'], 'nothing of an earlier run is left');
+		t.deepEqual(events.filter(({type}) => type === 'evidence'), [{type: 'evidence', scenario: 'tale', path: evidence, files: 6}]);
 		t.deepEqual(reasons(events, 'lab'), ['starting', 'booting', 'failed', 'stopping', 'ended']);
 		t.deepEqual(reasons(events, 'wait').at(-1), 'expired');
 		t.is(await readFile(path.join(evidence, 'node-1/own.txt'), 'utf8'), 'output of own');
