@@ -19,6 +19,7 @@ import {collectEvidence, countEvidence, emptyEvidenceFolder} from './evidence.ts
 import {makeKubeconfig} from './kubeconfig.ts';
 import {removeLabFolder} from './lab-folder.ts';
 import {type ForwardRecord, keepRecord, type LabRecord, type MachineRecord} from './lab-record.ts';
+import type {LabRequest} from './lab-request.ts';
 import {serveLab} from './lab-server.ts';
 import {reserveMemory} from './memory.ts';
 import {paceOf} from './pace.ts';
@@ -29,18 +30,7 @@ import {allOf, together} from './together.ts';
 import {writeFileWhole} from './whole-file.ts';
 
 /** A lab that is to be booted. */
-export interface BootRequest {
-	/** Of the lab: see `checkLabName`. */
-	readonly name: string;
-	/** The scenario that the lab is for. */
-	readonly scenario?: string | undefined;
-	readonly plan: Plan;
-	/** All stages of the plan, by name. */
-	readonly made: ReadonlyMap<string, MadeStage>;
-	readonly events: EventSink;
-	readonly signal: AbortSignal;
-	/** A folder for the machines' evidence when the boot fails; without it nothing is kept. */
-	readonly evidence?: string | undefined;
+export interface BootRequest extends LabRequest {
 	/** A name that was taken before. Without it, it is taken here. */
 	readonly claim?: LabClaim;
 	/** A failed boot waits for somebody to take its events before it goes: nobody else would tell of it. */

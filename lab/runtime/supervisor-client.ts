@@ -8,31 +8,17 @@ import {labFolder, packageFolder} from '../host/folder.ts';
 import {endProcess, identify, isAlive, type ProcessIdentity} from '../host/process.ts';
 import {type ProgramEnd, spawnDetached} from '../host/program.ts';
 import {until} from '../host/wait.ts';
-import type {Plan} from '../plan/plan.ts';
-import type {MadeStage} from '../store/store.ts';
 import {claimLab} from './claim.ts';
 import {tailOf} from './console-tail.ts';
 import {askLab} from './lab-client.ts';
 import {removeLabFolder} from './lab-folder.ts';
 import {type LabRecord, readRecord, writeRecord} from './lab-record.ts';
+import type {LabRequest} from './lab-request.ts';
 import type {LabAnswer} from './lab-socket.ts';
 import {findLab, readLab} from './labs.ts';
 import {clearDeadLabs} from './reaper.ts';
 import {requestFile, type SupervisorRequest} from './supervisor-request.ts';
 import {writeFileWhole} from './whole-file.ts';
-
-/** A lab that is to be started. */
-export interface StartRequest {
-	readonly name: string;
-	readonly scenario?: string | undefined;
-	readonly plan: Plan;
-	readonly made: ReadonlyMap<string, MadeStage>;
-	/** Told what the supervisor tells, until the lab is ready. */
-	readonly events: EventSink;
-	readonly signal: AbortSignal;
-	/** A folder for the machines' evidence when the boot fails. */
-	readonly evidence?: string;
-}
 
 /** Milliseconds until the supervisor's socket is there: the time that a process takes to start on a busy computer. */
 const socketDeadline = 60_000;
@@ -50,7 +36,7 @@ const supervisorProgram = path.join(packageFolder, '.build/lab/runtime/superviso
  *
  * @throws what `bootLab` throws; `supervisor-lost` when the supervisor ended without a word
  */
-export async function startLab(request: StartRequest): Promise<LabRecord> {
+export async function startLab(request: LabRequest): Promise<LabRecord> {
 	const {name, scenario, plan, made, events, signal, evidence} = request;
 	signal.throwIfAborted();
 	const {folder, record} = await claimLab({name, scenario, planKey: plan.key});

@@ -5,6 +5,7 @@ import {type AddressInfo, createServer} from 'node:net';
 import path from 'node:path';
 import anyTest, {type TestFn} from 'ava';
 import {run} from '../../lab/host/program.ts';
+import {readEvents} from '../rig/events-file.ts';
 import {type Bench, openBench} from '../rig/machines.ts';
 import {remainsOf} from '../rig/remains.ts';
 
@@ -38,10 +39,10 @@ async function statusOf(t: Parameters<Bench['expect']>[0]): Promise<Status> {
 test.serial('the scenario ipv4 passes on two nodes, a router and a tester', async (t) => {
 	t.timeout(50 * 60_000);
 	await bench.expect(t, 0, ['run', 'ipv4', '--keep', '--report', report]);
-	const events = (await readFile(path.join(report, 'events.jsonl'), 'utf8')).trimEnd().split('\n').map((line) => JSON.parse(line) as {type: string; reason: string; step?: string});
-	const passed = events.filter(({type, reason}) => type === 'step' && reason === 'passed').map(({step}) => step);
+	const events = await readEvents(path.join(report, 'events.jsonl'));
+	const passed = events.flatMap((event) => (event.type === 'step' && event.reason === 'passed' ? [event.step] : []));
 	t.true(passed.length >= 10, `only these steps ran: ${passed.join('; ')}`);
-	t.is(events.filter(({type, reason}) => type === 'step' && reason === 'failed').length, 0);
+	t.is(events.filter((event) => event.type === 'step' && event.reason === 'failed').length, 0);
 });
 
 test.serial('the run left a report for people, for JUnit readers and for programs', async (t) => {
