@@ -4,6 +4,7 @@ import {mkdir, rm} from 'node:fs/promises';
 import path from 'node:path';
 import type {EventSink, LabEvent} from '../event/event.ts';
 import {type Fabric, startFabric} from '../fabric/fabric.ts';
+import {checkMemory} from '../host/doctor/resources.ts';
 import {asLabError, LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import {probeAccelerator} from '../machine/accelerator.ts';
@@ -207,6 +208,15 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		await keeper.updateMachine(planned.name, {state: 'ready'});
 	};
 
+	/** Machines rarely touch all of their memory, so that too little is no reason to refuse them; but they may be slow, or ended by the kernel. */
+	const warnOfMemory = async (): Promise<void> => {
+		for (const {status, text, advice} of await checkMemory(plan.machines.reduce((sum, {memory}) => sum + memory, 0))) {
+			if (status !== 'ok') {
+				events({type: 'note', level: 'warning', text: advice === undefined ? text : `${text}. ${advice}`});
+			}
+		}
+	};
+
 	const boot = async (): Promise<string | undefined> => {
 		events({type: 'lab', reason: 'starting', lab: name});
 		const image = stageFolder(made, plan.machines[0]?.stages.image ?? `image ${plan.imageName}`);
@@ -216,6 +226,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		await keeper.update(() => ({machines: unstarted, stages: Object.fromEntries([...made].map(([stage, {folder: place}]) => [stage, place]))}));
 		await Promise.all(plan.machines.map(async (machine) => mkdir(path.join(folder, machine.name), {mode: 0o700})));
 		signal.throwIfAborted();
+		await warnOfMemory();
 		const memory = await reserveMemory(folder, plan.machines, {signal});
 		if (memory.folder !== folder) {
 			cleanup.add(async () => rm(memory.folder, {recursive: true, force: true}));

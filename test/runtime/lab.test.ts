@@ -329,6 +329,23 @@ test.serial('a tear-down that fails is told to whoever asked for it, and goes on
 	});
 });
 
+test.serial('machines that may use more memory than is available are warned of', async (t) => {
+	await withScene(async ({request, events, remains}) => {
+		const warnings = (): string[] => events.flatMap((event) => (event.type === 'note' && event.level === 'warning' ? [event.text] : []));
+		const lab = await bootLab(request(), createStandIns());
+		await lab.down();
+		t.deepEqual(warnings(), []);
+		const parts = createStandIns();
+		const plan = standInPlan();
+		// More than any computer has: it does not fit into files either.
+		const vast = {...plan, machines: plan.machines.map((machine) => ({...machine, memory: 2 ** 52}))};
+		await t.throwsAsync(bootLab(request({plan: vast}), parts), {instanceOf: LabError, code: 'no-room-for-memory'});
+		t.is(warnings().length, 1);
+		t.regex(warnings()[0]!, /GiB of memory are available, the machines may use 4194304\.0 GiB\. End other programs or labs/);
+		t.deepEqual(await remains(parts), []);
+	});
+});
+
 test.serial('a path too long for a socket is no hindrance', async (t) => {
 	await withScene(async ({request, folder}) => {
 		const before = process.env['VMLAB_STATE_DIR'];
