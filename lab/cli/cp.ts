@@ -1,6 +1,7 @@
 /** `vmlab cp`: files and folders to and from a machine. */
 import {failure} from '../host/failure.ts';
-import {chooseLab, machineOf, parseRemote, withConnection} from './lab-choice.ts';
+import {machineOf} from '../runtime/labs.ts';
+import {chooseLab, parseRemote, withConnection} from './lab-choice.ts';
 import {say} from './output.ts';
 import {defineVerb} from './verb.ts';
 

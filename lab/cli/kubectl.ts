@@ -3,7 +3,7 @@ import path from 'node:path';
 import {failure} from '../host/failure.ts';
 import {labFolder} from '../host/folder.ts';
 import {runAttached} from '../host/program.ts';
-import {kubectlOf} from '../runtime/labs.ts';
+import {kubectlOf} from '../runtime/kubectl.ts';
 import {readKubeconfig} from './kubeconfig.ts';
 import {chooseLab} from './lab-choice.ts';
 import {defineVerb} from './verb.ts';

@@ -1,7 +1,7 @@
 /** Which lab and which machine a command means. */
 import {failure} from '../host/failure.ts';
 import type {SshConnection} from '../machine/ssh.ts';
-import {connectMachine, listLabs, type LabRecord, type MachineRecord} from '../runtime/labs.ts';
+import {connectMachine, listLabs, machineOf, type LabRecord, type MachineRecord} from '../runtime/labs.ts';
 import {clearDeadLabs} from '../runtime/reaper.ts';
 
 /** The labs that run. What dead ones left is cleared first. */
@@ -28,16 +28,6 @@ export async function chooseLab(name: string | undefined): Promise<LabRecord> {
 	}
 
 	return lab;
-}
-
-/** A machine of a lab. Throws `unknown-machine`, which lists those that there are. */
-export function machineOf(lab: LabRecord, name: string): MachineRecord {
-	const machine = lab.machines.find((candidate) => candidate.name === name);
-	if (machine === undefined) {
-		throw failure.unknownName('machine', name, lab.machines.map((candidate) => candidate.name));
-	}
-
-	return machine;
 }
 
 /** `MACHINE` where one lab runs, or `LAB MACHINE`. */

@@ -1,4 +1,5 @@
 /** `vmlab run`: build, boot, run the steps, report. */
+import {rm} from 'node:fs/promises';
 import path from 'node:path';
 import {makeStages} from '../build/make.ts';
 import {preparePlan} from '../build/prepare.ts';
@@ -15,6 +16,7 @@ import {bootLab} from '../runtime/lab.ts';
 import {makeReadyLab} from '../runtime/ready-lab.ts';
 import {clearDeadLabs} from '../runtime/reaper.ts';
 import {startLab} from '../runtime/supervisor-client.ts';
+import {withLab} from '../runtime/with-lab.ts';
 import type {ScenarioLab} from '../scenario/scenario-lab.ts';
 import {runScenario} from '../scenario/runner.ts';
 import {loadScenario, type LoadedScenario} from '../spec/load.ts';
@@ -31,7 +33,7 @@ interface Result {
 	readonly scenario: string;
 	readonly passed: boolean;
 	readonly seconds: number;
-	/** Where its evidence is, where it failed with a lab. */
+	/** Where its evidence is, where any was collected: when a machine had been started. */
 	readonly evidence?: string;
 	readonly error?: LabError;
 	/** Did the report show the error in full already? */
@@ -74,6 +76,11 @@ export const verb = defineVerb({
 			return {name, loaded, plan: await preparePlan(loaded.scenario.lab, {settings: set, file: loaded.file})};
 		}));
 		const evidence = report === undefined ? path.join(folders().state, 'evidence') : path.join(path.resolve(report), 'evidence');
+		if (report !== undefined) {
+			// All in a report is of one run. Elsewhere evidence stays until a later run fails too: somebody may look at it.
+			await Promise.all(prepared.map(async ({name}) => rm(path.join(evidence, name), {recursive: true, force: true})));
+		}
+
 		const results: Result[] = [];
 		await withReport(report === undefined ? undefined : path.resolve(report), async (events) => {
 			const waiting = [...prepared];
@@ -111,20 +118,19 @@ function summarize(results: readonly Result[], wanted: number, report: string | 
 async function runOne({name, loaded, plan}: Prepared, work: Work): Promise<Result> {
 	const {store, signal, keep, cold, stop} = work;
 	const start = performance.now();
-	const evidence = path.join(work.evidence, name);
 	let told = false;
+	let evidence: string | undefined;
 	const events: EventSink = (event) => {
 		told ||= event.type === 'scenario' && event.reason === 'failed' && event.scenario === name;
+		evidence = event.type === 'evidence' && event.scenario === name ? event.path : evidence;
 		work.events(event);
 	};
 
-	const reached = {steps: false};
+	const folder = path.join(work.evidence, name);
 	const seconds = (): number => (performance.now() - start) / 1000;
-	// A machine that ends by itself, or a `vmlab down`, ends the steps too.
-	const runSteps = async (lab: ScenarioLab, over: AbortSignal = signal): Promise<void> => {
-		reached.steps = true;
+	const runSteps = async (lab: ScenarioLab): Promise<void> => {
 		try {
-			await runScenario({name, scenario: loaded.scenario, lab, events, signal: AbortSignal.any([signal, over]), evidence});
+			await runScenario({name, scenario: loaded.scenario, lab, events, signal, evidence: folder});
 		} catch (error) {
 			if (stop && !signal.aborted) {
 				await promptInLab(lab, asLabError(error), signal);
@@ -136,24 +142,24 @@ async function runOne({name, loaded, plan}: Prepared, work: Work): Promise<Resul
 
 	try {
 		const stages = await makeStages(plan, {store, events, signal});
-		const made = cold ? stages : await makeReadyLab({plan, made: stages, store, events, signal, evidence});
-		const request = {name, scenario: name, plan, made, events, signal, evidence};
+		const made = cold ? stages : await makeReadyLab({plan, made: stages, store, events, signal, evidence: folder});
+		const request = {name, scenario: name, plan, made, events, signal, evidence: folder};
 		if (keep) {
 			// With a supervisor of its own, so that it goes on when we end.
 			const record = await startLab(request);
 			events({type: 'note', level: 'info', text: `The lab ${name} stays up; \`vmlab down ${name}\` ends it.`});
-			await runSteps(attachLab(record, plan, made));
-		} else {
-			const lab = await bootLab(request);
+			const lab = attachLab(record, plan, made);
 			try {
-				await runSteps(lab, lab.over);
+				await runSteps(lab);
 			} finally {
-				await lab.down();
+				lab.detach();
 			}
+		} else {
+			await withLab(await bootLab(request), events, runSteps);
 		}
 
 		return {scenario: name, passed: true, seconds: seconds(), told};
 	} catch (error) {
-		return {scenario: name, passed: false, seconds: seconds(), error: asLabError(error), told, ...(reached.steps && {evidence})};
+		return {scenario: name, passed: false, seconds: seconds(), error: asLabError(error), told, ...(evidence !== undefined && {evidence})};
 	}
 }

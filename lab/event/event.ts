@@ -37,7 +37,7 @@ export type WaitEvent =
 
 /**
  * A scenario and its steps. A step inside another names it as `parent`; within one parent titles are unique.
- * `lab` is the lab that the scenario runs against.
+ * `lab` is the lab that the scenario runs against. Evidence is told of where steps failed, or the boot of the scenario's lab.
  */
 export type ScenarioEvent =
 	| {type: 'scenario'; reason: 'started'; scenario: string; summary: string; lab: string}

@@ -93,11 +93,3 @@ export function frameReader(): FrameReader {
 		},
 	};
 }
-
-/** A frame with its header before it, for tests and for those who make frames. */
-export function withHeader(frame: Uint8Array): Buffer {
-	const framed = Buffer.allocUnsafe(headerBytes + frame.length);
-	framed.writeUInt32BE(frame.length);
-	framed.set(frame, headerBytes);
-	return framed;
-}

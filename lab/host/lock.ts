@@ -8,6 +8,9 @@ import path from 'node:path';
 import {failure} from './failure.ts';
 import {findProgram} from './program.ts';
 
+/** The exit code by which flock says that somebody else has the lock; all others are failures of its own (sysexits.h). */
+const conflict = 75;
+
 /** How a lock is waited for. */
 export interface LockOptions {
 	readonly signal?: AbortSignal | undefined;
@@ -18,9 +21,10 @@ export interface LockOptions {
 }
 
 /**
- * Runs `use` while holding the lock of the file. The file is kept: its existence means nothing.
+ * Runs `use` while holding the lock of the file, or of a folder that is there. The file is kept: its existence means nothing.
  *
- * @throws `interrupted` when the signal aborts the wait; `locked` with `immediate` when somebody else has it
+ * @throws `interrupted` when the signal aborts the wait; `locked` with `immediate` when somebody else has it;
+ * `program-missing`; `program-failed` with what flock says when there can be no lock
  */
 export async function withLock<Value>(file: string, use: () => Promise<Value>, options: LockOptions = {}): Promise<Value> {
 	const release = await takeLock(file, options);
@@ -55,11 +59,12 @@ export async function takeLock(file: string, options: LockOptions = {}): Promise
 	}
 
 	if (holder === undefined) {
-		throw failure.interrupted('a request to stop');
+		// Who waits for as long as it takes is not told of a conflict.
+		throw failure.programFailed(`flock ${file}`, `ended with exit code ${conflict}`, []);
 	}
 
 	const child = holder;
-	// Only a courtesy: on a full disk the lock is held by somebody unknown.
+	// Only a courtesy: on a full disk, and of a folder, the lock is held by somebody unknown.
 	await writeFile(file, `process ${process.pid}\n`).catch(() => {});
 	return async () => {
 		if (child.exitCode !== null || child.signalCode !== null) {
@@ -77,33 +82,51 @@ export async function takeLock(file: string, options: LockOptions = {}): Promise
 
 /**
  * A child that has the lock until its stdin closes, which it also does when we die. `cat` is the whole program that runs
- * under the lock; undefined when somebody else has the lock (and we do not wait), or when the wait was aborted.
+ * under the lock; undefined when somebody else has the lock (and we do not wait). Throws when the wait was aborted, and
+ * when flock fails.
  */
 async function hold(flock: string, file: string, immediate: boolean, signal: AbortSignal | undefined): Promise<ChildProcess | undefined> {
-	const child = spawn(flock, [...(immediate ? ['--nonblock'] : []), '--no-fork', file, 'sh', '-c', 'echo; exec cat >/dev/null'], {
-		stdio: ['pipe', 'pipe', 'ignore'],
+	const child = spawn(flock, [...(immediate ? ['--nonblock', `--conflict-exit-code=${conflict}`] : []), '--no-fork', file, 'sh', '-c', 'echo; exec cat >/dev/null'], {
+		stdio: ['pipe', 'pipe', 'pipe'],
 		detached: true,
 	});
 	const abort = (): void => {
 		child.kill('SIGKILL');
 	};
 
+	let words = '';
+	child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+		words += chunk;
+	});
 	signal?.addEventListener('abort', abort, {once: true});
 	if (signal?.aborted) {
 		abort();
 	}
 
-	const taken = await new Promise<boolean>((resolve) => {
-		child.stdout?.once('data', () => {
-			resolve(true);
+	// What it came to: undefined when the lock is held.
+	const outcome = await new Promise<string | undefined>((resolve) => {
+		child.stdout.once('data', () => {
+			resolve(undefined);
 		});
-		child.once('close', () => {
-			resolve(false);
+		child.once('close', (code, killer) => {
+			resolve(killer === null ? `ended with exit code ${code}` : `was ended by ${killer}`);
 		});
-		child.once('error', () => {
-			resolve(false);
+		child.once('error', ({message}) => {
+			resolve(`could not be started: ${message}`);
 		});
 	});
 	signal?.removeEventListener('abort', abort);
-	return taken ? child : undefined;
+	if (outcome === undefined) {
+		return child;
+	}
+
+	if (signal?.aborted) {
+		throw failure.interrupted('a request to stop');
+	}
+
+	if (immediate && child.exitCode === conflict) {
+		return undefined;
+	}
+
+	throw failure.programFailed(`flock ${file}`, outcome, words.split('\n').filter((line) => line !== ''));
 }

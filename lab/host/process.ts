@@ -37,6 +37,11 @@ export async function identify(pid: number, marker: string): Promise<ProcessIden
 	return {pid, startTime, marker};
 }
 
+/** Is there a process with that id? Another one that has the id by now counts too: enough where to spare it does no harm. */
+export async function hasProcess(pid: number): Promise<boolean> {
+	return (await startTimeOf(pid)) !== undefined;
+}
+
 /** Does this very process still run? */
 export async function isAlive(identity: ProcessIdentity): Promise<boolean> {
 	if ((await startTimeOf(identity.pid)) !== identity.startTime) {

@@ -229,11 +229,24 @@ export async function run(program: string, args: readonly string[], options: Run
 	return {stdout, stderr, exitCode: result.exitCode};
 }
 
+/** How a program ended: an exit code, or a signal. */
+export interface ProgramEnd {
+	readonly code: number | null;
+	readonly signal: string | null;
+}
+
+/** A program that outlives us. */
+export interface Detached {
+	readonly pid: number;
+	/** Resolves when it has ended, however it ended; never rejects. Waiting for it alone does not keep us alive. */
+	readonly ended: Promise<ProgramEnd>;
+}
+
 /** A program that runs beside us. */
 export interface Daemon {
 	readonly pid: number;
 	/** Resolves when it has ended, however it ended; never rejects. */
-	readonly ended: Promise<{code: number | null; signal: string | null}>;
+	readonly ended: Promise<ProgramEnd>;
 	/** Signals the program's whole group. */
 	kill(signal: NodeJS.Signals): void;
 }
@@ -256,12 +269,13 @@ async function startBeside(file: string, args: readonly string[], options: {cwd:
 	} as Options);
 	closeSync(log);
 	const {pid} = child;
+	const ended = child.then((result): ProgramEnd => ({code: result.exitCode ?? null, signal: result.signal ?? null}));
 	if (pid === undefined) {
 		const result = await child;
 		throw failure.programFailed(options.program, `could not be started: ${result.originalMessage ?? result.code ?? ''}`, [], options.log);
 	}
 
-	return {child, pid};
+	return {child, pid, ended};
 }
 
 /**
@@ -272,13 +286,13 @@ async function startBeside(file: string, args: readonly string[], options: {cwd:
  */
 export async function spawnDaemon(program: string, args: readonly string[], options: {cwd: string; log: string}): Promise<Daemon> {
 	const [setpriv, file] = await Promise.all([locate('setpriv'), locate(program)]);
-	const {child, pid} = await startBeside(setpriv, ['--pdeathsig', 'KILL', '--', file, ...args], {...options, program});
+	const {pid, ended: childEnded} = await startBeside(setpriv, ['--pdeathsig', 'KILL', '--', file, ...args], {...options, program});
 	groups.add(pid);
 	guardGroup(pid);
-	const ended = child.then((result) => {
+	const ended = childEnded.then((end) => {
 		groups.delete(pid);
 		releaseGroup(pid);
-		return {code: result.exitCode ?? null, signal: result.signal ?? null};
+		return end;
 	});
 	return {
 		pid,
@@ -291,15 +305,11 @@ export async function spawnDaemon(program: string, args: readonly string[], opti
 	};
 }
 
-/**
- * Starts a program that outlives us, in a session of its own, with both outputs to the log file.
- *
- * @returns its process id
- */
-export async function spawnDetached(program: string, args: readonly string[], options: {cwd: string; log: string}): Promise<number> {
-	const {child, pid} = await startBeside(await locate(program), args, {...options, program});
+/** Starts a program that outlives us, in a session of its own, with both outputs to the log file. */
+export async function spawnDetached(program: string, args: readonly string[], options: {cwd: string; log: string}): Promise<Detached> {
+	const {child, pid, ended} = await startBeside(await locate(program), args, {...options, program});
 	child.unref();
-	return pid;
+	return {pid, ended};
 }
 
 /** Where a program that talks to the person writes to, and what it is told. */

@@ -1,7 +1,8 @@
 /** One virtual machine: the QEMU process, its monitor, and its end. */
-import {open, stat} from 'node:fs/promises';
+import {stat} from 'node:fs/promises';
 import path from 'node:path';
 import type {LabError} from '../host/error.ts';
+import {readEnd} from '../host/file-end.ts';
 import {failure} from '../host/failure.ts';
 import {identify, type ProcessIdentity} from '../host/process.ts';
 import {spawnDaemon} from '../host/program.ts';
@@ -138,20 +139,7 @@ export async function startMachine(spec: MachineSpecification, options: StartOpt
 
 /** What QEMU wrote to its log since it was started: the last lines, without its own name in front. */
 async function lastWords(log: string, start: number): Promise<string[]> {
-	const file = await open(log, 'r').catch(() => undefined);
-	if (file === undefined) {
-		return [];
-	}
-
-	try {
-		const {size} = await file.stat();
-		const from = Math.max(start, size - lastWordsBytes);
-		const buffer = Buffer.alloc(Math.max(0, size - from));
-		await file.read(buffer, 0, buffer.length, from);
-		return buffer.toString('utf8').split('\n').map((line) => line.replace(/^qemu-system-x86_64: /, '').trimEnd()).filter((line) => line !== '').slice(-15);
-	} finally {
-		await file.close();
-	}
+	return (await readEnd(log, lastWordsBytes, start)).split('\n').map((line) => line.replace(/^qemu-system-x86_64: /, '').trimEnd()).filter((line) => line !== '').slice(-15);
 }
 
 async function explain(spec: MachineSpecification, end: MachineEnd, log: string, logStart: number): Promise<LabError> {

@@ -213,15 +213,7 @@ export function addEvent(history: History, event: TimedEvent): void {
 				break;
 			}
 
-			const span = last(history.scenarios, ({name, state}) => name === event.scenario && state === 'running');
-			if (span !== undefined) {
-				span.end = at;
-				span.state = event.reason === 'passed' ? 'done' : 'failed';
-				if (event.reason === 'failed') {
-					span.error = event.error;
-				}
-			}
-
+			endSpan(last(history.scenarios, ({name, state}) => name === event.scenario && state === 'running'), at, event.reason === 'failed' ? event.error : undefined);
 			break;
 		}
 
@@ -236,15 +228,10 @@ export function addEvent(history: History, event: TimedEvent): void {
 				break;
 			}
 
-			const span = last(scenario.steps, ({name, parent, state}) => name === event.step && parent === event.parent && state === 'running');
-			if (span !== undefined) {
-				span.end = at;
-				span.state = event.reason === 'passed' ? 'done' : 'failed';
-				if (event.reason === 'failed') {
-					span.error = event.error;
-				}
-			}
-
+			endSpan(
+				last(scenario.steps, ({name, parent, state}) => name === event.step && parent === event.parent && state === 'running'),
+				at, event.reason === 'failed' ? event.error : undefined,
+			);
 			break;
 		}
 
@@ -272,6 +259,19 @@ export function addEvent(history: History, event: TimedEvent): void {
 			history.notes.push({at, level: event.level, text: event.text});
 			break;
 		}
+	}
+}
+
+/** Ends a span that goes on, well where there is no error. */
+function endSpan(span: Span | undefined, at: number, error: ReportedError | undefined): void {
+	if (span === undefined) {
+		return;
+	}
+
+	span.end = at;
+	span.state = error === undefined ? 'done' : 'failed';
+	if (error !== undefined) {
+		span.error = error;
 	}
 }
 

@@ -5,8 +5,3 @@ import type {TimedEvent} from '../event/event.ts';
 export function jsonLine(event: TimedEvent): string {
 	return `${JSON.stringify(event)}\n`;
 }
-
-/** The events of a file. A last line without its newline was cut off in the middle, and is left out. */
-export function parseJsonLines(text: string): TimedEvent[] {
-	return text.split('\n').slice(0, -1).filter((line) => line.trim() !== '').map((line) => JSON.parse(line) as TimedEvent);
-}

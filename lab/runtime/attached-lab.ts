@@ -1,11 +1,15 @@
 /** A lab that another process owns, with what steps need of a lab. */
+import {setMaxListeners} from 'node:events';
 import {existsSync} from 'node:fs';
 import path from 'node:path';
+import type {LabError} from '../host/error.ts';
+import {failure} from '../host/failure.ts';
 import {labFolder} from '../host/folder.ts';
 import type {SshConnection} from '../machine/ssh.ts';
 import type {Plan} from '../plan/plan.ts';
 import type {MadeStage} from '../store/store.ts';
 import {collectEvidence} from './evidence.ts';
+import {askLab} from './lab-client.ts';
 import {connectMachine, type LabRecord, readLab} from './labs.ts';
 
 /** The parts of a lab that do not depend on owning it. */
@@ -15,20 +19,34 @@ export interface AttachedLab {
 	readonly made: ReadonlyMap<string, MadeStage>;
 	readonly speed: number;
 	readonly kubeconfig?: string;
+	/** As that of a `Lab`; it also aborts when the lab's owner is lost. */
+	readonly over: AbortSignal;
 	/** A connection of one's own to a machine. */
 	ssh(machine: string, signal?: AbortSignal): Promise<SshConnection>;
 	/** Collects the machines' evidence into a folder. */
 	collectEvidence(folder: string, signal?: AbortSignal): Promise<void>;
+	/** Watches the lab no longer: `over` stays as it is. The lab goes on. */
+	detach(): void;
 }
 
-/** A running lab, by its record; the plan and the stages are those that it was started with. */
+/** A running lab, by its record; the plan and the stages are those that it was started with. Whoever attached it detaches it. */
 export function attachLab(record: LabRecord, plan: Plan, made: ReadonlyMap<string, MadeStage>): AttachedLab {
 	const {name, speed} = record;
 	const folder = labFolder(name);
 	const kubeconfig = path.join(folder, 'kubeconfig');
+	const detached = new AbortController();
+	const over = new AbortController();
+	setMaxListeners(0, over.signal);
+	void watchEnd(name, detached.signal, (error) => {
+		over.abort(error);
+	});
 	return {
 		name, plan, made, speed: Math.max(1, speed),
 		...(existsSync(kubeconfig) && {kubeconfig}),
+		over: over.signal,
+		detach() {
+			detached.abort();
+		},
 		ssh: async (machine, signal) => connectMachine(record, machine, {signal}),
 		async collectEvidence(target, signal) {
 			const now = await readLab(name);
@@ -42,4 +60,24 @@ export function attachLab(record: LabRecord, plan: Plan, made: ReadonlyMap<strin
 			});
 		},
 	};
+}
+
+/** Tells once why a lab cannot go on: what it says itself over its socket, or that it says nothing any more. */
+async function watchEnd(name: string, detached: AbortSignal, tell: (error: LabError) => void): Promise<void> {
+	await askLab(labFolder(name), 'events', (answer) => {
+		if (answer.answer !== 'event' || answer.event.type !== 'lab') {
+			return;
+		}
+
+		const {event} = answer;
+		if (event.reason === 'failed') {
+			tell(failure.told(event.error));
+		} else if (event.reason === 'stopping') {
+			tell(failure.interrupted('the end of the lab'));
+		}
+	}, detached).catch(() => {});
+	if (!detached.aborted) {
+		// After what it said before, this changes nothing.
+		tell(failure.supervisorLost(name, 'it ended the connection', []));
+	}
 }

@@ -1,6 +1,6 @@
 /** The end of a machine's serial console. What is on it is the guest's: it is shown without terminal escapes. */
-import {open} from 'node:fs/promises';
 import path from 'node:path';
+import {readEnd} from '../host/file-end.ts';
 import {plainText} from '../host/plain-text.ts';
 
 /** The console's log, relative to the lab's folder. */
@@ -13,19 +13,7 @@ const readBytes = 32 * 1024;
 
 /** The last lines of a log; none where there is no such file. */
 export async function tailOf(file: string, most = shownLines): Promise<string[]> {
-	const handle = await open(file, 'r').catch(() => undefined);
-	if (handle === undefined) {
-		return [];
-	}
-
-	try {
-		const {size} = await handle.stat();
-		const buffer = Buffer.alloc(Math.min(size, readBytes));
-		await handle.read(buffer, 0, buffer.length, size - buffer.length);
-		return plainText(buffer.toString('utf8')).split('\n').map((line) => line.trimEnd()).filter((line) => line !== '').slice(-most);
-	} finally {
-		await handle.close();
-	}
+	return plainText(await readEnd(file, readBytes)).split('\n').map((line) => line.trimEnd()).filter((line) => line !== '').slice(-most);
 }
 
 /** What a kernel, or the first process of an image, writes when it gives up. */

@@ -1,5 +1,5 @@
 /** What is kept of a lab's machines when something failed. */
-import {copyFile, mkdir, rm, writeFile} from 'node:fs/promises';
+import {copyFile, mkdir, readdir, rm, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import type {SshConnection} from '../machine/ssh.ts';
 import type {EvidenceDeclaration} from '../spec/overlay.ts';
@@ -18,7 +18,7 @@ export interface Witness {
 export interface Collection {
 	/** The lab's folder. */
 	readonly folder: string;
-	/** Where the evidence goes; made where it is missing. */
+	/** Where the evidence goes: see `emptyEvidenceFolder`. */
 	readonly target: string;
 	readonly record: LabRecord;
 	readonly machines: readonly Witness[];
@@ -45,6 +45,18 @@ const askable: readonly MachineState[] = ['answers', 'ready'];
 /** What every machine is asked for, where no overlay does by that name. */
 const journal: EvidenceDeclaration = {name: 'journal.txt', command: 'journalctl --boot --no-pager'};
 
+/** Makes a folder for evidence, with nothing in it: what an earlier run left there would be taken for this one's. */
+export async function emptyEvidenceFolder(folder: string): Promise<void> {
+	await rm(folder, {recursive: true, force: true});
+	await mkdir(folder, {recursive: true});
+}
+
+/** How many files of evidence a folder has, in whatever depth. */
+export async function countEvidence(folder: string): Promise<number> {
+	const entries = await readdir(folder, {recursive: true, withFileTypes: true});
+	return entries.filter((entry) => entry.isFile()).length;
+}
+
 /**
  * Collects the evidence of a lab's machines, all at once: `MACHINE/console.log`, `qemu.log`, `journal.txt` and what overlays
  * declare, and `events.jsonl` and `lab.json` beside them. What cannot be had says so in its own file; nothing of it throws,
@@ -52,14 +64,11 @@ const journal: EvidenceDeclaration = {name: 'journal.txt', command: 'journalctl 
  */
 export async function collectEvidence(collection: Collection): Promise<void> {
 	const {folder, target, record, machines, pace} = collection;
-	await mkdir(target, {recursive: true});
 	await writeFile(path.join(target, 'lab.json'), `${JSON.stringify(record, undefined, '\t')}\n`);
 	await Promise.all([
 		copy(path.join(folder, 'events.jsonl'), path.join(target, 'events.jsonl')),
 		...machines.map(async (machine) => {
 			const place = path.join(target, machine.name);
-			// What an earlier failure left there would be taken for this one's.
-			await rm(place, {recursive: true, force: true});
 			await mkdir(place, {recursive: true});
 			await Promise.all([
 				copy(path.join(folder, consoleLogOf(machine.name)), path.join(place, 'console.log')),

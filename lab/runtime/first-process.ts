@@ -23,6 +23,7 @@ export interface StartingMachine {
 	readonly pace: number;
 	readonly events: EventSink;
 	readonly signal: AbortSignal;
+	/** Starts the machine again from its power-on. */
 	reset(): Promise<void>;
 	/** Milliseconds before the first reset; each next one comes after twice the time. */
 	readonly patience?: number;

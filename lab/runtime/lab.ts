@@ -4,6 +4,7 @@ import {mkdir, rm} from 'node:fs/promises';
 import path from 'node:path';
 import type {EventSink, LabEvent} from '../event/event.ts';
 import {type Fabric, startFabric} from '../fabric/fabric.ts';
+import {checkMemory} from '../host/doctor/resources.ts';
 import {asLabError, LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import {probeAccelerator} from '../machine/accelerator.ts';
@@ -18,35 +19,25 @@ import {claimLab, type LabClaim} from './claim.ts';
 import {createCleanup} from './cleanup.ts';
 import {consoleLogOf, tailOf} from './console-tail.ts';
 import {openEventLog} from './event-log.ts';
-import {collectEvidence} from './evidence.ts';
+import {collectEvidence, countEvidence, emptyEvidenceFolder} from './evidence.ts';
 import {freezeLab, tidyGuest} from './freeze.ts';
 import {copySecrets, frozenMachine, readFrozenLab} from './frozen-lab.ts';
 import {makeKubeconfig} from './kubeconfig.ts';
 import {removeLabFolder} from './lab-folder.ts';
 import {type ForwardRecord, keepRecord, type LabRecord, type MachineRecord} from './lab-record.ts';
+import type {LabRequest} from './lab-request.ts';
 import {serveLab} from './lab-server.ts';
-import {chooseMemoryFolder, createMemory} from './memory.ts';
+import {reserveMemory} from './memory.ts';
 import {paceOf} from './pace.ts';
 import {diskFile, forkSocket, initramfsFile, linkSocket, type PoweredMachine, powerOn, prepareMachine, stateSocket} from './power-on.ts';
 import {awaitAnswer, awaitReady, type AwaitedMachine} from './ready.ts';
 import {openSecrets} from './secrets.ts';
 import {stageFolder} from './stage-folder.ts';
-import {together} from './together.ts';
+import {allOf, together} from './together.ts';
 import {writeFileWhole} from './whole-file.ts';
 
 /** A lab that is to be booted. */
-export interface BootRequest {
-	/** Of the lab: see `checkLabName`. */
-	readonly name: string;
-	/** The scenario that the lab is for. */
-	readonly scenario?: string | undefined;
-	readonly plan: Plan;
-	/** All stages of the plan, by name. With the one of the ready lab, the machines are forks of that one's, and go on from where those were. */
-	readonly made: ReadonlyMap<string, MadeStage>;
-	readonly events: EventSink;
-	readonly signal: AbortSignal;
-	/** A folder for the machines' evidence when the boot fails; without it nothing is kept. */
-	readonly evidence?: string | undefined;
+export interface BootRequest extends LabRequest {
 	/** A name that was taken before. Without it, it is taken here. */
 	readonly claim?: LabClaim;
 	/** A failed boot waits for somebody to take its events before it goes: nobody else would tell of it. */
@@ -249,6 +240,15 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		await keeper.update(({machines}) => ({machines: machines.map((machine) => ({...machine, state: 'ready' as const}))}));
 	};
 
+	/** Machines rarely touch all of their memory, so that too little is no reason to refuse them; but they may be slow, or ended by the kernel. */
+	const warnOfMemory = async (): Promise<void> => {
+		for (const {status, text, advice} of await checkMemory(plan.machines.reduce((sum, {memory}) => sum + memory, 0))) {
+			if (status !== 'ok') {
+				events({type: 'note', level: 'warning', text: advice === undefined ? text : `${text}. ${advice}`});
+			}
+		}
+	};
+
 	const boot = async (): Promise<string | undefined> => {
 		events({type: 'lab', reason: 'starting', lab: name});
 		const origin = frozen === undefined ? undefined : await readFrozenLab(frozen);
@@ -257,28 +257,31 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		}
 
 		const image = stageFolder(made, plan.machines[0]?.stages.image ?? `image ${plan.imageName}`);
-		// A fork's memory is its own where it differs from what was frozen, and that is in no file.
-		const memoryFolder = frozen === undefined ? await chooseMemoryFolder(folder, plan.machines) : folder;
 		const unstarted = await Promise.all(plan.machines.map(async ({name: machine, role}) => ({
 			name: machine, role, state: 'off' as const, pid: null, ssh: await reachOf(machine, 0),
 		})));
-		await keeper.update(() => ({
-			machines: unstarted,
-			stages: Object.fromEntries([...made].map(([stage, {folder: place}]) => [stage, place])),
-			...(memoryFolder !== folder && {memoryFolder}),
-		}));
+		await keeper.update(() => ({machines: unstarted, stages: Object.fromEntries([...made].map(([stage, {folder: place}]) => [stage, place]))}));
+		await Promise.all(plan.machines.map(async (machine) => mkdir(path.join(folder, machine.name), {mode: 0o700})));
 		signal.throwIfAborted();
+		await warnOfMemory();
+		if (frozen === undefined) {
+			const reserved = await reserveMemory(folder, plan.machines, {signal});
+			memory = reserved.files;
+			if (reserved.folder !== folder) {
+				cleanup.add(async () => rm(reserved.folder, {recursive: true, force: true}));
+				await keeper.update(() => ({memoryFolder: reserved.folder}));
+			}
+		} else {
+			// A fork's memory is its own where it differs from what was frozen, and that is in no file.
+			memory = new Map(plan.machines.map((machine) => [machine.name, frozenMachine(frozen, machine.name).memory]));
+		}
+
 		const probe = await parts.probeAccelerator({kernel: path.join(image, 'vmlinuz'), signal});
 		pace = paceOf(probe.speed, plan.machines.reduce((sum, {cpus}) => sum + cpus, 0));
 		if (probe.accelerator === 'tcg') {
 			events({type: 'note', level: 'info', text: probe.reason});
 		}
 
-		await Promise.all(plan.machines.map(async (machine) => mkdir(path.join(folder, machine.name), {mode: 0o700})));
-		cleanup.add(async () => (memoryFolder === folder ? undefined : rm(memoryFolder, {recursive: true, force: true})));
-		memory = frozen === undefined
-			? await createMemory(memoryFolder, folder, plan.machines)
-			: new Map(plan.machines.map((machine) => [machine.name, frozenMachine(frozen, machine.name).memory]));
 		const running = await parts.startFabric({
 			folder,
 			networks: plan.topology.networks.map((network) => ({
@@ -294,7 +297,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		void running.ended.then(async (error) => (error === undefined || stopping ? undefined : breakDown(error)));
 		await keeper.update(() => ({state: 'booting', speed: pace}));
 		events({type: 'lab', reason: frozen === undefined ? 'booting' : 'forking', lab: name});
-		cleanup.add(async () => Promise.all([...powered.values()].map(async ({machine}) => machine.powerOff())));
+		cleanup.add(async () => allOf([...powered.values()].map(async ({machine}) => machine.powerOff())));
 		await together(signal, plan.machines.map((planned) => async (abort) => {
 			const machine = await powerOnMachine(planned, probe.accelerator, memory.get(planned.name) ?? '', abort);
 			if (frozen === undefined) {
@@ -391,9 +394,9 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 			},
 		});
 		// Undone when all machines have ended, and before the log and the folder go.
-		cleanup.add(async () => {
+		cleanup.add(async (failed) => {
 			events({type: 'lab', reason: 'ended', lab: name});
-			await server.close();
+			await server.close(failed === undefined ? undefined : asLabError(failed).toJSON());
 		});
 		booting = boot();
 		try {
@@ -420,8 +423,14 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 			let error = signal.aborted ? reasonOf(signal) : isDiskFull(thrown) ? failure.diskFull(folder, thrown) : asLabError(thrown);
 			const interrupted = error.kind === 'interrupted';
 			if (evidence !== undefined && powered.size > 0) {
-				// After Ctrl-C somebody waits: then only what is on this computer is kept.
-				await collect(evidence, undefined, !interrupted).catch(() => {});
+				try {
+					await emptyEvidenceFolder(evidence);
+					// After Ctrl-C somebody waits: then only what is on this computer is kept.
+					await collect(evidence, undefined, !interrupted);
+					events({type: 'evidence', scenario: request.scenario ?? name, path: evidence, files: await countEvidence(evidence)});
+				} catch {
+					// A folder that cannot be written is no reason to hide why the boot failed.
+				}
 			}
 
 			error = failure.withLog(error, movedLog(error.log, folder, evidence));

@@ -5,7 +5,7 @@ import {failure} from '../host/failure.ts';
 import {folders, labFolder} from '../host/folder.ts';
 import {isAlive} from '../host/process.ts';
 import type {SshConnection} from '../machine/ssh.ts';
-import {type LabRecord, type LabState, type MachineState, readRecordOf} from './lab-record.ts';
+import {type LabRecord, type LabState, type MachineRecord, type MachineState, readRecordOf} from './lab-record.ts';
 
 export type {ForwardRecord, LabRecord, LabState, MachineRecord, MachineState} from './lab-record.ts';
 
@@ -79,6 +79,16 @@ export function statusOf(record: LabRecord): LabStatus {
 	};
 }
 
+/** A machine of a lab. Throws `unknown-machine`, which lists those that there are. */
+export function machineOf(lab: LabRecord, name: string): MachineRecord {
+	const machine = lab.machines.find((candidate) => candidate.name === name);
+	if (machine === undefined) {
+		throw failure.unknownName('machine', name, lab.machines.map((candidate) => candidate.name));
+	}
+
+	return machine;
+}
+
 /** Milliseconds, at KVM speed, that a machine which runs may take to answer a new connection. */
 const answerDeadline = 10_000;
 
@@ -89,11 +99,7 @@ const answerDeadline = 10_000;
  * @throws `unknown-machine`, `host-key-mismatch`, `ssh-refused`, `wait-expired`
  */
 export async function connectMachine(lab: LabRecord, name: string, options: {deadline?: number; signal?: AbortSignal | undefined} = {}): Promise<SshConnection> {
-	const machine = lab.machines.find((candidate) => candidate.name === name);
-	if (machine === undefined) {
-		throw failure.unknownName('machine', name, lab.machines.map((candidate) => candidate.name));
-	}
-
+	const machine = machineOf(lab, name);
 	// ssh2 takes a while to load, and listing labs needs none of it.
 	const {connectSsh} = await import('../machine/ssh.ts');
 	return connectSsh({
@@ -105,17 +111,4 @@ export async function connectMachine(lab: LabRecord, name: string, options: {dea
 		deadline: options.deadline ?? answerDeadline * Math.max(1, lab.speed),
 		signal: options.signal,
 	});
-}
-
-/** The stage that has kubectl, and its name there. */
-const kubectlStage = 'component kubernetes';
-
-/** The kubectl that was built for a lab. Throws `no-cluster` where the lab has none. */
-export function kubectlOf(lab: LabRecord): string {
-	const folder = lab.stages[kubectlStage];
-	if (folder === undefined) {
-		throw failure.noCluster(lab.name, 'kubectl');
-	}
-
-	return path.join(folder, 'kubectl');
 }

@@ -3,11 +3,13 @@
  * does not write it to a disk meanwhile. A page that finds no room ends QEMU with SIGBUS (mmap(2)), so room is looked for
  * beforehand.
  */
-import {mkdir, open, readdir, rm, stat, statfs, symlink} from 'node:fs/promises';
+import {mkdtemp, open, readdir, readlink, rename, rm, stat, statfs, symlink} from 'node:fs/promises';
 import {userInfo} from 'node:os';
 import path from 'node:path';
 import {digestOf} from '../host/digest.ts';
 import {failure} from '../host/failure.ts';
+import {withLock} from '../host/lock.ts';
+import {hasProcess} from '../host/process.ts';
 
 const sharedMemory = '/dev/shm';
 const mebibyte = 1024 ** 2;
@@ -18,6 +20,11 @@ export const ownerLink = 'lab';
 /** What the names of our memory folders in /dev/shm begin with. */
 export function memoryFolderPrefix(): string {
 	return `vmlab-${userInfo().uid}-`;
+}
+
+/** What the names of those begin with that come into being. */
+function comingPrefix(): string {
+	return `.${memoryFolderPrefix()}`;
 }
 
 /** The folder in shared memory for a lab. Labs of one name in different state folders have different ones. */
@@ -44,14 +51,48 @@ export interface MachineMemory {
 	readonly memory: number;
 }
 
+/** The memory of a lab's machines. */
+export interface LabMemory {
+	/** Where it is: the lab's folder, or one of its own in shared memory. */
+	readonly folder: string;
+	/** Machine name -> file. */
+	readonly files: ReadonlyMap<string, string>;
+}
+
+/** What `reserveMemory` may be told beside the machines. */
+export interface MemoryOptions {
+	/** Another folder than /dev/shm, for tests. */
+	readonly shared?: string;
+	readonly signal?: AbortSignal | undefined;
+}
+
 /**
- * Decides where the memory of a lab's machines goes.
+ * Decides where the memory of a lab's machines goes, and makes a sparse file there for each, which from then on counts as
+ * promised. One lab at a time, so that no two take the same room. In the lab's folder each machine must have its own already.
  *
- * @param shared another folder than /dev/shm, for tests
- * @returns the folder; nothing is created
- * @throws `no-room-for-memory`
+ * @throws `no-room-for-memory`; then nothing was made
  */
-export async function chooseMemoryFolder(labFolder: string, machines: readonly MachineMemory[], shared = sharedMemory): Promise<string> {
+export async function reserveMemory(labFolder: string, machines: readonly MachineMemory[], options: MemoryOptions = {}): Promise<LabMemory> {
+	const {shared = sharedMemory, signal} = options;
+	const reserve = async (): Promise<LabMemory> => {
+		const folder = await chooseFolder(labFolder, machines, shared);
+		if (folder === labFolder) {
+			return {folder, files: await createFiles(machines, (name) => path.join(folder, name, 'memory'))};
+		}
+
+		await createFolder(folder, labFolder, machines);
+		return {folder, files: new Map(machines.map(({name}) => [name, path.join(folder, name)]))};
+	};
+
+	// The lock of the folder itself: it is the same for all labs of this computer, and leaves no file.
+	return await isFolder(shared) ? withLock(shared, reserve, {signal}) : reserve();
+}
+
+async function isFolder(place: string): Promise<boolean> {
+	return stat(place).then((found) => found.isDirectory(), () => false);
+}
+
+async function chooseFolder(labFolder: string, machines: readonly MachineMemory[], shared: string): Promise<string> {
 	const needed = machines.reduce((sum, {memory}) => sum + memory, 0);
 	const places = [
 		{folder: memoryFolderOf(labFolder, shared), in: shared, room: await roomIn(shared, await promisedIn(shared))},
@@ -66,22 +107,25 @@ export async function chooseMemoryFolder(labFolder: string, machines: readonly M
 	return place.folder;
 }
 
-/**
- * Makes the memory folder and a sparse file for each machine in it, which from then on counts as promised.
- *
- * @returns machine name -> file
- */
-export async function createMemory(folder: string, labFolder: string, machines: readonly MachineMemory[]): Promise<Map<string, string>> {
-	if (folder !== labFolder) {
+/** A folder in shared memory, which has the link to its lab and all files from the moment on that it is there. */
+async function createFolder(folder: string, labFolder: string, machines: readonly MachineMemory[]): Promise<void> {
+	// The process id is in its name for those who clear up: without its process it is nobody's.
+	const coming = await mkdtemp(path.join(path.dirname(folder), `${comingPrefix()}${process.pid}-`));
+	try {
+		await symlink(labFolder, path.join(coming, ownerLink));
+		await createFiles(machines, (name) => path.join(coming, name));
 		// What has this name was made for this very lab folder, and that is ours now: it is left over.
 		await rm(folder, {recursive: true, force: true});
-		await mkdir(folder, {mode: 0o700});
-		await symlink(labFolder, path.join(folder, ownerLink));
+		await rename(coming, folder);
+	} finally {
+		await rm(coming, {recursive: true, force: true});
 	}
+}
 
+async function createFiles(machines: readonly MachineMemory[], place: (machine: string) => string): Promise<Map<string, string>> {
 	const files = new Map<string, string>();
 	for (const {name, memory} of machines) {
-		const file = folder === labFolder ? path.join(folder, name, 'memory') : path.join(folder, name);
+		const file = place(name);
 		const handle = await open(file, 'wx', 0o600);
 		try {
 			await handle.truncate(memory);
@@ -93,4 +137,30 @@ export async function createMemory(folder: string, labFolder: string, machines: 
 	}
 
 	return files;
+}
+
+/**
+ * Our memory folders that belong to no lab: the lab's folder is gone, or whoever made them died over it.
+ *
+ * @param shared another folder than /dev/shm, for tests
+ */
+export async function strayMemory(shared = sharedMemory): Promise<string[]> {
+	const names = await readdir(shared).catch(() => []);
+	const stray = await Promise.all(names.map(async (name) => {
+		const folder = path.join(shared, name);
+		const coming = name.startsWith(comingPrefix());
+		if (!coming && !name.startsWith(memoryFolderPrefix())) {
+			return undefined;
+		}
+
+		const owned = await stat(folder).then(({uid}) => uid === userInfo().uid, () => false);
+		const held = coming ? await hasProcess(Number(name.slice(comingPrefix().length).split('-')[0])) : await hasLab(folder);
+		return owned && !held ? folder : undefined;
+	}));
+	return stray.filter((folder) => folder !== undefined);
+}
+
+async function hasLab(folder: string): Promise<boolean> {
+	const lab = await readlink(path.join(folder, ownerLink)).catch(() => undefined);
+	return lab !== undefined && stat(lab).then(() => true, () => false);
 }

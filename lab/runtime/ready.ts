@@ -1,6 +1,5 @@
 /** Waiting for machines: that they answer over ssh, and that each is ready as its overlays say. */
 import path from 'node:path';
-import type {EventSink} from '../event/event.ts';
 import {LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import {until} from '../host/wait.ts';
@@ -8,22 +7,12 @@ import type {ConnectOptions, SshConnection} from '../machine/ssh.ts';
 import type {ReadyCondition} from '../spec/overlay.ts';
 import {milliseconds} from '../spec/units.ts';
 import {consoleLogOf, findCrash, tailOf} from './console-tail.ts';
-import {awaitFirstProcess} from './first-process.ts';
+import {awaitFirstProcess, type StartingMachine} from './first-process.ts';
 
-/** What the waits need to know of a machine that runs. */
-export interface AwaitedMachine {
-	readonly name: string;
-	/** The lab's folder. */
-	readonly folder: string;
-	/** The factor for deadlines. */
-	readonly pace: number;
-	readonly events: EventSink;
-	/** Aborts with the machine's end as a LabError, or with an interruption. */
-	readonly signal: AbortSignal;
+/** What the waits need to know of a machine that runs. Its signal aborts with the machine's end as a LabError, or with an interruption. */
+export interface AwaitedMachine extends StartingMachine {
 	/** Opens a connection. */
 	connect(options: Pick<ConnectOptions, 'deadline' | 'signal'>): Promise<SshConnection>;
-	/** Starts the machine again from its power-on. */
-	reset(): Promise<void>;
 }
 
 /** From power-on to an answer over ssh at KVM speed, in milliseconds: some six times what it takes. */

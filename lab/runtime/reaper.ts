@@ -2,16 +2,15 @@
  * Clears what dead labs left. A lab is dead when the process that owned it is: its machines died with it, and what still has
  * to go is files. Called at the start of every command that deals with labs.
  */
-import {readdir, readFile, readlink, rm, stat} from 'node:fs/promises';
-import {userInfo} from 'node:os';
+import {readdir, rm, stat} from 'node:fs/promises';
 import path from 'node:path';
 import {folders} from '../host/folder.ts';
 import {withLock} from '../host/lock.ts';
-import {endProcess, isAlive} from '../host/process.ts';
+import {endProcess, hasProcess, isAlive} from '../host/process.ts';
 import {passingFolders, removeLabFolder} from './lab-folder.ts';
 import {readRecord} from './lab-record.ts';
 import {labFolderNames, labsFolder} from './labs.ts';
-import {memoryFolderPrefix, ownerLink} from './memory.ts';
+import {memoryFolderPrefix, strayMemory} from './memory.ts';
 
 /**
  * Clears what is left of dead labs: processes that are provably theirs, memory, folders.
@@ -80,22 +79,8 @@ async function strayPassing(): Promise<string[]> {
 	const stray = await Promise.all(names.map(async (name) => {
 		const pid = name.startsWith(passingFolders.coming) ? /^\.claim-(\d+)-/.exec(name)?.[1]
 			: name.startsWith(passingFolders.going) ? /^\.gone-.*-(\d+)-[\d.]+$/.exec(name)?.[1] : undefined;
-		// Another process with that id keeps it for a while longer, which does no harm.
-		const running = pid !== undefined && await readFile(`/proc/${pid}/stat`).then(() => true, () => false);
+		const running = pid !== undefined && await hasProcess(Number(pid));
 		return (name.startsWith(passingFolders.coming) || name.startsWith(passingFolders.going)) && !running ? path.join(labsFolder(), name) : undefined;
-	}));
-	return stray.filter((folder) => folder !== undefined);
-}
-
-/** Our memory folders of labs whose folder is gone. */
-async function strayMemory(shared: string): Promise<string[]> {
-	const names = (await readdir(shared).catch(() => [])).filter((name) => name.startsWith(memoryFolderPrefix()));
-	const stray = await Promise.all(names.map(async (name) => {
-		const folder = path.join(shared, name);
-		const owned = await stat(folder).then(({uid}) => uid === userInfo().uid, () => false);
-		const lab = await readlink(path.join(folder, ownerLink)).catch(() => undefined);
-		const alive = lab === undefined || await stat(lab).then(() => true, () => false);
-		return owned && !alive ? folder : undefined;
 	}));
 	return stray.filter((folder) => folder !== undefined);
 }

@@ -2,42 +2,31 @@
 import {stat} from 'node:fs/promises';
 import path from 'node:path';
 import {type EventSink, noEvents, type TimedEvent} from '../event/event.ts';
-import type {FailureDescription} from '../host/error.ts';
+import type {FailureDescription, LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import {labFolder, packageFolder} from '../host/folder.ts';
 import {endProcess, identify, isAlive, type ProcessIdentity} from '../host/process.ts';
-import {spawnDetached} from '../host/program.ts';
+import {type ProgramEnd, spawnDetached} from '../host/program.ts';
 import {until} from '../host/wait.ts';
-import type {Plan} from '../plan/plan.ts';
-import type {MadeStage} from '../store/store.ts';
 import {claimLab} from './claim.ts';
 import {tailOf} from './console-tail.ts';
 import {askLab} from './lab-client.ts';
 import {removeLabFolder} from './lab-folder.ts';
 import {type LabRecord, readRecord, writeRecord} from './lab-record.ts';
+import type {LabRequest} from './lab-request.ts';
 import type {LabAnswer} from './lab-socket.ts';
 import {findLab, readLab} from './labs.ts';
 import {clearDeadLabs} from './reaper.ts';
 import {requestFile, type SupervisorRequest} from './supervisor-request.ts';
 import {writeFileWhole} from './whole-file.ts';
 
-/** A lab that is to be started. */
-export interface StartRequest {
-	readonly name: string;
-	readonly scenario?: string | undefined;
-	readonly plan: Plan;
-	readonly made: ReadonlyMap<string, MadeStage>;
-	/** Told what the supervisor tells, until the lab is ready. */
-	readonly events: EventSink;
-	readonly signal: AbortSignal;
-	/** A folder for the machines' evidence when the boot fails. */
-	readonly evidence?: string;
-}
-
 /** Milliseconds until the supervisor's socket is there: the time that a process takes to start on a busy computer. */
 const socketDeadline = 60_000;
 /** Milliseconds that a lab may take to end: QEMU flushes disks, nothing waits for guests. */
 const endDeadline = 60_000;
+
+/** Milliseconds until a supervisor that broke off has ended, so that its end can be told. */
+const lastMoments = 2000;
 
 /** The program of the supervisor, compiled. */
 const supervisorProgram = path.join(packageFolder, '.build/lab/runtime/supervisor.js');
@@ -47,22 +36,30 @@ const supervisorProgram = path.join(packageFolder, '.build/lab/runtime/superviso
  *
  * @throws what `bootLab` throws; `supervisor-lost` when the supervisor ended without a word
  */
-export async function startLab(request: StartRequest): Promise<LabRecord> {
+export async function startLab(request: LabRequest): Promise<LabRecord> {
 	const {name, scenario, plan, made, events, signal, evidence} = request;
 	signal.throwIfAborted();
 	const {folder, record} = await claimLab({name, scenario, planKey: plan.key});
 	let supervisor: ProcessIdentity | undefined;
 	try {
-		const text: SupervisorRequest = {plan, made: [...made], evidence};
+		const text: SupervisorRequest = {plan, made: [...made], evidence, starter: record.supervisor};
 		await writeFileWhole(path.join(folder, requestFile), JSON.stringify(text), 0o600);
-		const pid = await spawnDetached(process.execPath, [supervisorProgram, folder], {cwd: folder, log: path.join(folder, 'supervisor.log')});
-		supervisor = await identify(pid, folder);
+		const log = path.join(folder, 'supervisor.log');
+		const {pid, ended} = await spawnDetached(process.execPath, [supervisorProgram, folder], {cwd: folder, log});
+		const lost = async (last: readonly string[] = []): Promise<LabError> => {
+			const words = await tailOf(log);
+			return failure.supervisorLost(name, await tellEnd(name, ended), words.length === 0 ? last : words);
+		};
+
+		supervisor = await identify(pid, folder).catch(async () => {
+			throw await lost();
+		});
 		// From now on it is the supervisor's, which says so itself as soon as it can.
 		if ((await readRecord(folder))?.supervisor.pid === record.supervisor.pid) {
 			await writeRecord(folder, {...record, supervisor});
 		}
 
-		await watchBoot(folder, name, supervisor, events, signal);
+		await watchBoot({folder, name, supervisor, lost}, events, signal);
 		return await readLab(name);
 	} catch (error) {
 		if (supervisor === undefined) {
@@ -75,8 +72,33 @@ export async function startLab(request: StartRequest): Promise<LabRecord> {
 	}
 }
 
+/** How a supervisor ended that should not have. */
+async function tellEnd(lab: string, ended: Promise<ProgramEnd>): Promise<string> {
+	let end: ProgramEnd | undefined;
+	void ended.then((outcome) => {
+		end = outcome;
+	});
+	return until(
+		`the supervisor of the lab ${lab} has ended`,
+		async () => (end === undefined
+			? {met: false, seen: 'it runs'}
+			: {met: true, value: end.signal === null ? `its process ended with exit code ${end.code}` : `its process was ended by ${end.signal}`}),
+		{deadline: lastMoments, interval: 100},
+	).catch(() => 'it ended the connection');
+}
+
+/** A supervisor that is to boot a lab. */
+interface StartedSupervisor {
+	readonly folder: string;
+	/** Of the lab. */
+	readonly name: string;
+	readonly supervisor: ProcessIdentity;
+	/** The error for its end. `last` is shown where its log is gone. */
+	lost(last?: readonly string[]): Promise<LabError>;
+}
+
 /** Passes events on until the lab is ready. Throws its failure, or says that the supervisor was lost. */
-async function watchBoot(folder: string, lab: string, supervisor: ProcessIdentity, events: EventSink, signal: AbortSignal): Promise<void> {
+async function watchBoot({folder, name, supervisor, lost}: StartedSupervisor, events: EventSink, signal: AbortSignal): Promise<void> {
 	let outcome: TimedEvent | undefined;
 	let last: string[] = [];
 	const enough = new AbortController();
@@ -94,8 +116,8 @@ async function watchBoot(folder: string, lab: string, supervisor: ProcessIdentit
 		}
 	};
 
-	await until(
-		`the supervisor of the lab ${lab} answers`,
+	const end = await until<LabError | undefined>(
+		`the supervisor of the lab ${name} answers`,
 		async () => {
 			try {
 				await askLab(folder, 'events', take, joint);
@@ -107,7 +129,8 @@ async function watchBoot(folder: string, lab: string, supervisor: ProcessIdentit
 				signal.throwIfAborted();
 				last = await tailOf(path.join(folder, 'supervisor.log')).then((lines) => (lines.length === 0 ? last : lines));
 				if (!(await isAlive(supervisor))) {
-					throw failure.supervisorLost(lab, 'its process ended', last);
+					// Not thrown: the wait would take it for one more observation, and go on.
+					return {met: true, value: await lost(last)};
 				}
 
 				return {met: false, seen: error instanceof Error ? error.message : String(error)};
@@ -118,7 +141,7 @@ async function watchBoot(folder: string, lab: string, supervisor: ProcessIdentit
 		{deadline: socketDeadline, interval: 200, signal},
 	);
 	if (outcome === undefined) {
-		throw failure.supervisorLost(lab, 'it ended the connection', await tailOf(path.join(folder, 'supervisor.log')));
+		throw end ?? await lost(last);
 	}
 
 	if (outcome.type === 'lab' && outcome.reason === 'failed') {

@@ -1,4 +1,5 @@
 /** What whoever starts a supervisor leaves for it. */
+import type {ProcessIdentity} from '../host/process.ts';
 import type {Plan} from '../plan/plan.ts';
 import type {MadeStage} from '../store/store.ts';
 
@@ -9,6 +10,8 @@ export interface SupervisorRequest {
 	readonly made: ReadonlyArray<readonly [name: string, made: MadeStage]>;
 	/** A folder for evidence when the boot fails. */
 	readonly evidence?: string | undefined;
+	/** Who waits for the lab to be ready: when it ends before that, the supervisor ends too. */
+	readonly starter: ProcessIdentity;
 }
 
 /** The request's file in the lab's folder. */

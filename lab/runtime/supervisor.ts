@@ -1,16 +1,30 @@
 /**
  * The process that owns the lab of `vmlab up`: `node supervisor.js FOLDER`, where FOLDER is the lab's, claimed before and with
- * the request in it. Boots the lab, and holds it until somebody asks for its end or it gets SIGTERM or SIGINT.
+ * the request in it. Boots the lab, and holds it until somebody asks for its end or it gets SIGTERM or SIGINT. A boot that
+ * nobody waits for any more is given up.
  */
 import {readFile, rm} from 'node:fs/promises';
 import path from 'node:path';
 import {noEvents} from '../event/event.ts';
 import {asLabError, exitCodes} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
-import {identify} from '../host/process.ts';
+import {identify, isAlive, type ProcessIdentity} from '../host/process.ts';
+import {until} from '../host/wait.ts';
 import {bootLab} from './lab.ts';
 import {readRecord, writeRecord} from './lab-record.ts';
 import {requestFile, type SupervisorRequest} from './supervisor-request.ts';
+
+/** No boot takes as long, in milliseconds. */
+const longestBoot = 24 * 3_600_000;
+
+/** Calls `giveUp` when the process that waits for the lab has ended; with the signal nobody has to wait any more. */
+async function watchStarter(starter: ProcessIdentity, signal: AbortSignal, giveUp: () => void): Promise<void> {
+	await until(
+		'whoever waits for the lab has ended',
+		async () => ((await isAlive(starter)) ? {met: false, seen: `process ${starter.pid} runs`} : {met: true, value: undefined}),
+		{deadline: longestBoot, signal},
+	).then(giveUp, () => {});
+}
 
 /** Boots and holds the lab. Gives the exit code. */
 async function supervise(folder: string): Promise<number> {
@@ -26,14 +40,19 @@ async function supervise(folder: string): Promise<number> {
 		throw failure.supervisorLost(path.basename(folder), 'its folder has no record', []);
 	}
 
-	const {plan, made, evidence} = JSON.parse(text) as SupervisorRequest;
+	const {plan, made, evidence, starter} = JSON.parse(text) as SupervisorRequest;
 	const own = {...record, supervisor: await identify(process.pid, folder)};
 	await writeRecord(folder, own);
 	await rm(path.join(folder, requestFile));
+	const booted = new AbortController();
+	void watchStarter(starter, booted.signal, () => {
+		controller.abort(failure.interrupted('the end of the command that started it'));
+	});
 	const lab = await bootLab({
 		name: record.name, scenario: record.scenario, plan, made: new Map(made), events: noEvents,
 		signal: controller.signal, evidence, claim: {folder, record: own}, supervised: true,
 	});
+	booted.abort();
 	const end = (): void => {
 		void lab.down().catch((error: unknown) => {
 			console.error(error);

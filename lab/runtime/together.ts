@@ -22,3 +22,12 @@ export async function together<Value>(signal: AbortSignal, tasks: ReadonlyArray<
 
 	return settled.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
 }
+
+/** Waits until all have settled, whatever fails of it; then throws what failed, of several the first in the list. */
+export async function allOf(promises: ReadonlyArray<Promise<unknown>>): Promise<void> {
+	const settled = await Promise.allSettled(promises);
+	const failed = settled.find((result) => result.status === 'rejected');
+	if (failed !== undefined) {
+		throw failed.reason;
+	}
+}

@@ -1,7 +1,8 @@
 /** The cluster's state when a scenario failed, as files. */
-import {mkdir, readdir, rm, writeFile} from 'node:fs/promises';
+import {mkdir, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import {run} from '../host/program.ts';
+import {countEvidence, emptyEvidenceFolder} from '../runtime/evidence.ts';
 import {clusterAccess} from './cluster-handle.ts';
 import type {ScenarioLab} from './scenario-lab.ts';
 
@@ -20,15 +21,12 @@ const views: Readonly<Record<string, readonly string[]>> = {
  * @returns how many files are there
  */
 export async function collectEvidence(lab: ScenarioLab, folder: string, signal: AbortSignal): Promise<number> {
-	// What an earlier run left there would pass for this one's.
-	await rm(folder, {recursive: true, force: true});
-	await mkdir(folder, {recursive: true});
+	await emptyEvidenceFolder(folder);
 	await Promise.all([
 		lab.collectEvidence(folder, signal).catch(async (error: unknown) => writeFile(path.join(folder, 'machines-missing.txt'), `${message(error)}\n`)),
 		collectCluster(lab, path.join(folder, 'cluster'), signal),
 	]);
-	const entries = await readdir(folder, {recursive: true, withFileTypes: true});
-	return entries.filter((entry) => entry.isFile()).length;
+	return countEvidence(folder);
 }
 
 async function collectCluster(lab: ScenarioLab, folder: string, signal: AbortSignal): Promise<void> {

@@ -1,18 +1,15 @@
 /** The cluster as steps see it: the kubectl that was built with it, run on the host with the lab's private kubeconfig. */
-import path from 'node:path';
 import {stringify} from 'yaml';
 import type {SourcePlace} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import {run} from '../host/program.ts';
+import {kubectlIn, kubectlStage} from '../runtime/kubectl.ts';
 import {commandSignal, waitIsOver} from './command-scope.ts';
 import {lastLines} from './output.ts';
 import {callPlace} from './place.ts';
 import {quoteCommand, quoteWord} from './quoting.ts';
 import type {ClusterHandle, CommandResult} from './scenario.ts';
 import type {ScenarioLab} from './scenario-lab.ts';
-
-/** The stage that kubectl comes from, and the program's name in its folder. */
-const kubectlStage = 'component kubernetes';
 
 /** Where kubectl and the kubeconfig of a lab are, or what is missing. */
 export function clusterAccess(lab: ScenarioLab): {kubectl: string; kubeconfig: string} | {missing: string} {
@@ -21,7 +18,7 @@ export function clusterAccess(lab: ScenarioLab): {kubectl: string; kubeconfig: s
 		return {missing: `stage "${kubectlStage}", which kubectl comes from`};
 	}
 
-	return lab.kubeconfig === undefined ? {missing: 'kubeconfig'} : {kubectl: path.join(stage.folder, 'kubectl'), kubeconfig: lab.kubeconfig};
+	return lab.kubeconfig === undefined ? {missing: 'kubeconfig'} : {kubectl: kubectlIn(stage.folder), kubeconfig: lab.kubeconfig};
 }
 
 /** Manifests as YAML for kubectl's stdin: text as it is, objects as one document each. */

@@ -29,7 +29,7 @@ export interface ScenarioRun {
 /** For `eventually` without options. */
 const defaultDeadline: Duration = '30s';
 const defaultInterval: Duration = '1s';
-/** How long evidence may take at KVM speed, after a failure, and after Ctrl-C, when somebody waits. */
+/** How long evidence may take at KVM speed, after a failure, and after Ctrl-C or `vmlab down`, when somebody waits. */
 const evidenceTime: Duration = '60s';
 const hurriedEvidenceTime: Duration = '10s';
 
@@ -82,7 +82,7 @@ export async function runScenario(run: ScenarioRun): Promise<void> {
 		ending.abort(error);
 		clearTimeout(alarm);
 		if (run.evidence !== undefined) {
-			const time = milliseconds(run.signal.aborted ? hurriedEvidenceTime : evidenceTime) * lab.speed;
+			const time = milliseconds(error.kind === 'interrupted' ? hurriedEvidenceTime : evidenceTime) * lab.speed;
 			const files = await collectEvidence(lab, run.evidence, AbortSignal.timeout(time));
 			events({type: 'evidence', scenario: name, path: run.evidence, files});
 		}

@@ -7,9 +7,9 @@ import {withTemporaryFolder} from '../../lab/host/temporary.ts';
 import {until} from '../../lab/host/wait.ts';
 import {probeAccelerator} from '../../lab/machine/accelerator.ts';
 import {startMachine} from '../../lab/machine/machine.ts';
-import {parseJsonLines} from '../../lab/report/jsonl.ts';
 import {labFolder} from '../../lab/host/folder.ts';
 import type {LabStatus} from '../../lab/runtime/labs.ts';
+import {readEvents} from '../rig/events-file.ts';
 import {median, mustRun, round, type Row} from './measure.ts';
 
 const mebibyte = 1024 ** 2;
@@ -27,7 +27,7 @@ async function withLab<Value>(words: readonly string[], lab: string, env: Readon
 }
 
 async function labEvents(lab: string) {
-	return parseJsonLines(await readFile(path.join(labFolder(lab), 'events.jsonl'), 'utf8'));
+	return readEvents(path.join(labFolder(lab), 'events.jsonl'));
 }
 
 /** A machine with nothing but `base` answers over ssh; against the same kernel, on the same devices, with a shell as init. */

@@ -1,9 +1,8 @@
 /** Rows that boot nothing, or count only: the command line itself, and what a second run makes. */
-import {readFile} from 'node:fs/promises';
 import path from 'node:path';
 import {withTemporaryFolder} from '../../lab/host/temporary.ts';
-import {parseJsonLines} from '../../lab/report/jsonl.ts';
 import {vmlabProgram} from '../rig/command.ts';
+import {readEvents} from '../rig/events-file.ts';
 import {compareWithNode, mustRun, round, type Row} from './measure.ts';
 
 /** `vmlab --help` against bare node. */
@@ -30,7 +29,7 @@ export async function measureSecondRun(): Promise<Row[]> {
 	await mustRun(['build', 'ipv4']);
 	return withTemporaryFolder(async (folder) => {
 		await mustRun(['run', 'ipv4', '--report', folder]);
-		const events = parseJsonLines(await readFile(path.join(folder, 'events.jsonl'), 'utf8'));
+		const events = await readEvents(path.join(folder, 'events.jsonl'));
 		const made = events.filter((event) => event.type === 'stage' && event.reason === 'made').length;
 		const cached = events.filter((event) => event.type === 'stage' && event.reason === 'cached').length;
 		return [{name: 'second-run-work', value: made, unit: 'stages', goal: '0', met: made === 0, compared: {'stages that were there': cached}}];

@@ -1,4 +1,5 @@
 /** Frames for tests. */
+import {headerBytes} from '../../lab/fabric/framing.ts';
 
 export const everybody = 'ff:ff:ff:ff:ff:ff';
 
@@ -15,4 +16,12 @@ export function ethernetFrame(to: string, from: string, payload = 'hello', lengt
 /** The payload of such a frame. */
 export function payloadOf(frame: Buffer): string {
 	return frame.subarray(14).toString('utf8').replace(/\0+$/, '');
+}
+
+/** A frame with its header before it, as QEMU sends it. */
+export function withHeader(frame: Uint8Array): Buffer {
+	const framed = Buffer.allocUnsafe(headerBytes + frame.length);
+	framed.writeUInt32BE(frame.length);
+	framed.set(frame, headerBytes);
+	return framed;
 }

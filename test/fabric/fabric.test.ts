@@ -4,11 +4,11 @@ import {createConnection, type Socket} from 'node:net';
 import path from 'node:path';
 import test from 'ava';
 import {type Fabric, startFabric} from '../../lab/fabric/fabric.ts';
-import {frameReader, headerBytes, withHeader} from '../../lab/fabric/framing.ts';
+import {frameReader, headerBytes} from '../../lab/fabric/framing.ts';
 import {LabError} from '../../lab/host/error.ts';
 import {withTemporaryFolder} from '../../lab/host/temporary.ts';
 import {until} from '../../lab/host/wait.ts';
-import {ethernetFrame, everybody, payloadOf} from './ethernet-frame.ts';
+import {ethernetFrame, everybody, payloadOf, withHeader} from './ethernet-frame.ts';
 
 const mac = (index: number): string => `02:00:00:00:00:0${index}`;
 

@@ -1,5 +1,6 @@
 import test from 'ava';
-import {frameReader, headerBytes, longestFrame, withHeader} from '../../lab/fabric/framing.ts';
+import {frameReader, headerBytes, longestFrame} from '../../lab/fabric/framing.ts';
+import {withHeader} from './ethernet-frame.ts';
 
 function frames(chunks: readonly Buffer[]): {frames: Buffer[]; whole: boolean} {
 	const reader = frameReader();

@@ -1,6 +1,8 @@
 import {execFile} from 'node:child_process';
+import {symlink} from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
+import {LabError} from '../../lab/host/error.ts';
 import {failure} from '../../lab/host/failure.ts';
 import {takeLock, withLock} from '../../lab/host/lock.ts';
 import {withTemporaryFolder} from '../../lab/host/temporary.ts';
@@ -47,6 +49,19 @@ test('a wait for a lock can be aborted', async (t) => {
 				},
 			}), {code: 'interrupted'});
 		});
+	});
+});
+
+test('a file that cannot be locked is told with the reason, and is no interruption', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const file = path.join(folder, 'lock');
+		await symlink(path.join(folder, 'missing/lock'), file);
+		for (const immediate of [true, false]) {
+			const error = await t.throwsAsync(takeLock(file, {immediate}), {instanceOf: LabError, code: 'program-failed'});
+			t.is(error.kind, 'host');
+			t.regex(error.message, /^`flock .*lock` ended with exit code \d+$/);
+			t.regex(error.details.join('\n'), /cannot open lock file .*No such file or directory/);
+		}
 	});
 });
 

@@ -1,4 +1,4 @@
-import {readdir, readFile, stat, writeFile} from 'node:fs/promises';
+import {mkdir, readdir, readFile, stat, writeFile} from 'node:fs/promises';
 import {createServer} from 'node:net';
 import path from 'node:path';
 import test from 'ava';
@@ -149,6 +149,8 @@ test.serial('a port that another process takes in the last moment is given up fo
 test.serial('a condition that is not met fails the boot with its sentence and the last observation', async (t) => {
 	await withScene(async ({request, events, folder, remains}) => {
 		const evidence = path.join(folder, 'evidence');
+		await mkdir(path.join(evidence, 'cluster'), {recursive: true});
+		await writeFile(path.join(evidence, 'cluster/pods.txt'), 'of an earlier run');
 		const parts = createStandIns({answer: (command) => (command === 'look' ? {exitCode: 1, stdout: 'first\nnode is NotReady\n'} : {stdout: `output of ${command}`})});
 		const error = await t.throwsAsync(
 			bootLab(request({plan: standInPlan(['node-1'], [{sentence: 'the node is Ready', deadline: '300ms', command: 'look'}]), evidence}), parts),
@@ -159,6 +161,8 @@ test.serial('a condition that is not met fails the boot with its sentence and th
 		t.is(error.details[0], 'last seen: first | node is NotReady');
 		t.true(error.details.includes('booting'));
 		t.is(error.log, path.join(evidence, 'node-1/console.log'));
+		t.deepEqual((await readdir(evidence)).sort(), ['events.jsonl', 'lab.json', 'node-1'], 'nothing of an earlier run is left');
+		t.deepEqual(events.filter(({type}) => type === 'evidence'), [{type: 'evidence', scenario: 'tale', path: evidence, files: 6}]);
 		t.deepEqual(reasons(events, 'lab'), ['starting', 'booting', 'failed', 'stopping', 'ended']);
 		t.deepEqual(reasons(events, 'wait').at(-1), 'expired');
 		t.is(await readFile(path.join(evidence, 'node-1/own.txt'), 'utf8'), 'output of own');
@@ -299,6 +303,46 @@ test.serial('another process ends a lab over its socket, while it runs and while
 		t.true(await endLab('one'));
 		await rejected;
 		t.deepEqual(await remains(slow), []);
+	});
+});
+
+test.serial('a tear-down that fails is told to whoever asked for it, and goes on with the rest', async (t) => {
+	await withScene(async ({request, remains}) => {
+		const parts = createStandIns();
+		const lab = await bootLab(request({plan: standInPlan(['node-1', 'node-2'])}), {
+			...parts,
+			async startMachine(spec, options) {
+				const machine = await parts.startMachine(spec, options);
+				return spec.name === 'node-2' ? machine : {
+					...machine,
+					async powerOff() {
+						await machine.powerOff();
+						throw failure.waitExpired('node-1 quits', 5, 'it runs');
+					},
+				};
+			},
+		});
+		await t.throwsAsync(endLab('one'), {message: 'node-1 quits: not within 5 s'});
+		await t.throwsAsync(lab.down(), {message: 'node-1 quits: not within 5 s'});
+		t.deepEqual(await remains(parts), []);
+		t.false(await endLab('one'));
+	});
+});
+
+test.serial('machines that may use more memory than is available are warned of', async (t) => {
+	await withScene(async ({request, events, remains}) => {
+		const warnings = (): string[] => events.flatMap((event) => (event.type === 'note' && event.level === 'warning' ? [event.text] : []));
+		const lab = await bootLab(request(), createStandIns());
+		await lab.down();
+		t.deepEqual(warnings(), []);
+		const parts = createStandIns();
+		const plan = standInPlan();
+		// More than any computer has: it does not fit into files either.
+		const vast = {...plan, machines: plan.machines.map((machine) => ({...machine, memory: 2 ** 52}))};
+		await t.throwsAsync(bootLab(request({plan: vast}), parts), {instanceOf: LabError, code: 'no-room-for-memory'});
+		t.is(warnings().length, 1);
+		t.regex(warnings()[0]!, /GiB of memory are available, the machines may use 4194304\.0 GiB\. End other programs or labs/);
+		t.deepEqual(await remains(parts), []);
 	});
 });
 

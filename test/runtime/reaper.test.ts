@@ -1,11 +1,11 @@
-import {mkdir, readdir, symlink, utimes, writeFile} from 'node:fs/promises';
+import {mkdir, readdir, symlink, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import {type Daemon, spawnDaemon} from '../../lab/host/program.ts';
 import {identify, isAlive, type ProcessIdentity} from '../../lab/host/process.ts';
 import {identifySelf} from '../../lab/runtime/lab-folder.ts';
 import {type LabRecord, newRecord, writeRecord} from '../../lab/runtime/lab-record.ts';
-import {memoryFolderOf, ownerLink} from '../../lab/runtime/memory.ts';
+import {memoryFolderOf, memoryFolderPrefix, ownerLink} from '../../lab/runtime/memory.ts';
 import {clearDeadLabs} from '../../lab/runtime/reaper.ts';
 import {withStateFolder} from './stand-ins.ts';
 
@@ -91,10 +91,13 @@ test.serial('a folder without a record, folders of dead claims and memory withou
 		const memory = memoryFolderOf(path.join(labs, 'lost'), shared);
 		await mkdir(memory, {recursive: true});
 		await symlink(path.join(labs, 'lost'), path.join(memory, ownerLink));
-		await utimes(memory, 1, 1);
+		await mkdir(memoryFolderOf(path.join(labs, 'unfinished'), shared));
+		const coming = (pid: number): string => `.${memoryFolderPrefix()}${pid}-abc`;
+		await mkdir(path.join(shared, coming(deadOwner.pid)));
+		await mkdir(path.join(shared, coming(process.pid)));
 		t.deepEqual(await clearDeadLabs(shared), ['empty']);
 		t.deepEqual(await readdir(labs), [`.claim-${process.pid}-abc`]);
-		t.deepEqual(await readdir(shared), []);
+		t.deepEqual(await readdir(shared), [coming(process.pid)]);
 	});
 });
 

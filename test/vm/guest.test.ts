@@ -14,21 +14,11 @@ import type {LabStatus} from '../../lab/runtime/labs.ts';
 import type {LabDeclaration} from '../../lab/spec/lab.ts';
 import type {MadeStage} from '../../lab/store/store.ts';
 import {openStore} from '../../lab/store/open-store.ts';
-import {type Bench, openBench} from '../rig/machines.ts';
+import {benchFor} from '../rig/machines.ts';
 import {withProject} from '../rig/project.ts';
 import {processesOf, remainsOf} from '../rig/remains.ts';
 
-let bench: Bench;
-
-test.serial.before(async (t) => {
-	t.timeout(60 * 60_000);
-	bench = await openBench();
-});
-
-test.serial.after.always('the bench is cleared', async (t) => {
-	t.timeout(5 * 60_000);
-	await bench.close();
-});
+const bench = benchFor(test);
 
 /** The overlays of the clusters' labs, so that they all have one image; a tester gets only the first. */
 const overlays = ['base', 'etcd', 'kubernetes', 'coredns', 'cni-bridge', 'images', 'externalip'];

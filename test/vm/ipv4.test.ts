@@ -3,12 +3,11 @@ import {readFile, stat, writeFile} from 'node:fs/promises';
 import {once} from 'node:events';
 import {type AddressInfo, createServer} from 'node:net';
 import path from 'node:path';
-import anyTest, {type TestFn} from 'ava';
+import test from 'ava';
 import {run} from '../../lab/host/program.ts';
-import {type Bench, openBench} from '../rig/machines.ts';
+import {readEvents} from '../rig/events-file.ts';
+import {type Bench, benchFor} from '../rig/machines.ts';
 import {remainsOf} from '../rig/remains.ts';
-
-const test = anyTest as TestFn<{bench: Bench}>;
 
 /** The parts of `vmlab status -o json` that are looked at. */
 interface Status {
@@ -17,19 +16,9 @@ interface Status {
 	readonly forwards: ReadonlyArray<{readonly name: string; readonly hostPort: number}>;
 }
 
-let bench: Bench;
-let report: string;
-
-test.serial.before(async (t) => {
-	t.timeout(60 * 60_000);
-	bench = await openBench();
-	report = path.join(bench.folder, 'report');
-});
-
-test.serial.after.always('the bench is cleared', async (t) => {
-	t.timeout(5 * 60_000);
-	await bench.close();
-});
+const bench = benchFor(test);
+/** The folder of the run's report. */
+const report = (): string => path.join(bench.folder, 'report');
 
 async function statusOf(t: Parameters<Bench['expect']>[0]): Promise<Status> {
 	return JSON.parse(await bench.expect(t, 0, ['status', 'ipv4', '-o', 'json'])) as Status;
@@ -37,19 +26,19 @@ async function statusOf(t: Parameters<Bench['expect']>[0]): Promise<Status> {
 
 test.serial('the scenario ipv4 passes on two nodes, a router and a tester', async (t) => {
 	t.timeout(50 * 60_000);
-	await bench.expect(t, 0, ['run', 'ipv4', '--keep', '--report', report]);
-	const events = (await readFile(path.join(report, 'events.jsonl'), 'utf8')).trimEnd().split('\n').map((line) => JSON.parse(line) as {type: string; reason: string; step?: string});
-	const passed = events.filter(({type, reason}) => type === 'step' && reason === 'passed').map(({step}) => step);
+	await bench.expect(t, 0, ['run', 'ipv4', '--keep', '--report', report()]);
+	const events = await readEvents(path.join(report(), 'events.jsonl'));
+	const passed = events.flatMap((event) => (event.type === 'step' && event.reason === 'passed' ? [event.step] : []));
 	t.true(passed.length >= 10, `only these steps ran: ${passed.join('; ')}`);
-	t.is(events.filter(({type, reason}) => type === 'step' && reason === 'failed').length, 0);
+	t.is(events.filter((event) => event.type === 'step' && event.reason === 'failed').length, 0);
 });
 
 test.serial('the run left a report for people, for JUnit readers and for programs', async (t) => {
 	for (const name of ['report.html', 'junit.xml', 'events.jsonl']) {
-		t.true((await stat(path.join(report, name))).size > 1000, name);
+		t.true((await stat(path.join(report(), name))).size > 1000, name);
 	}
 
-	t.regex(await readFile(path.join(report, 'junit.xml'), 'utf8'), /<testsuite [^>]*name="ipv4"/);
+	t.regex(await readFile(path.join(report(), 'junit.xml'), 'utf8'), /<testsuite [^>]*name="ipv4"/);
 });
 
 test.serial('kubectl on the host gets the nodes with the private kubeconfig through the port forward', async (t) => {

@@ -1,20 +1,10 @@
 /** A cluster that is declared IPv6-only gets Ready, and has no IPv4 where it was not declared. */
 import test from 'ava';
 import {packageFolder} from '../../lab/host/folder.ts';
-import {type Bench, openBench} from '../rig/machines.ts';
+import {benchFor} from '../rig/machines.ts';
 import {withProject} from '../rig/project.ts';
 
-let bench: Bench;
-
-test.serial.before(async (t) => {
-	t.timeout(60 * 60_000);
-	bench = await openBench();
-});
-
-test.serial.after.always('the bench is cleared', async (t) => {
-	t.timeout(5 * 60_000);
-	await bench.close();
-});
+const bench = benchFor(test);
 
 const scenario = `import {defineScenario} from 'vmlab';
 

@@ -1,0 +1,73 @@
+import test from 'ava';
+import type {LabError} from '../../lab/host/error.ts';
+import {until} from '../../lab/host/wait.ts';
+import {type AttachedLab, attachLab} from '../../lab/runtime/attached-lab.ts';
+import {bootLab, type Lab} from '../../lab/runtime/lab.ts';
+import {readLab} from '../../lab/runtime/labs.ts';
+import {endLab} from '../../lab/runtime/supervisor-client.ts';
+import {createStandIns, type StandIns, standInPlan, standInStages, withStateFolder} from './stand-ins.ts';
+
+/** A lab that runs, and what another process would see of it. */
+async function withAttached(use: (scene: {lab: Lab; attached: AttachedLab; parts: StandIns}) => Promise<void>): Promise<void> {
+	await withStateFolder(async (folder) => {
+		const parts = createStandIns();
+		const [plan, made] = [standInPlan(['node-1', 'node-2']), await standInStages(folder)];
+		const lab = await bootLab({name: 'one', plan, made, events() {}, signal: new AbortController().signal}, parts);
+		const attached = attachLab(await readLab('one'), plan, made);
+		try {
+			await use({lab, attached, parts});
+		} finally {
+			attached.detach();
+			await lab.down();
+		}
+	});
+}
+
+async function endOf({over}: AttachedLab): Promise<LabError> {
+	return until('the lab is over', async () => (over.aborted ? {met: true, value: over.reason as LabError} : {met: false, seen: 'it is not'}), {deadline: 5000, interval: 20});
+}
+
+test.serial('a machine that ends by itself is told to who attached the lab', async (t) => {
+	await withAttached(async ({attached, parts}) => {
+		t.false(attached.over.aborted);
+		process.kill(parts.machines.get('node-2')!.machine.pid, 'SIGKILL');
+		const error = await endOf(attached);
+		t.is(error.code, 'machine-exited');
+		t.is(error.kind, 'machine');
+	});
+});
+
+test.serial('a lab that is broken already is told as such', async (t) => {
+	await withAttached(async ({lab, attached, parts}) => {
+		process.kill(parts.machines.get('node-1')!.machine.pid, 'SIGKILL');
+		await endOf(attached);
+		const later = attachLab(lab.record, lab.plan, lab.made);
+		t.is((await endOf(later)).code, 'machine-exited');
+		later.detach();
+	});
+});
+
+test.serial('the end of the lab is told as an interruption', async (t) => {
+	await withAttached(async ({attached}) => {
+		await endLab('one');
+		t.is((await endOf(attached)).kind, 'interrupted');
+	});
+});
+
+test.serial('who has detached is told of nothing, and the lab goes on', async (t) => {
+	await withAttached(async ({lab, attached}) => {
+		attached.detach();
+		t.is((await readLab('one')).state, 'ready');
+		t.false(lab.over.aborted);
+		await lab.down();
+		t.false(attached.over.aborted);
+	});
+});
+
+test.serial('a lab whose owner says nothing any more is over', async (t) => {
+	await withAttached(async ({lab}) => {
+		const {record, plan, made} = lab;
+		const lost = attachLab({...record, name: 'lost'}, plan, made);
+		t.is((await endOf(lost)).code, 'supervisor-lost');
+	});
+});
