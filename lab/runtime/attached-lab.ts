@@ -64,7 +64,7 @@ export function attachLab(record: LabRecord, plan: Plan, made: ReadonlyMap<strin
 
 /** Tells once why a lab cannot go on: what it says itself over its socket, or that it says nothing any more. */
 async function watchEnd(name: string, detached: AbortSignal, tell: (error: LabError) => void): Promise<void> {
-	await askLab(labFolder(name), 'events', (answer) => {
+	await askLab(labFolder(name), {request: 'events'}, (answer) => {
 		if (answer.answer !== 'event' || answer.event.type !== 'lab') {
 			return;
 		}

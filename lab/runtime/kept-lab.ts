@@ -16,11 +16,20 @@ export function keptName(kind: KeptKind, name: string): string {
 	return `${kind} ${name}`;
 }
 
-/** A lab that can be frozen. */
-interface Freezable {
+/** A lab that can be kept. */
+export interface Freezable {
 	readonly plan: Plan;
 	readonly made: ReadonlyMap<string, MadeStage>;
 	freeze(target: string, inputs: ReadyLabInputs, options: {goesOn: boolean}): Promise<void>;
+}
+
+/** How a lab is kept. */
+export interface KeepOptions {
+	readonly store: Store;
+	readonly events: EventSink;
+	readonly signal: AbortSignal;
+	/** Adds files of the caller's to the folder. */
+	readonly attach?: (folder: string) => Promise<void>;
 }
 
 /**
@@ -28,8 +37,8 @@ interface Freezable {
  *
  * @throws also what `Lab.freeze` throws
  */
-export async function keepLab(lab: Freezable, kind: KeptKind, name: string, options: {store: Store; events: EventSink; signal: AbortSignal}): Promise<MadeStage> {
-	const {store, events, signal} = options;
+export async function keepLab(lab: Freezable, kind: KeptKind, name: string, options: KeepOptions): Promise<MadeStage> {
+	const {store, events, signal, attach} = options;
 	const stage = keptName(kind, name);
 	const key = digestOf({kind: 'kept lab', stage});
 	if (await store.find(key) !== undefined) {
@@ -41,7 +50,10 @@ export async function keepLab(lab: Freezable, kind: KeptKind, name: string, opti
 		name: stage,
 		key,
 		writable: memoryFiles(lab.plan),
-		make: async ({out}) => lab.freeze(out, inputs, {goesOn: true}),
+		async make({out}) {
+			await lab.freeze(out, inputs, {goesOn: true});
+			await attach?.(out);
+		},
 	}, {events, signal});
 }
 
@@ -50,6 +62,8 @@ export interface KeptLab {
 	readonly plan: Plan;
 	/** The stages of its plan that are still there, and itself as the ready lab: a lab that is booted with these is a fork of it. */
 	readonly made: ReadonlyMap<string, MadeStage>;
+	/** Where its files are. */
+	readonly folder: string;
 }
 
 /**
@@ -79,5 +93,5 @@ export async function findKeptLab(kind: KeptKind, name: string, store: Store, si
 		throw failure.frozenLabStale(name, changes);
 	}
 
-	return {plan, made: new Map([...made, [readyLabName, stage]])};
+	return {plan, made: new Map([...made, [readyLabName, stage]]), folder: stage.folder};
 }

@@ -10,7 +10,7 @@ import {createLineReader, type LabAnswer, type LabQuestion, socketFile} from './
  *
  * @throws the system's error when nobody listens (ENOENT, ECONNREFUSED); the signal's reason
  */
-export async function askLab(folder: string, request: LabQuestion['request'], take: (answer: LabAnswer) => void, signal?: AbortSignal): Promise<void> {
+export async function askLab(folder: string, question: LabQuestion, take: (answer: LabAnswer) => void, signal?: AbortSignal): Promise<void> {
 	signal?.throwIfAborted();
 	const place = await socketPath(path.join(folder, socketFile));
 	try {
@@ -46,7 +46,7 @@ export async function askLab(folder: string, request: LabQuestion['request'], ta
 					}
 				});
 			});
-			socket.write(`${JSON.stringify({request} satisfies LabQuestion)}\n`);
+			socket.write(`${JSON.stringify(question)}\n`);
 			await closed;
 		} finally {
 			signal?.removeEventListener('abort', abort);

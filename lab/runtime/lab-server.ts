@@ -24,10 +24,13 @@ const farewell = 2000;
 /**
  * Serves a lab's socket.
  *
+ * @param options.freeze called when a client wants the lab to be kept; gives the bytes that it takes on the disk
  * @param options.down called when a client asks for the lab's end; the client is answered by `close`
  */
-export async function serveLab(folder: string, options: {record: () => LabRecord; log: EventLog; down: () => void}): Promise<LabServer> {
-	const {record, log, down} = options;
+export async function serveLab(folder: string, options: {
+	record: () => LabRecord; log: EventLog; freeze: (name: string) => Promise<number>; down: () => void;
+}): Promise<LabServer> {
+	const {record, log, freeze, down} = options;
 	const connections = new Map<Socket, {asked?: LabQuestion['request']; unwatch?: () => void}>();
 	let watched = false;
 	const say = (socket: Socket, answer: LabAnswer): void => {
@@ -38,7 +41,8 @@ export async function serveLab(folder: string, options: {record: () => LabRecord
 
 	const answer = (socket: Socket, line: string): void => {
 		const connection = connections.get(socket);
-		const {request} = JSON.parse(line) as LabQuestion;
+		const question = JSON.parse(line) as LabQuestion;
+		const {request} = question;
 		if (connection === undefined || connection.asked !== undefined) {
 			return;
 		}
@@ -55,6 +59,14 @@ export async function serveLab(folder: string, options: {record: () => LabRecord
 				watched = true;
 				connection.unwatch = log.watch((event) => {
 					say(socket, {answer: 'event', event});
+				});
+				break;
+			}
+
+			case 'freeze': {
+				void freeze(question.name).then((bytes): LabAnswer => ({answer: 'frozen', bytes}), (error: unknown): LabAnswer => ({answer: 'error', error: asLabError(error).toJSON()})).then((last) => {
+					say(socket, last);
+					socket.end();
 				});
 				break;
 			}

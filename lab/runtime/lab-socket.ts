@@ -10,15 +10,16 @@ import type {LabRecord} from './lab-record.ts';
 export const socketFile = 'supervisor.sock';
 
 /**
- * `status`: the record. `events`: all events from the beginning, and those to come until the lab has ended. `down`: the lab
- * ends; answered when all but its folder is gone.
+ * `status`: the record. `events`: all events from the beginning, and those to come until the lab has ended. `freeze`: the lab is
+ * kept under a name, and goes on. `down`: the lab ends; answered when all but its folder is gone.
  */
-export type LabQuestion = {readonly request: 'status' | 'events' | 'down'};
+export type LabQuestion = {readonly request: 'status' | 'events' | 'down'} | {readonly request: 'freeze'; readonly name: string};
 
-/** What comes back: `status`, `event` and `down` to the questions; `error` when it could not be done. */
+/** What comes back: `status`, `event`, `frozen` and `down` to the questions; `error` when it could not be done. */
 export type LabAnswer =
 	| {readonly answer: 'status'; readonly record: LabRecord}
 	| {readonly answer: 'event'; readonly event: TimedEvent}
+	| {readonly answer: 'frozen'; readonly bytes: number}
 	| {readonly answer: 'down'}
 	| {readonly answer: 'error'; readonly error: FailureDescription};
 

@@ -282,7 +282,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 			events({type: 'note', level: 'info', text: probe.reason});
 		}
 
-		const running = await parts.startFabric({
+		const started = await parts.startFabric({
 			folder,
 			networks: plan.topology.networks.map((network) => ({
 				name: network.name,
@@ -292,9 +292,9 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 					.map(({device}) => ({name: machine.name, socket: linkSocket(machine.name, device)}))),
 			})),
 		});
-		fabric = running;
-		cleanup.add(async () => running.stop());
-		void running.ended.then(async (error) => (error === undefined || stopping ? undefined : breakDown(error)));
+		fabric = started;
+		cleanup.add(async () => started.stop());
+		void started.ended.then(async (error) => (error === undefined || stopping ? undefined : breakDown(error)));
 		await keeper.update(() => ({state: 'booting', speed: pace}));
 		events({type: 'lab', reason: frozen === undefined ? 'booting' : 'forking', lab: name});
 		cleanup.add(async () => allOf([...powered.values()].map(async ({machine}) => machine.powerOff())));
@@ -356,6 +356,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		events({type: 'lab', reason: 'frozen', lab: name, seconds});
 	};
 
+	let running: Lab | undefined;
 	let booting: Promise<string | undefined> | undefined;
 	let going: Promise<void> | undefined;
 	let whenEnded = (): void => {};
@@ -387,6 +388,14 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		const server = await serveLab(folder, {
 			record: () => keeper.record,
 			log,
+			async freeze(keptAs) {
+				if (running === undefined) {
+					throw failure.labRuns(name, keeper.record.state);
+				}
+
+				const [{keepLab}, {openStore}] = await Promise.all([import('./kept-lab.ts'), import('../store/open-store.ts')]);
+				return (await keepLab(running, 'frozen', keptAs, {store: await openStore(), events, signal})).bytes;
+			},
 			down() {
 				over.abort(failure.interrupted('`vmlab down`'));
 				// Whoever asked is told by the server when it is closed.
@@ -404,7 +413,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 			await keeper.update(() => ({state: 'ready'}));
 			ready = true;
 			events({type: 'lab', reason: 'ready', lab: name, seconds: (performance.now() - start) / 1000});
-			return {
+			running = {
 				name, folder, plan, made, speed: pace, ...(kubeconfig !== undefined && {kubeconfig}),
 				get forwards() {
 					return keeper.record.forwards;
@@ -419,6 +428,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 				freeze,
 				down,
 			};
+			return running;
 		} catch (thrown) {
 			let error = signal.aborted ? reasonOf(signal) : isDiskFull(thrown) ? failure.diskFull(folder, thrown) : asLabError(thrown);
 			const interrupted = error.kind === 'interrupted';

@@ -120,7 +120,7 @@ async function watchBoot({folder, name, supervisor, lost}: StartedSupervisor, ev
 		`the supervisor of the lab ${name} answers`,
 		async () => {
 			try {
-				await askLab(folder, 'events', take, joint);
+				await askLab(folder, {request: 'events'}, take, joint);
 			} catch (error) {
 				if (outcome !== undefined) {
 					return {met: true, value: undefined};
@@ -150,6 +150,29 @@ async function watchBoot({folder, name, supervisor, lost}: StartedSupervisor, ev
 }
 
 /**
+ * Has a lab kept under a name by its owner, and returns when it is; the lab goes on.
+ *
+ * @returns bytes that it takes on the disk
+ * @throws `no-such-lab`, what `keepLab` throws, `supervisor-lost`
+ */
+export async function freezeRunningLab(lab: string, name: string, signal?: AbortSignal): Promise<number> {
+	await readLab(lab);
+	let last: LabAnswer | undefined;
+	await askLab(labFolder(lab), {request: 'freeze', name}, (answer) => {
+		last = answer;
+	}, signal);
+	if (last?.answer === 'error') {
+		throw failure.told(last.error);
+	}
+
+	if (last?.answer !== 'frozen') {
+		throw failure.supervisorLost(lab, 'it ended the connection', []);
+	}
+
+	return last.bytes;
+}
+
+/**
  * Ends a lab, whoever owns it, and returns when nothing of it is left. One that does not live is no failure.
  *
  * @returns whether there was one
@@ -172,7 +195,7 @@ async function end(folder: string, owner: ProcessIdentity, options: {signal?: Ab
 	let answered = true;
 	try {
 		const late = AbortSignal.timeout(endDeadline);
-		await askLab(folder, 'down', (answer) => {
+		await askLab(folder, {request: 'down'}, (answer) => {
 			told = answer.answer === 'error' ? answer.error : told;
 		}, signal === undefined ? late : AbortSignal.any([signal, late]));
 	} catch {
