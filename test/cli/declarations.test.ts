@@ -122,6 +122,7 @@ test('completion knows verbs, scenarios and options', async (t) => {
 		const complete = async (...words: string[]) => (await vmlab(['--get-yargs-completions', 'vmlab', ...words], {env})).stdout.trim().split('\n');
 		t.true((await complete('')).includes('doctor'));
 		t.true((await complete('plan', '')).includes('small'));
+		t.true((await complete('help', '')).includes('plan'));
 		t.true((await complete('logs', '--')).includes('--follow'));
 		t.true((await complete('overlay', 'show', '')).includes('small'));
 		t.regex((await vmlab(['completion'], {env})).stdout, /--get-yargs-completions/);
