@@ -2,14 +2,14 @@
 import {failure} from '../host/failure.ts';
 import {endLab} from '../runtime/supervisor-client.ts';
 import {runningLabs} from './lab-choice.ts';
-import {say} from './output.ts';
+import {print, say} from './output.ts';
 import {defineVerb} from './verb.ts';
 
 export const verb = defineVerb({
 	options: (command) => command
 		.positional('labs', {type: 'string', array: true, default: [] as string[], describe: 'Their names', defaultDescription: 'the only one that runs'})
 		.option('all', {type: 'boolean', default: false, describe: 'All of them'}),
-	async run({labs: names, all}, {signal}) {
+	async run({labs: names, all}, {signal, output, outputChosen}) {
 		const running = (await runningLabs()).map(({name}) => name);
 		if (names.length === 0 && !all && running.length > 1) {
 			throw failure.labNotClear(running);
@@ -20,14 +20,20 @@ export const verb = defineVerb({
 			say('No lab runs.');
 		}
 
+		const ended: string[] = [];
 		const outcomes = await Promise.allSettled(wanted.map(async (name) => {
 			if (running.includes(name)) {
 				await endLab(name, {signal});
+				ended.push(name);
 				say(`The lab ${name} is down.`);
 			} else {
 				say(`No lab ${name} runs.`);
 			}
 		}));
+		if (outputChosen) {
+			await print(output, ended.sort(), (names) => names.map((name) => `${name}\n`).join(''));
+		}
+
 		const failed = outcomes.find((outcome) => outcome.status === 'rejected');
 		if (failed !== undefined) {
 			throw failed.reason;

@@ -1,6 +1,7 @@
 /** What can be asked of declarations, without building or booting anything. */
 import path from 'node:path';
 import test from 'ava';
+import {withTemporaryFolder} from '../../lab/host/temporary.ts';
 import {outcomeText, vmlab} from '../rig/command.ts';
 import {imageFiles, overlaySource, withProject, type ProjectFiles} from '../rig/project.ts';
 
@@ -126,5 +127,24 @@ test('completion knows verbs, scenarios and options', async (t) => {
 		t.true((await complete('logs', '--')).includes('--follow'));
 		t.true((await complete('overlay', 'show', '')).includes('small'));
 		t.regex((await vmlab(['completion'], {env})).stdout, /--get-yargs-completions/);
+	});
+});
+
+test('where there is nothing, that is said to people, and data is an empty list', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const env = {VMLAB_STATE_DIR: path.join(folder, 'state'), VMLAB_CACHE_DIR: path.join(folder, 'cache')};
+		for (const [words, said] of [
+			[['list'], /^No lab runs/],
+			[['cache', 'list'], /^Nothing is built yet in .*\/cache/],
+			[['cache', 'verify'], /^Nothing is built yet/],
+			[['cache', 'prune', '--unused', '0s'], /^Nothing in .* was unused for 0s/],
+			[['down', '--all'], /^No lab runs/],
+		] as Array<[string[], RegExp]>) {
+			const table = await vmlab(words, {env});
+			t.is(table.code, 0, outcomeText(table));
+			t.is(table.stdout, '');
+			t.regex(table.stderr, said);
+			t.is((await vmlab([...words, '-o', 'json'], {env})).stdout, '[]\n', words.join(' '));
+		}
 	});
 });
