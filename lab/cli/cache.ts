@@ -10,7 +10,7 @@ import {defineVerb} from './verb.ts';
 export const verb = defineVerb({
 	options: (command) => command
 		.positional('action', {choices: ['list', 'verify', 'prune'] as const, demandOption: true, describe: 'List what is there, check its digests, or remove what was not used lately'})
-		.option('unused', {type: 'string', requiresArg: true, default: '720h', describe: 'For prune: unused for this long; 0s removes all that no running lab uses'}),
+		.option('unused', {type: 'string', requiresArg: true, default: '720h', describe: 'For prune: unused for this long; 0s removes all that no running lab and no other command uses'}),
 	async run({action, unused}, {output}) {
 		const store = await openStore();
 		switch (action) {
@@ -39,8 +39,11 @@ export const verb = defineVerb({
 			}
 
 			case 'prune': {
-				const used = new Set((await listLabs()).flatMap(({stages}) => Object.values(stages)));
-				const keep = new Set((await store.list()).filter(({folder}) => used.has(folder)).map(({key}) => key));
+				const keep = async (): Promise<ReadonlySet<string>> => {
+					const used = new Set((await listLabs()).flatMap(({stages}) => Object.values(stages)));
+					return new Set((await store.list()).filter(({folder}) => used.has(folder)).map(({key}) => key));
+				};
+
 				const removed = await store.prune({unusedSince: Date.now() - milliseconds(unused), keep});
 				await print(output, removed, (all) => ({
 					columns: ['REMOVED', 'KEY', 'SIZE'],
