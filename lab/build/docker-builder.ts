@@ -1,7 +1,6 @@
 /** The builder for hosts that have no mmdebstrap: it runs in a container of a Debian image, and does there what it would do here. */
 import {createReadStream, createWriteStream} from 'node:fs';
-import {readdir, readFile, stat} from 'node:fs/promises';
-import {appendFile} from 'node:fs/promises';
+import {appendFile, readdir, readFile, stat} from 'node:fs/promises';
 import path from 'node:path';
 import {PassThrough, Readable} from 'node:stream';
 import {pipeline} from 'node:stream/promises';
@@ -12,6 +11,7 @@ import {LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import {packageFolder} from '../host/folder.ts';
 import type {StageWork} from '../store/store.ts';
+import {followProgress, pullImage} from './docker-pull.ts';
 import {readAptSources} from './image-sources.ts';
 import {explainRootfs, hookFolder, type RootfsBuilder, rootfsCommand, rootfsEnvironment, type RootfsFolders, rootfsStep} from './rootfs.ts';
 
@@ -22,10 +22,10 @@ const script = 'container-rootfs.sh';
 /** How we know our containers again: the label's value says of which stage, in which store. */
 const label = 'vmlab.image-builder';
 
-/** Handed on to the container, where a proxy is needed to get out. */
 /** How many of the last lines of the container's output are looked through for what went wrong. */
 const shownLines = 40;
 
+/** Handed on to the container, where a proxy is needed to get out. */
 const proxyVariables = ['http_proxy', 'https_proxy', 'no_proxy', 'HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'];
 
 /** Does a Docker daemon answer (DOCKER_HOST, or the default socket)? */
@@ -63,13 +63,13 @@ export const buildWithDocker: RootfsBuilder = async (request, configuration, res
 				Init: true,
 			},
 		});
-		await container.putArchive(await packConfiguration(configuration), {path: '/'});
+		await container.putArchive(await packConfiguration(configuration), {path: '/', abortSignal: work.signal});
 		const lines = await runContainer(container, work);
 		if (lines !== undefined) {
 			throw explainRootfs(failure.programFailed('mmdebstrap (in a container)', 'failed', lines, work.log), request);
 		}
 
-		await unpackResults(await container.getArchive({path: folders.results}), results);
+		await unpackResults(await container.getArchive({path: folders.results}), results, work.signal);
 	} catch (error) {
 		throw explainDocker(error, work);
 	} finally {
@@ -98,7 +98,7 @@ async function debianImage(docker: Docker, release: string, work: StageWork): Pr
 		if (!await hasImage(docker, reference)) {
 			work.progress(`importing ${path.basename(named)} into Docker`);
 			const [repo, tag] = reference.split(':') as [string, string];
-			await followed(docker, await docker.importImage(createReadStream(named) as unknown as string, {repo, tag}));
+			await followProgress(docker, await docker.importImage(createReadStream(named) as unknown as string, {repo, tag, abortSignal: work.signal}), work.signal);
 		}
 
 		return reference;
@@ -108,9 +108,9 @@ async function debianImage(docker: Docker, release: string, work: StageWork): Pr
 	if (!await hasImage(docker, reference)) {
 		work.progress(`pulling ${reference}`);
 		try {
-			await followed(docker, await docker.pull(reference));
+			await pullImage(docker, reference, work.signal);
 		} catch (error) {
-			throw failure.dockerFailed(
+			throw work.signal.aborted ? error : failure.dockerFailed(
 				`could not pull ${reference}`, [error instanceof Error ? error.message : String(error)],
 				'Where no registry is to be reached, name the archive of a Debian root filesystem with VMLAB_DEBIAN_IMAGE.', work.log, error,
 			);
@@ -122,20 +122,6 @@ async function debianImage(docker: Docker, release: string, work: StageWork): Pr
 
 async function hasImage(docker: Docker, reference: string): Promise<boolean> {
 	return docker.getImage(reference).inspect().then(() => true, () => false);
-}
-
-/** Waits for the end of what the daemon reports on a stream; what it reports as an error is thrown. */
-async function followed(docker: Docker, stream: NodeJS.ReadableStream): Promise<void> {
-	await new Promise<void>((resolve, reject) => {
-		docker.modem.followProgress(stream, (error, output: ReadonlyArray<{error?: string}>) => {
-			const problem = error ?? output.map((line) => line.error).find((line) => line !== undefined);
-			if (problem === undefined || problem === null) {
-				resolve();
-			} else {
-				reject(problem instanceof Error ? problem : new Error(String(problem)));
-			}
-		});
-	});
 }
 
 async function packConfiguration(configuration: string): Promise<NodeJS.ReadableStream> {
@@ -203,7 +189,7 @@ async function readOutput(output: Readable, work: StageWork): Promise<readonly s
 }
 
 /** The daemon's archive has the results below one folder. */
-async function unpackResults(archive: NodeJS.ReadableStream, folder: string): Promise<void> {
+async function unpackResults(archive: NodeJS.ReadableStream, folder: string, signal: AbortSignal): Promise<void> {
 	const extract = tar.extract();
 	extract.on('entry', (header, content, next) => {
 		if (header.type === 'file') {
@@ -213,7 +199,7 @@ async function unpackResults(archive: NodeJS.ReadableStream, folder: string): Pr
 			content.once('end', () => next());
 		}
 	});
-	await pipeline(archive, extract);
+	await pipeline(archive, extract, {signal});
 }
 
 function explainDocker(error: unknown, work: StageWork): unknown {

@@ -7,6 +7,7 @@ import Docker from 'dockerode';
 import {failure} from '../host/failure.ts';
 import {folders} from '../host/folder.ts';
 import type {StageWork} from '../store/store.ts';
+import {pullImage} from './docker-pull.ts';
 
 /** How long the daemon may take to say what it has, in milliseconds. */
 const patience = 5000;
@@ -73,16 +74,7 @@ export async function saveImage(reference: string, file: string, {signal, progre
 
 async function pull(docker: Docker, reference: string, signal: AbortSignal): Promise<void> {
 	try {
-		const stream = await docker.pull(reference, {abortSignal: signal});
-		await new Promise<void>((resolve, reject) => {
-			docker.modem.followProgress(stream, (error) => {
-				if (error === null || error === undefined) {
-					resolve();
-				} else {
-					reject(error);
-				}
-			});
-		});
+		await pullImage(docker, reference, signal);
 	} catch (error) {
 		throw signal.aborted ? interruption(signal) : failure.containerImageMissing(
 			reference, `the Docker daemon does not have it and cannot pull it: ${words(error)}`,

@@ -23,10 +23,13 @@ const heavy: ReadonlySet<PlannedStage['recipe']['kind']> = new Set(['image', 'co
  * Makes what is not in the store yet. What only stages that are there would need is not made again; it is in the result
  * where it is in the store.
  *
+ * From the beginning, and as long as this process lives, none of them is pruned: a lab that is booted from them says itself what it uses.
+ *
  * When a stage fails, the others are ended, what was made is kept, and the first failure is thrown.
  */
 export async function makeStages(plan: Plan, options: MakeOptions): Promise<ReadonlyMap<string, MadeStage>> {
 	const {store, events} = options;
+	await store.hold(plan.stages.map(({key}) => key), options.signal);
 	const stages = new Map(plan.stages.map((stage) => [stage.name, stage]));
 	const wanted = wantedStages(plan, options.only);
 	const ending = new AbortController();

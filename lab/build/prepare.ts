@@ -1,5 +1,6 @@
 /** From a lab's declaration to its plan: loads what the plan needs, and looks at what declarations point at. */
 import {existsSync} from 'node:fs';
+import {homedir} from 'node:os';
 import path from 'node:path';
 import {digestOf} from '../host/digest.ts';
 import {failure} from '../host/failure.ts';
@@ -28,7 +29,8 @@ export interface PrepareOptions {
 /**
  * The plan of a lab.
  *
- * @throws declaration errors (exit code 3): those of loading and of makePlan, and folders or files that are not there
+ * @throws declaration errors (exit code 3): those of loading and of makePlan, and folders or files that are not there;
+ * `local-build-incomplete` (exit code 5) for a folder that has none of the programs that it is named for
  */
 export async function preparePlan(lab: LabDeclaration, options: PrepareOptions = {}): Promise<Plan> {
 	const {roots = declarationRoots(), environment = process.env, file} = options;
@@ -55,7 +57,7 @@ async function loadNeeded(
 ): Promise<{lab: LabDeclaration; known: readonly string[]; settings: readonly string[]; overlays: LoadedOverlay[]}> {
 	const overlays: LoadedOverlay[] = [];
 	for (;;) {
-		const input = {...wanted, overlays, settings: withFolders(wanted.settings, overlays, environment)};
+		const input = {...withFolders(wanted, overlays, environment), overlays};
 		const {needed, helpful} = missingOverlays(input);
 		if (needed.length === 0) {
 			// One of them that is broken is not what is wrong with this lab.
@@ -68,24 +70,38 @@ async function loadNeeded(
 }
 
 /**
- * The settings, with those that the environment has for local builds in front, and with whole paths. `VMLAB_ETCD_DIR` is
- * `--set etcd.dir=`, where the lab has that overlay.
+ * The settings, with those that the environment has for local builds in front, and all folders as whole paths, where they are
+ * from the command line and where the lab declares them. `VMLAB_ETCD_DIR` is `--set etcd.dir=`, where the lab has that overlay.
  */
-function withFolders(settings: readonly string[], overlays: readonly LoadedOverlay[], environment: NodeJS.ProcessEnv): string[] {
-	const fromEnvironment = overlays.filter(({manifest}) => manifest.options?.['dir'] !== undefined).flatMap(({name}) => {
+function withFolders<Wanted extends {lab: LabDeclaration; settings: readonly string[]}>(wanted: Wanted, overlays: readonly LoadedOverlay[], environment: NodeJS.ProcessEnv): Wanted {
+	const {lab, settings} = wanted;
+	const isFolder = (name: string, option: string): boolean => overlays.find((overlay) => overlay.name === name)?.manifest.options?.[option]?.kind === 'folder';
+	const fromEnvironment = overlays.filter(({name}) => isFolder(name, 'dir')).flatMap(({name}) => {
 		const folder = environment[`VMLAB_${name.toUpperCase().replaceAll('-', '_')}_DIR`];
 		return folder === undefined || folder === '' ? [] : [`${name}.dir=${folder}`];
 	});
-	return [...fromEnvironment, ...settings].map((text) => {
-		const {overlay, option, value} = parseSetting(text);
-		return option === 'dir' && value !== '' ? `${overlay}.dir=${path.resolve(value)}` : text;
-	});
+	const options = Object.fromEntries(Object.entries(lab.options ?? {}).map(([name, declared]) => [name, Object.fromEntries(Object.entries(declared).map(
+		([option, value]) => [option, isFolder(name, option) && typeof value === 'string' ? wholePath(value, environment) : value],
+	))]));
+	return {
+		...wanted,
+		...(lab.options !== undefined && {lab: {...lab, options}}),
+		settings: [...fromEnvironment, ...settings].map((text) => {
+			const {overlay, option, value} = parseSetting(text);
+			return isFolder(overlay, option) ? `${overlay}.${option}=${wholePath(value, environment)}` : text;
+		}),
+	};
+}
+
+/** The shell leaves a `~` alone that is not at the start of a word; ours to replace. No folder stays none. */
+function wholePath(folder: string, environment: NodeJS.ProcessEnv): string {
+	return folder === '' ? '' : path.resolve(folder.replace(/^~(?=\/|$)/, environment['HOME'] || homedir()));
 }
 
 /** The digests of local builds (the named programs in their folders), of container images' files, and of Docker's images. */
 async function digestLocal(overlays: readonly ResolvedOverlay[]): Promise<Record<string, string>> {
 	const builds = overlays.flatMap(({components}) => components.flatMap(({name, dir, programs}) =>
-		(dir === undefined ? [] : [{id: localBuildId(name, dir), dir, programs: programs.map((program) => program.name).sort()}])));
+		(dir === undefined ? [] : [{id: localBuildId(name, dir), name, dir, programs: programs.map((program) => program.name).sort()}])));
 	const images = overlays.flatMap(({images: declared}) => declared.flatMap(({source}) => ('file' in source ? [source.file] : [])));
 	for (const {dir} of builds) {
 		if (!existsSync(dir)) {
@@ -95,6 +111,13 @@ async function digestLocal(overlays: readonly ResolvedOverlay[]): Promise<Record
 
 	const saved = overlays.flatMap(({images: declared}) => declared.flatMap(({source}) => ('docker' in source ? [source.docker] : [])));
 	const digests = await digestFiles([...new Set([...builds.flatMap(({dir, programs}) => programs.map((name) => path.join(dir, name))), ...images])]);
+	for (const {name, dir, programs} of builds) {
+		// Some of them may come while others are built; a folder that has none is not the one that was meant.
+		if (!programs.some((program) => digests.has(path.join(dir, program)))) {
+			throw failure.localBuildIncomplete(name, dir, programs.map((program) => `${program} is missing`));
+		}
+	}
+
 	const absent = images.find((image) => !digests.has(image));
 	if (absent !== undefined) {
 		throw failure.badValue('file', absent, 'the path of an OCI or docker-archive tar');

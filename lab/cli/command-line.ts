@@ -1,15 +1,20 @@
 /** From words to a verb: yargs parses, the verb is imported and run, and what it throws is shown. */
+import {statSync} from 'node:fs';
 import yargs, {type Argv} from 'yargs';
 import {exitCodes, LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import {suggest} from '../host/suggestion.ts';
-import type {OutputFormat, Verb} from './verb.ts';
+import type {OutputFormat, Verb, VerbEntry} from './verb.ts';
 import {verbs} from './verbs.ts';
 
 /** The internals of yargs that its types leave out: the names of all options declared so far. */
 type DeclaredOptions = {getOptions(): {key: Record<string, unknown>; alias: Record<string, string[]>}};
 
-const verbNames = verbs.map((entry) => entry.command.split(' ')[0] ?? '');
+/** The first word of what yargs calls a command. */
+const nameOf = (command: string): string => command.split(' ')[0] ?? '';
+
+/** The words that a command line may begin with. */
+const verbNames = [...verbs.map(({command}) => nameOf(command)), 'completion', 'help'];
 
 /** The options of every verb. */
 function addCommonOptions(parser: Argv) {
@@ -38,28 +43,69 @@ function allowOtherVariables(parser: Argv): Argv {
 	return parser;
 }
 
-/** What yargs found wrong, with what may have been meant. Its messages are pinned with its version; tests hold them. */
+/** The verb among the words, where there is one. */
+function verbAmong(words: readonly string[]): VerbEntry | undefined {
+	const name = words.find((word) => verbNames.includes(word));
+	return verbs.find(({command}) => nameOf(command) === name);
+}
+
+/** What yargs found wrong, as a sentence, with what may have been meant. Its messages are pinned with its version; tests hold them. */
 function explainUsage(message: string, parser: Argv, words: readonly string[]): LabError {
-	const unknown = /^Unknown (argument|command)s?: (.*)$/.exec(message)?.[2]?.split(', ')[0];
-	if (unknown === undefined) {
-		return failure.usage(message, 'See `vmlab --help`, or `vmlab VERB --help`.');
+	const entry = verbAmong(words);
+	const called = entry === undefined ? 'vmlab' : `vmlab ${nameOf(entry.command)}`;
+	const help = `See \`${called} --help\`.`;
+	const flag = (name: string): string => (entry?.command.match(/[\w-]+/g)?.includes(name) === true ? `<${name}>` : `${name.length === 1 ? '-' : '--'}${name}`);
+	const unknown = /^Unknown (?:argument|command)s?: (.*)$/.exec(message)?.[1]?.split(', ');
+	if (unknown !== undefined) {
+		return explainUnknown(unknown, {entry, called, help, words, options: Object.keys((parser as unknown as DeclaredOptions).getOptions().key)});
 	}
 
-	const known = Object.keys((parser as unknown as DeclaredOptions).getOptions().key).filter((name) => name.length > 1);
-	const option = suggest(unknown, known);
-	const verb = suggest(unknown, verbNames);
-	const isOption = words.some((word) => word === `-${unknown}` || word === `--${unknown}` || word.startsWith(`--${unknown}=`));
-	if (isOption) {
+	const missing = /^Not enough non-option arguments: got (\d+)/.exec(message)?.[1];
+	if (missing !== undefined && entry !== undefined) {
+		return failure.usage(`\`${called}\` needs ${(entry.command.match(/<[^>]+>/g) ?? []).slice(Number(missing)).join(' and ')}`, `${help} Its form: \`vmlab ${entry.command}\`.`);
+	}
+
+	const bare = /^Not enough arguments following: (.*)$/.exec(message)?.[1];
+	if (bare !== undefined) {
+		return failure.usage(`The option \`${flag(bare)}\` needs a value`, help);
+	}
+
+	const [, name, given, choices] = /Argument: (\S+), Given: (.*), Choices: (.*)/.exec(message) ?? [];
+	if (name !== undefined && choices !== undefined) {
+		return failure.usage(`\`${flag(name)}\` must be one of ${choices.replaceAll('"', '')}${given === 'true' ? '' : `, not \`${given?.replaceAll('"', '')}\``}`, help);
+	}
+
+	return failure.usage(message.replace(/\.$/, ''), help);
+}
+
+function explainUnknown(unknown: readonly string[], call: {entry: VerbEntry | undefined; called: string; help: string; words: readonly string[]; options: readonly string[]}): LabError {
+	const {entry, called, help, words, options} = call;
+	const verb = entry === undefined ? unknown.find((each) => words.includes(each)) : undefined;
+	if (verb !== undefined) {
+		const meant = suggest(verb, verbNames);
+		return failure.usage(`There is no verb \`${verb}\``, meant === undefined ? help : `Did you mean \`vmlab ${meant}\`?`);
+	}
+
+	const [first = ''] = unknown;
+	if (words.some((word) => word === `-${first}` || word === `--${first}` || word.startsWith(`--${first}=`))) {
+		const meant = suggest(first, options.filter((option) => option.length > 1));
 		return failure.usage(
-			`There is no option \`${unknown.length === 1 ? '-' : '--'}${unknown}\` here`,
-			option === undefined ? 'See `vmlab VERB --help` for the options of a verb.' : `Did you mean \`--${option}\`?`,
+			`\`${called}\` has no option \`${first.length === 1 ? '-' : '--'}${first}\``,
+			meant === undefined ? help : `Did you mean \`--${meant}\`?`,
 		);
 	}
 
-	return failure.usage(
-		`vmlab does not know what to do with \`${unknown}\``,
-		verb === undefined ? 'See `vmlab --help`.' : `Did you mean \`vmlab ${verb}\`?`,
-	);
+	return failure.usage(`\`${called}\` does not know what to do with \`${first}\``, entry === undefined ? help : `${help} Its form: \`vmlab ${entry.command}\`.`);
+}
+
+/** `help`, and `help VERB`, as the flag that yargs knows. */
+function withHelpFlag(words: readonly string[]): readonly string[] {
+	const [first, verb] = words;
+	if (first !== 'help') {
+		return words;
+	}
+
+	return verb === undefined || verb.startsWith('-') || verbNames.includes(verb) ? [...words.slice(1), '--help'] : words.slice(1);
 }
 
 /** Shows an error on stderr and gives its exit code. The renderer is loaded only now. */
@@ -71,7 +117,8 @@ async function showError(thrown: unknown): Promise<number> {
 }
 
 /** Runs the command line's words (without `node` and the program) and gives the exit code. Never rejects. */
-export async function runCommandLine(words: readonly string[]): Promise<number> {
+export async function runCommandLine(given: readonly string[]): Promise<number> {
+	const words = withHelpFlag(given);
 	if (words[0] === '--get-yargs-completions') {
 		// What the script that yargs makes asks for. Answered here, since yargs would run the builders, which are asynchronous.
 		const {complete} = await import('./completion.ts');
@@ -90,7 +137,7 @@ export async function runCommandLine(words: readonly string[]): Promise<number> 
 		.help('help').alias('help', 'h')
 		.version(false)
 		.option('version', {type: 'boolean', hidden: true})
-		.demandCommand(1, 1, 'What is to be done? Name a verb.', 'Name one verb.')
+		.demandCommand(1, 'No verb says what is to be done')
 		.strict()
 		.exitProcess(false)
 		.epilogue('Exit codes: 0 done, 1 a scenario failed, 2 usage, 3 a declaration is wrong, 4 this computer, 5 a component\nor image, 6 a machine, 7 the cluster never became ready, 70 our own bug, 124 out of time, 130 interrupted.');
@@ -136,6 +183,11 @@ async function runVerb(verb: Verb<Record<string, unknown>>, args: Record<string,
 		if (typeof value === 'string') {
 			process.env[variable] = value;
 		}
+	}
+
+	const project = process.env['VMLAB_PROJECT'] ?? '';
+	if (project !== '' && !statSync(project, {throwIfNoEntry: false})?.isDirectory()) {
+		throw failure.usage(`There is no folder \`${project}\`, which is named as the project`, 'Name one that is there with --project or VMLAB_PROJECT, or neither to use the current one.');
 	}
 
 	const {abortOnSignals} = await import('./interruption.ts');

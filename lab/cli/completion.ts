@@ -7,10 +7,14 @@ import {verbs} from './verbs.ts';
 export async function complete(current: string, words: readonly string[]): Promise<string[]> {
 	const [, verb] = words;
 	if (verb === undefined || words.length <= 2) {
-		return [...verbs.map(({command}) => command.split(' ')[0] ?? ''), 'completion'];
+		return [...names(), 'completion', 'help'];
 	}
 
 	return (current.startsWith('-') ? completeOption(verb) : completeName(words)).catch(() => []);
+}
+
+function names(): string[] {
+	return verbs.map(({command}) => command.split(' ')[0] ?? '');
 }
 
 async function completeOption(verb: string): Promise<string[]> {
@@ -24,6 +28,10 @@ async function completeOption(verb: string): Promise<string[]> {
 async function completeName(words: readonly string[]): Promise<string[]> {
 	const [, verb, action] = words;
 	switch (verb) {
+		case 'help': {
+			return names();
+		}
+
 		case 'start':
 		case 'doctor':
 		case 'plan':

@@ -1,8 +1,9 @@
 /** `vmlab init`: an overlay and a scenario to start from, in the user's own folder. */
 import {existsSync} from 'node:fs';
-import {mkdir, writeFile} from 'node:fs/promises';
+import {mkdir, readFile, realpath, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import {failure} from '../host/failure.ts';
+import {packageFolder} from '../host/folder.ts';
 import {listOverlays, listScenarios} from '../spec/load.ts';
 import {print, say} from './output.ts';
 import {defineVerb} from './verb.ts';
@@ -58,8 +59,35 @@ export default defineScenario({
 	},
 });
 `,
-		'package.json': `${JSON.stringify({type: 'module', private: true}, undefined, 2)}\n`,
 	};
+}
+
+/** The files of a project: with these `npm install` links vmlab, which needs no network, and the compiler finds its types. */
+function projectFilesFor(project: string): Record<string, string> {
+	const json = (value: unknown): string => `${JSON.stringify(value, undefined, 2)}\n`;
+	return {
+		'package.json': json({type: 'module', private: true, devDependencies: {vmlab: `file:${path.relative(project, packageFolder)}`}}),
+		'tsconfig.json': json({
+			compilerOptions: {
+				target: 'es2023', lib: ['es2023'], module: 'nodenext', types: [], strict: true, skipLibCheck: true,
+				noEmit: true, allowImportingTsExtensions: true, erasableSyntaxOnly: true,
+			},
+			include: ['overlays', 'images', 'scripts'],
+		}),
+		'.gitignore': 'node_modules/\nreport/\n',
+	};
+}
+
+/** What its package.json, which may have been there before, still needs done for it. */
+async function adviceFor(project: string): Promise<string[]> {
+	const {type, dependencies, devDependencies} = JSON.parse(await readFile(path.join(project, 'package.json'), 'utf8')) as {
+		type?: string; dependencies?: Record<string, string>; devDependencies?: Record<string, string>;
+	};
+	const depends = {...dependencies, ...devDependencies}['vmlab'] !== undefined;
+	return [
+		...(type === 'module' ? [] : ['The package.json that is there was kept: it must say "type": "module".']),
+		`For the types of vmlab in your editor, and for tsc: npm install${depends ? '' : ` --save-dev ${packageFolder}`}`,
+	];
 }
 
 export const verb = defineVerb({
@@ -69,7 +97,7 @@ export const verb = defineVerb({
 			throw failure.usage(`\`${name}\` cannot be the name of an overlay`, 'Use lower-case letters, digits and dashes.');
 		}
 
-		const project = path.resolve(process.env['VMLAB_PROJECT'] || '.');
+		const project = await realpath(process.env['VMLAB_PROJECT'] || '.');
 		const taken = [...await listOverlays(), ...await listScenarios()];
 		if (taken.includes(name)) {
 			throw failure.usage(`There is an overlay or a scenario \`${name}\` already, which this one would hide`, 'Choose another name; nothing was written.');
@@ -80,9 +108,9 @@ export const verb = defineVerb({
 		}
 
 		const written: string[] = [];
-		for (const [file, text] of Object.entries(filesFor(name))) {
+		for (const [file, text] of Object.entries({...filesFor(name), ...(project !== packageFolder && projectFilesFor(project))})) {
 			const target = path.join(project, file);
-			// A project that is there already keeps its own package.json.
+			// A project that is there already keeps its own files.
 			if (!existsSync(target)) {
 				await mkdir(path.dirname(target), {recursive: true});
 				await writeFile(target, text, {flag: 'wx'});
@@ -92,9 +120,10 @@ export const verb = defineVerb({
 
 		await print(output, {project, files: written}, (result) => result.files.map((file) => `${file}\n`).join(''));
 		say(`Written to ${project}. Try it there: vmlab run ${name}`);
-		if (!written.includes('package.json')) {
-			say('The package.json that is there was kept: it must say "type": "module".');
+		if (project !== packageFolder) {
+			for (const line of await adviceFor(project)) {
+				say(line);
+			}
 		}
-
 	},
 });

@@ -1,10 +1,11 @@
 /** `vmlab kubeconfig`: a lab's private kubeconfig, printed or merged into the user's own. */
-import {chmod, mkdir, readFile, rename, writeFile} from 'node:fs/promises';
+import {chmod, mkdir, open, readFile, readlink, rm, stat} from 'node:fs/promises';
 import {homedir} from 'node:os';
 import path from 'node:path';
 import {parse, stringify} from 'yaml';
 import {failure} from '../host/failure.ts';
 import {labFolder} from '../host/folder.ts';
+import {writeFileWhole} from '../runtime/whole-file.ts';
 import {chooseLab} from './lab-choice.ts';
 import {print, say} from './output.ts';
 import {defineVerb} from './verb.ts';
@@ -32,11 +33,16 @@ export async function readKubeconfig(lab: string): Promise<string> {
 	return text;
 }
 
+/** What a lab is called in the user's own kubeconfig: its cluster, user and context. */
+function nameOf(lab: string): string {
+	return `vmlab-${lab}`;
+}
+
 /** The user's kubeconfig with a lab's in it, all of whose names become `vmlab-LAB`. Other entries and the rest are kept. */
 export function mergeKubeconfig(mine: string, labs: string, lab: string): string {
 	const target = (parse(mine) ?? {apiVersion: 'v1', kind: 'Config', preferences: {}}) as KubeConfig;
 	const source = parse(labs) as KubeConfig;
-	const name = `vmlab-${lab}`;
+	const name = nameOf(lab);
 	for (const list of lists) {
 		const entry = source[list]?.[0];
 		if (entry !== undefined) {
@@ -49,31 +55,112 @@ export function mergeKubeconfig(mine: string, labs: string, lab: string): string
 	return stringify(target);
 }
 
+/** The user's kubeconfig without a lab's entries. Where its context was the current one, none is. */
+export function unmergeKubeconfig(mine: string, lab: string): string {
+	const target = parse(mine) as KubeConfig | null;
+	if (target === null) {
+		return mine;
+	}
+
+	const name = nameOf(lab);
+	for (const list of lists) {
+		if (target[list] !== undefined && target[list] !== null) {
+			target[list] = target[list].filter((entry) => entry.name !== name);
+		}
+	}
+
+	if (target['current-context'] === name) {
+		target['current-context'] = '';
+	}
+
+	return stringify(target);
+}
+
+/** The user's own kubeconfig: the first that `KUBECONFIG` names, else kubectl's default. */
+export function ownKubeconfig(environment: NodeJS.ProcessEnv = process.env): string {
+	return environment['KUBECONFIG']?.split(':').find((entry) => entry !== '') ?? path.join(environment['HOME'] || homedir(), '.kube/config');
+}
+
+/**
+ * Changes the user's own kubeconfig: the file that a link leads to, with the permissions that it has, whole or not at all, and
+ * not while kubectl does (its lock is a file beside it).
+ *
+ * @throws `locked`, `usage` for a file that is no kubeconfig
+ */
+export async function changeKubeconfig(named: string, change: (mine: string) => string): Promise<void> {
+	const file = await followLinks(path.resolve(named));
+	await mkdir(path.dirname(file), {recursive: true, mode: 0o700});
+	// As kubectl makes it (client-go, tools/clientcmd/config.go): where a link leads, kubectl locks the link's own name.
+	const lock = `${path.resolve(named)}.lock`;
+	await (await open(lock, 'wx').catch((error: NodeJS.ErrnoException) => {
+		throw error.code === 'EEXIST' ? failure.locked(lock, 'Another program that changes the kubeconfig') : error;
+	})).close();
+	try {
+		const [mine, mode] = await Promise.all([
+			readFile(file, 'utf8').catch(whereMissing('')),
+			// It holds keys: a new one is for nobody else.
+			stat(file).then((found) => found.mode & 0o777).catch(whereMissing(0o600)),
+		]);
+		const changed = tryChange(named, mine, change);
+		if (changed !== mine) {
+			await writeFileWhole(file, changed, mode);
+			// The process's umask may have taken some of it.
+			await chmod(file, mode);
+		}
+	} finally {
+		await rm(lock, {force: true});
+	}
+}
+
+function tryChange(file: string, mine: string, change: (mine: string) => string): string {
+	try {
+		return change(mine);
+	} catch (error) {
+		throw failure.usage(`${file} is no kubeconfig: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`, 'Nothing was changed. Correct it, or name another one with KUBECONFIG.');
+	}
+}
+
+/** The file that a name leads to in the end, though it may not be there yet. */
+async function followLinks(name: string): Promise<string> {
+	const target = await readlink(name).catch(() => undefined);
+	return target === undefined ? name : followLinks(path.resolve(path.dirname(name), target));
+}
+
+/** Takes a missing file for a value; throws everything else. */
+function whereMissing<Value>(value: Value): (error: NodeJS.ErrnoException) => Value {
+	return (error) => {
+		if (error.code === 'ENOENT') {
+			return value;
+		}
+
+		throw error;
+	};
+}
+
 export const verb = defineVerb({
 	options: (command) => command
 		.positional('lab', {type: 'string', describe: 'Default: the only one that runs'})
-		.option('merge', {type: 'boolean', default: false, describe: 'Write it into your own ($KUBECONFIG or ~/.kube/config) as context vmlab-LAB'}),
-	async run({lab: name, merge}, {output}) {
-		const lab = await chooseLab(name);
-		const text = await readKubeconfig(lab.name);
-		if (!merge) {
-			await print(output, parse(text) as unknown, () => text);
+		.option('merge', {type: 'boolean', default: false, describe: 'Write it into your own (the first of $KUBECONFIG, or ~/.kube/config) as context vmlab-LAB'})
+		.option('unmerge', {type: 'boolean', default: false, describe: 'Take that context out of your own again; the lab need not run'}),
+	async run({lab: name, merge, unmerge}, {output}) {
+		if (merge && unmerge) {
+			throw failure.usage('--merge and --unmerge are opposites', 'Choose one of them.');
+		}
+
+		if (unmerge) {
+			const gone = name ?? (await chooseLab(undefined)).name;
+			await changeKubeconfig(ownKubeconfig(), (mine) => unmergeKubeconfig(mine, gone));
+			say(`${ownKubeconfig()} has no context ${nameOf(gone)} any more.`);
 			return;
 		}
 
-		const file = process.env['KUBECONFIG']?.split(':').find((entry) => entry !== '') ?? path.join(homedir(), '.kube/config');
-		await mkdir(path.dirname(file), {recursive: true, mode: 0o700});
-		const mine = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-			if (error.code === 'ENOENT') {
-				return '';
-			}
-
-			throw error;
-		});
-		// It holds keys, and is never there half-written.
-		await writeFile(`${file}.vmlab`, mergeKubeconfig(mine, text, lab.name), {mode: 0o600});
-		await chmod(`${file}.vmlab`, 0o600);
-		await rename(`${file}.vmlab`, file);
-		say(`${file} has the context vmlab-${lab.name} now, and it is the current one.`);
+		const lab = await chooseLab(name);
+		const text = await readKubeconfig(lab.name);
+		if (merge) {
+			await changeKubeconfig(ownKubeconfig(), (mine) => mergeKubeconfig(mine, text, lab.name));
+			say(`${ownKubeconfig()} has the context ${nameOf(lab.name)} now, and it is the current one.`);
+		} else {
+			await print(output, parse(text) as unknown, () => text);
+		}
 	},
 });

@@ -19,6 +19,7 @@ export const verb = defineVerb({
 		const labs = (await runningLabs()).map(({name, scenario, state, machines}) => ({name, scenario, state, machines: machines.map((machine) => machine.name)}));
 		await print(output, labs, (rows) => ({
 			columns: ['LAB', 'SCENARIO', 'STATE', 'MACHINES'],
+			none: 'No lab runs; `vmlab up SCENARIO` starts one.',
 			rows: rows.map(({name, scenario, state, machines}) => [name, scenario ?? '', state, machines.join(' ')]),
 		}));
 	},

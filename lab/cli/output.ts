@@ -5,6 +5,8 @@ import type {OutputFormat} from './verb.ts';
 export interface Table {
 	readonly columns: readonly string[];
 	readonly rows: ReadonlyArray<readonly string[]>;
+	/** Said to the person where there are no rows. */
+	readonly none?: string;
 }
 
 /** The table as lines, columns aligned. A table without rows is no lines at all. */
@@ -39,6 +41,10 @@ async function render<Value>(format: OutputFormat, value: Value, table: (value: 
 
 		case 'table': {
 			const shown = table(value);
+			if (typeof shown !== 'string' && shown.rows.length === 0 && shown.none !== undefined) {
+				say(shown.none);
+			}
+
 			return typeof shown === 'string' ? shown : formatTable(shown);
 		}
 	}
@@ -47,17 +53,4 @@ async function render<Value>(format: OutputFormat, value: Value, table: (value: 
 /** A line for the person, on stderr. */
 export function say(text: string): void {
 	process.stderr.write(`${text}\n`);
-}
-
-/** Bytes as a person reads them: `1.5 GiB`. */
-export function formatBytes(bytes: number): string {
-	const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-	let amount = bytes;
-	let unit = 0;
-	while (amount >= 1024 && unit < units.length - 1) {
-		amount /= 1024;
-		unit += 1;
-	}
-
-	return `${amount >= 100 || unit === 0 ? Math.round(amount) : amount.toFixed(1)} ${units[unit]}`;
 }

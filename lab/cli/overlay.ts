@@ -1,6 +1,7 @@
 /** `vmlab overlay list|show|files`. */
 import {declarationRoots, listOverlays, loadOverlay, type LoadedOverlay} from '../spec/load.ts';
 import {failure} from '../host/failure.ts';
+import {allowedValues} from '../spec/option.ts';
 import {print} from './output.ts';
 import {defineVerb} from './verb.ts';
 
@@ -52,7 +53,7 @@ export const verb = defineVerb({
 			`images      ${whole.images.join(' ')}`,
 			`state       ${whole.state.join(' ')}`,
 			'options',
-			...Object.entries(whole.options).map(([option, {default: value, summary, values}]) => `  ${option}=${value}  ${summary}${values === undefined ? '' : ` (${values.join(', ')})`}`),
+			...Object.entries(whole.options).map(([name, option]) => `  ${name}=${option.default}  ${option.summary}${allowedValues(option) === undefined ? '' : ` (${allowedValues(option)})`}`),
 			'files',
 			...whole.files.map((file) => `  ${file}`),
 		].map((line) => `${line.trimEnd()}\n`).join(''));

@@ -1,7 +1,8 @@
 /** Options of overlays: defaults, then what the lab says, then `--set`. */
 import {failure} from '../host/failure.ts';
-import type {OverlayDeclaration} from '../spec/overlay.ts';
 import {suggest} from '../host/suggestion.ts';
+import {admitValue, allowedValues} from '../spec/option.ts';
+import type {OverlayDeclaration} from '../spec/overlay.ts';
 import type {OptionValue} from '../spec/topology.ts';
 
 /** A setting of the command line, taken apart: `--set etcd.version=3.6.5`. */
@@ -67,10 +68,14 @@ export function resolveOptions(
 		const {value, shown} = read(option.default);
 		if (value === undefined || typeof value !== typeof option.default) {
 			problems.push(`${source}: \`${shown}\` is not ${kinds[typeof option.default]}, as \`${overlay}.${name}\` must be`);
-		} else if (option.values !== undefined && !option.values.includes(value)) {
-			problems.push(`${source}: \`${overlay}.${name}\` must be one of ${option.values.join(', ')}, not \`${shown}\``);
+			return;
+		}
+
+		const admitted = admitValue(option, value);
+		if (admitted === undefined) {
+			problems.push(`${source}: \`${overlay}.${name}\` must be ${allowedValues(option)}, not \`${shown}\``);
 		} else {
-			options[name] = value;
+			options[name] = admitted;
 		}
 	};
 

@@ -1,8 +1,10 @@
 /** From what a lab lists to the overlays that it has, each with its options. */
 import path from 'node:path';
+import {failure} from '../host/failure.ts';
 import type {ComponentDeclaration, ContainerImageDeclaration} from '../spec/component.ts';
 import type {LabDeclaration} from '../spec/lab.ts';
 import type {LoadedOverlay} from '../spec/load.ts';
+import {allowedValues} from '../spec/option.ts';
 import {ask} from './answers.ts';
 import {parseSetting, resolveOptions, type ResolvedOptions, type Setting} from './options.ts';
 import {closeOverNeeds, orderOverlays, type OverlayNode} from './overlay-order.ts';
@@ -75,12 +77,18 @@ export function missingOverlays(input: ResolutionInput): MissingOverlays {
 /**
  * The overlays of a lab, in order, with their options and what they declare by these alone.
  *
- * @throws those of orderOverlays; what can be told together is in `problems`
+ * @throws `bad-declaration` where an option names no overlay of those that it may name; those of orderOverlays. What can be told together is in `problems`
  */
 export function resolveOverlays(input: ResolutionInput): Resolution {
 	const settings = (input.settings ?? []).map(parseSetting);
 	const known = input.known ?? input.overlays.map(({name}) => name).sort();
 	const all = candidates(input, settings);
+	const choices = capabilityProblems(input.lab.overlays, all, known);
+	if (choices.length > 0) {
+		// Told before the needs that follow from them: those would blame the overlay that asks.
+		throw failure.badDeclaration('the lab', choices);
+	}
+
 	const {names, providers} = orderOverlays(input.lab.overlays, all.map(({node}) => node), known);
 	const problems: string[] = [];
 	for (const name of new Set(settings.map(({overlay}) => overlay))) {
@@ -104,6 +112,20 @@ export function resolveOverlays(input: ResolutionInput): Resolution {
 		return {overlay, options, components: components.map(withoutEmptyFolder), images: images.map((image) => withWholePath(image, overlay.folder))};
 	});
 	return {overlays, providers, problems};
+}
+
+/** Options that are to name an overlay which provides something, and name none. */
+function capabilityProblems(listed: readonly string[], all: readonly Candidate[], known: readonly string[]): string[] {
+	const byName = new Map(all.map((candidate) => [candidate.node.name, candidate]));
+	const names = closeOverNeeds(listed, (name) => byName.get(name)?.node, (name) => known.includes(name));
+	return names.flatMap((name) => byName.get(name) ?? []).flatMap(({overlay: {name, manifest}, options}) => Object.entries(manifest.options ?? {}).flatMap(([option, declared]) => {
+		const {capability} = declared;
+		const value = String(options[option]);
+		const providers = capability === undefined ? [] : all.filter(({node}) => node.provides.includes(capability)).map(({node}) => node.name).sort();
+		return capability === undefined || providers.includes(value)
+			? []
+			: [`\`${name}.${option}\` must be ${allowedValues(declared)} (${providers.length === 0 ? 'there is none' : providers.join(', ')}), not \`${value}\``];
+	}));
 }
 
 /** An option's default can only be a text: an empty folder is none. */

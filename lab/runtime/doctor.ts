@@ -1,6 +1,6 @@
 /** Looks at everything on this computer that a lab depends on, all at once. */
 import path from 'node:path';
-import {checkBuilders, checkPrograms, checkQemu} from '../host/doctor/programs.ts';
+import {askDocker, checkBuilders, checkPrograms, checkQemu} from '../host/doctor/programs.ts';
 import {checkDisk, checkMemory, checkPort, checkSharedMemory, checkTun, checkUserNamespaces} from '../host/doctor/resources.ts';
 import {checkGo, type GoNeed} from '../host/doctor/go.ts';
 import type {Finding} from '../host/doctor/finding.ts';
@@ -36,6 +36,7 @@ export async function examineHost(examination: Examination = {}): Promise<Findin
 	const missing = lab === undefined ? undefined : await missingStages(lab.plan, lab.store);
 	const memory = lab === undefined ? anyLab.memory : lab.plan.machines.reduce((sum, machine) => sum + machine.memory, 0);
 	const disk = missing === undefined ? anyLab.disk : missing.reduce((sum, {recipe}) => sum + roomFor[recipe.kind], 1 * gib);
+	const docker = askDocker();
 	const checks: Array<Promise<readonly Finding[]>> = [
 		checkQemu(),
 		checkAccelerator(examination),
@@ -43,9 +44,9 @@ export async function examineHost(examination: Examination = {}): Promise<Findin
 		checkDisk(lab?.store.folder ?? folders().cache, disk),
 		checkSharedMemory(memory),
 		checkTun(),
-		checkUserNamespaces(),
+		docker.then(checkUserNamespaces),
 		missing === undefined ? Promise.resolve([]) : checkGo(missing.flatMap(goNeed)),
-		checkBuilders(),
+		docker.then(checkBuilders),
 		checkPrograms(),
 		...preferredPorts(lab?.plan).map(async ({port, name}) => checkPort(port, name, await holderOf(port))),
 	];

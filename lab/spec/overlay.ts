@@ -8,8 +8,19 @@ import type {Duration} from './units.ts';
 export interface OptionDeclaration<Value extends OptionValue = OptionValue> {
 	readonly default: Value;
 	readonly summary: string;
-	/** The allowed values, where they are few. */
+	/** The allowed values, where they are few; beside one of the rules below, values that are allowed too. */
 	readonly values?: readonly Value[];
+	/** Of numbers, both included. */
+	readonly minimum?: number;
+	readonly maximum?: number;
+	/** Of numbers: has it no fraction? Default false. */
+	readonly whole?: boolean;
+	/** Of texts: a regular expression that the whole text matches, and what to write, as the end of `must be`. */
+	readonly pattern?: {readonly matches: string; readonly wanted: string};
+	/** Of texts: a version (1.36.3; a leading v is taken away), or a folder of this computer (absolute; empty for none). */
+	readonly kind?: 'version' | 'folder';
+	/** Of texts: the name of an overlay that provides this capability. */
+	readonly capability?: string;
 }
 
 /** A condition for a machine to be ready: met when the command exits with 0 there. Its output is the last observation. */

@@ -3,8 +3,10 @@
  * Types are not enough: tsx takes them away without looking at them.
  */
 import {z} from 'zod';
-import {families} from './family.ts';
 import {suggest} from '../host/suggestion.ts';
+import {families} from './family.ts';
+import {admitValue, allowedValues} from './option.ts';
+import type {OptionDeclaration} from './overlay.ts';
 
 const text = z.string();
 const words = z.array(text);
@@ -23,6 +25,14 @@ const guestPath = text
 	.regex(/^(\/[^/\0]+)+$/, {error: 'must be an absolute path without a slash at its end'})
 	.refine((value) => !/\/\.\.?(\/|$)/.test(value), {error: 'must not have . or .. in it'})
 	.refine((value) => !/^\/(bin|sbin|lib|lib32|lib64|libx32)(\/|$)/.test(value), {error: 'must be usr-merged: /usr/bin, /usr/sbin or /usr/lib'});
+
+function isPattern(value: string): boolean {
+	try {
+		return new RegExp(value) instanceof RegExp;
+	} catch {
+		return false;
+	}
+}
 
 /** Says that exactly one of the keys must be there. */
 function oneOf(keys: readonly string[]) {
@@ -69,11 +79,22 @@ const file = z.strictObject({
 }).superRefine(oneOf(['text', 'authority', 'authorityKey', 'certificate', 'certificateKey', 'keyPair', 'ssh', 'link']));
 const forward = z.strictObject({name: text, machine: text, port, hostPort: port.optional()});
 
+const option = z.strictObject({
+	default: optionValue, summary: text, values: z.array(optionValue).min(1).optional(),
+	minimum: z.number().optional(), maximum: z.number().optional(), whole: z.boolean().optional(),
+	pattern: z.strictObject({matches: text.refine(isPattern, {error: 'must be a regular expression', abort: true}), wanted: text}).optional(),
+	kind: z.enum(['version', 'folder']).optional(), capability: text.optional(),
+}).superRefine((declared, context) => {
+	if (admitValue(declared as OptionDeclaration, declared.default) === undefined) {
+		context.addIssue({code: 'custom', path: ['default'], message: `must be ${allowedValues(declared as OptionDeclaration)}`});
+	}
+});
+
 const overlay = z.strictObject({
 	summary: text.regex(/^[^\n]+$/, {error: 'must be one line'}),
 	provides: words.optional(),
 	needs: z.custom<unknown>((value) => typeof value === 'function' || (Array.isArray(value) && value.every((item) => typeof item === 'string')), {error: 'must be a list of names, or a function that gives one'}).optional(),
-	options: z.record(text, z.strictObject({default: optionValue, summary: text, values: z.array(optionValue).min(1).optional()})).optional(),
+	options: z.record(text, option).optional(),
 	roles: words.optional(),
 	components: pureFunction.optional(),
 	images: pureFunction.optional(),

@@ -7,17 +7,22 @@
  *     locks/KEY               held while the stage is made or removed
  *     scratch/KEY.RANDOM/     what is being made; when nobody holds the lock of KEY, its maker is dead
  *     logs/                   of makings that failed
+ *     leases/PID-RANDOM       the keys of stages that a living process holds, see `Lease`
+ *     locks/leases            held while a lease is written, and while stages are pruned
  *
- * A stage appears whole, by one rename, after its bytes are on the disk. So whoever finds one needs no lock.
+ * A stage appears whole, by one rename, after its bytes are on the disk. So whoever finds one needs no lock; only who goes on
+ * using it must hold it, or it may be pruned.
  */
-import {appendFileSync} from 'node:fs';
-import {mkdir, mkdtemp, rename, rm, stat, utimes, writeFile} from 'node:fs/promises';
+import {randomBytes} from 'node:crypto';
+import {appendFileSync, constants} from 'node:fs';
+import {access, mkdir, mkdtemp, readFile, rename, rm, stat, utimes, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import type {EventSink} from '../event/event.ts';
 import {asLabError, LabError} from '../host/error.ts';
 import {folders} from '../host/folder.ts';
 import {failure} from '../host/failure.ts';
 import {withLock} from '../host/lock.ts';
+import {identify, isAlive, type ProcessIdentity} from '../host/process.ts';
 import {explainFullDisk} from './full-disk.ts';
 import {flush, flushTree, makeReadOnly, removeTree} from './seal.ts';
 import {describeFiles, filesName, findDifferences, logName, looksWhole, madeStage, namesIn, readRecord, recordName, type StageRecord} from './stage-record.ts';
@@ -48,8 +53,17 @@ function note(log: string, text: string): void {
 	}
 }
 
+/** The content of a lease: it holds as long as its process lives. */
+interface Lease {
+	readonly holder: ProcessIdentity;
+	readonly keys: readonly string[];
+}
+
 class DiskStore implements Store {
 	readonly folder: string;
+	/** What this process holds, and where that is written. */
+	readonly #held = new Set<string>();
+	readonly #lease = `${process.pid}-${randomBytes(4).toString('hex')}`;
 
 	constructor(folder: string) {
 		this.folder = path.resolve(folder);
@@ -97,6 +111,28 @@ class DiskStore implements Store {
 		}
 	}
 
+	async hold(keys: readonly string[], signal: AbortSignal): Promise<void> {
+		// In a cache of somebody else's nothing can be written, and need not be: who may not write does not prune.
+		if (await access(this.folder, constants.W_OK).then(() => false, (error: NodeJS.ErrnoException) => error.code !== 'ENOENT')) {
+			return;
+		}
+
+		try {
+			await withLock(this.#lock('leases'), async () => {
+				await this.#readLeases();
+				for (const key of keys) {
+					this.#held.add(key);
+				}
+
+				const lease: Lease = {holder: await identify(process.pid, ''), keys: [...this.#held]};
+				await mkdir(this.#leases, {recursive: true});
+				await writeFile(path.join(this.#leases, this.#lease), JSON.stringify(lease));
+			}, {signal});
+		} catch (error) {
+			throw await explainFullDisk(error, this.folder);
+		}
+	}
+
 	async list(): Promise<MadeStage[]> {
 		const records = await Promise.all((await namesIn(this.#stages)).map(async (key) => {
 			const folder = this.#stage(key);
@@ -114,19 +150,19 @@ class DiskStore implements Store {
 
 	async prune({unusedSince, keep}: PruneOptions): Promise<MadeStage[]> {
 		const removed: MadeStage[] = [];
-		for (const stage of await this.list()) {
-			if (keep?.has(stage.key)) {
-				continue;
+		await withLock(this.#lock('leases'), async () => {
+			const held = await this.#readLeases();
+			const kept = await keep?.();
+			for (const stage of (await this.list()).filter(({key}) => !held.has(key) && kept?.has(key) !== true)) {
+				await this.#alone(stage.key, async () => {
+					const used = await stat(path.join(this.#stage(stage.key), recordName)).catch(() => undefined);
+					if (used !== undefined && used.mtimeMs <= unusedSince) {
+						await this.#remove(stage.key);
+						removed.push(stage);
+					}
+				});
 			}
-
-			await this.#alone(stage.key, async () => {
-				const used = await stat(path.join(this.#stage(stage.key), recordName)).catch(() => undefined);
-				if (used !== undefined && used.mtimeMs <= unusedSince) {
-					await this.#remove(stage.key);
-					removed.push(stage);
-				}
-			});
-		}
+		});
 
 		for (const name of await namesIn(this.#logs)) {
 			const log = path.join(this.#logs, name);
@@ -144,6 +180,26 @@ class DiskStore implements Store {
 		for (const name of await namesIn(this.#scratch)) {
 			await this.#alone(name.split('.')[0]!, async () => removeTree(path.join(this.#scratch, name)));
 		}
+	}
+
+	/** The keys that living processes hold. The leases of dead ones are removed. Under the lock of the leases. */
+	async #readLeases(): Promise<ReadonlySet<string>> {
+		const held = new Set<string>();
+		for (const name of await namesIn(this.#leases)) {
+			const file = path.join(this.#leases, name);
+			const lease = await readFile(file, 'utf8').then((text) => JSON.parse(text) as Lease).catch(() => undefined);
+			// What cannot be read was being written when its process died: the lock was free since.
+			if (lease === undefined || !(await isAlive(lease.holder))) {
+				await rm(file, {force: true});
+				continue;
+			}
+
+			for (const key of lease.keys) {
+				held.add(key);
+			}
+		}
+
+		return held;
 	}
 
 	/** Does something under the lock of a key; nothing when somebody else has that lock. */
@@ -240,6 +296,10 @@ class DiskStore implements Store {
 
 	get #scratch(): string {
 		return path.join(this.folder, 'scratch');
+	}
+
+	get #leases(): string {
+		return path.join(this.folder, 'leases');
 	}
 
 	get #logs(): string {

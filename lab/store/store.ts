@@ -57,10 +57,15 @@ export interface Store {
 	 * A failed or interrupted make leaves nothing but its log.
 	 */
 	make(request: StageRequest, options: {events: EventSink; signal: AbortSignal}): Promise<MadeStage>;
+	/**
+	 * Keeps the stages of these keys, made already or not, from being pruned as long as this process lives. To be called before
+	 * they are looked for: what is found afterwards stays.
+	 */
+	hold(keys: readonly string[], signal: AbortSignal): Promise<void>;
 	list(): Promise<MadeStage[]>;
 	/** Checks the digests of a stage's files against those recorded when it was made. Returns the problems. */
 	verify(stage: MadeStage): Promise<string[]>;
-	/** Removes stages that were not used since then, their logs, and all scratch of dead makers. Returns those removed. */
+	/** Removes stages that were not used since then and that no living process holds, their logs, and all scratch of dead makers. Returns those removed. */
 	prune(options: PruneOptions): Promise<MadeStage[]>;
 }
 
@@ -68,6 +73,9 @@ export interface Store {
 export interface PruneOptions {
 	/** Milliseconds since 1970. */
 	readonly unusedSince: number;
-	/** Keys of stages that stay however old they are: those that running labs are made of. */
-	readonly keep?: ReadonlySet<string>;
+	/**
+	 * Keys of stages that stay however old they are: those that running labs are made of. Asked after it is known who holds
+	 * stages, so that of who has handed his on to a lab and ended meanwhile, the lab is seen.
+	 */
+	readonly keep?: () => Promise<ReadonlySet<string>>;
 }

@@ -49,8 +49,8 @@ export default defineOverlay({
 	provides: ['cni'],
 	needs: ['base'],
 	options: {
-		version: {default: '1.9.1', summary: 'The version of the CNI plugins; `debian` takes the image\'s'},
-		dir: {default: '', summary: 'A folder with your own build of the plugins'},
+		version: {default: '1.9.1', kind: 'version', values: ['debian'], summary: 'The version of the CNI plugins; `debian` takes the image\'s'},
+		dir: {default: '', kind: 'folder', summary: 'A folder with your own build of the plugins'},
 	},
 	components: options => [{
 		name: 'cni-plugins',

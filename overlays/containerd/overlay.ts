@@ -59,8 +59,8 @@ export default defineOverlay({
 	needs: ['base'],
 	roles: ['node'],
 	options: {
-		version: {default: '2.4.2', summary: 'The version of containerd'},
-		dir: {default: '', summary: 'A folder with your own build of containerd, containerd-shim-runc-v2 and ctr'},
+		version: {default: '2.4.2', kind: 'version', summary: 'The version of containerd'},
+		dir: {default: '', kind: 'folder', summary: 'A folder with your own build of containerd, containerd-shim-runc-v2 and ctr'},
 		logLevel: {default: 'warn', values: ['debug', 'info', 'warn', 'error'], summary: 'How much containerd logs'},
 		socket: {default: '/run/containerd/containerd.sock', values: ['/run/containerd/containerd.sock'], summary: 'Where it serves the CRI'},
 	},

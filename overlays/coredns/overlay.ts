@@ -150,10 +150,13 @@ export default defineOverlay({
 	roles: ['node'],
 	replaces: ['/etc/resolv.conf'],
 	options: {
-		version: {default: '1.14.6', summary: 'The version of CoreDNS'},
-		dir: {default: '', summary: 'A folder with your own build of coredns'},
-		replicas: {default: 1, summary: 'How many pods serve'},
-		upstream: {default: '', summary: 'Servers that are asked for other names, separated by spaces; without any, other names do not exist'},
+		version: {default: '1.14.6', kind: 'version', summary: 'The version of CoreDNS'},
+		dir: {default: '', kind: 'folder', summary: 'A folder with your own build of coredns'},
+		replicas: {default: 1, minimum: 1, maximum: 50, whole: true, summary: 'How many pods serve'},
+		upstream: {
+			default: '', summary: 'Servers that are asked for other names, separated by spaces; without any, other names do not exist',
+			pattern: {matches: '([^\\s{}]+( +[^\\s{}]+)*)?', wanted: 'addresses of DNS servers separated by spaces, such as 192.0.2.53 or 192.0.2.53:5353'},
+		},
 	},
 	components: options => [{
 		name: 'coredns',

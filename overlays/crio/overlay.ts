@@ -57,8 +57,8 @@ export default defineOverlay({
 	needs: ['base'],
 	roles: ['node'],
 	options: {
-		version: {default: '1.34.0', summary: 'The version of CRI-O'},
-		dir: {default: '', summary: 'A folder with your own build of crio and pinns'},
+		version: {default: '1.34.0', kind: 'version', summary: 'The version of CRI-O'},
+		dir: {default: '', kind: 'folder', summary: 'A folder with your own build of crio and pinns'},
 		logLevel: {default: 'warn', values: ['trace', 'debug', 'info', 'warn', 'error'], summary: 'How much CRI-O logs'},
 		socket: {default: '/run/crio/crio.sock', values: ['/run/crio/crio.sock'], summary: 'Where it serves the CRI'},
 	},

@@ -57,8 +57,8 @@ export default defineOverlay({
 	needs: ['base'],
 	roles: ['node'],
 	options: {
-		version: {default: '3.6.16', summary: 'The version of etcd'},
-		dir: {default: '', summary: 'A folder with your own build of etcd and etcdctl'},
+		version: {default: '3.6.16', kind: 'version', summary: 'The version of etcd'},
+		dir: {default: '', kind: 'folder', summary: 'A folder with your own build of etcd and etcdctl'},
 		logLevel: {default: 'warn', values: ['debug', 'info', 'warn', 'error'], summary: 'How much etcd logs'},
 		fsync: {default: false, summary: 'Write through to the disk at each commit; a lab that is thrown away does not need it'},
 	},

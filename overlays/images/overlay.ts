@@ -8,10 +8,6 @@ function words(text: string): string[] {
 /** `REFERENCE=PATH` as an image from a file of the host. */
 function fromFile(text: string): ContainerImageDeclaration {
 	const at = text.indexOf('=');
-	if (at < 1 || at === text.length - 1) {
-		throw new Error(`images.files: \`${text}\` is not REFERENCE=PATH, such as example.org/server:1.0=/tmp/server.tar`);
-	}
-
 	return {reference: text.slice(0, at), source: {file: text.slice(at + 1)}};
 }
 
@@ -20,7 +16,13 @@ export default defineOverlay({
 	needs: ['base', 'cri'],
 	roles: ['node'],
 	options: {
-		files: {default: '', summary: 'More images: REFERENCE=PATH of an OCI or docker-archive tar on this computer, separated by spaces or commas'},
+		files: {
+			default: '', summary: 'More images: REFERENCE=PATH of an OCI or docker-archive tar on this computer, separated by spaces or commas',
+			pattern: {
+				matches: '[\\s,]*([^\\s,=]+=/[^\\s,]+([\\s,]+|$))*',
+				wanted: 'REFERENCE=PATH with an absolute path ($HOME in place of ~), such as example.org/server:1.0=/tmp/server.tar; several are separated by spaces or commas',
+			},
+		},
 		docker: {default: '', summary: 'More images: references of the local Docker daemon, separated by spaces or commas'},
 	},
 	images: ({files, docker}) => [

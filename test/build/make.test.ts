@@ -22,6 +22,7 @@ class FakeStore implements Store {
 	readonly folder = '/nowhere';
 	readonly started: string[] = [];
 	readonly ended: string[] = [];
+	readonly held: string[] = [];
 	readonly there: Set<string>;
 	most = 0;
 	#running = 0;
@@ -54,6 +55,10 @@ class FakeStore implements Store {
 		return (await this.find(request.key))!;
 	}
 
+	async hold(keys: readonly string[]): Promise<void> {
+		this.held.push(...keys);
+	}
+
 	async list(): Promise<MadeStage[]> {
 		return [];
 	}
@@ -73,6 +78,18 @@ test('each stage is made after those that it needs', async (t) => {
 	t.deepEqual([...made.keys()].sort(), ['a', 'b', 'c', 'd']);
 	t.is(store.started[0], 'a');
 	t.is(store.started[3], 'd');
+});
+
+test('all stages of the plan are held before the first is looked for', async (t) => {
+	const store = new FakeStore();
+	const find = store.find.bind(store);
+	store.find = async (key) => {
+		t.deepEqual(store.held, ['a', 'b']);
+		return find(key);
+	};
+
+	await makeStages(plan(stage('a'), stage('b', ['a'])), {store, events: noEvents, signal, only: ['a']});
+	t.deepEqual(store.held, ['a', 'b']);
 });
 
 test('at most two heavy stages are made at once, and light ones beside them', async (t) => {

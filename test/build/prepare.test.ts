@@ -14,7 +14,7 @@ const files: ProjectFiles = {
 	'overlays/crio/overlay.ts': overlaySource('\tsummary: \'crio\', provides: [\'cri\'], needs: [\'base\'],'),
 	'overlays/kubernetes/overlay.ts': overlaySource(`	summary: 'kubernetes',
 	needs: ({runtime}) => [runtime],
-	options: {runtime: {default: 'containerd', summary: 'runtime'}, dir: {default: '', summary: 'own build'}},
+	options: {runtime: {default: 'containerd', capability: 'cri', summary: 'runtime'}, dir: {default: '', kind: 'folder', summary: 'own build'}},
 	components: ({dir}) => [{name: 'kubernetes', version: '1.36.3', dir, programs: [{name: 'kubelet', path: '/usr/bin/kubelet'}]}],`),
 	'overlays/lonely/overlay.ts': overlaySource('\tsummary: \'lonely\', needs: [\'cri\'],'),
 	'overlays/archive/overlay.ts': overlaySource('\tsummary: \'archive\', images: () => [{reference: \'x:1\', source: {file: \'x.tar\'}}],'),
@@ -58,7 +58,10 @@ test.serial('unknown overlays, images and needs are refused', async (t) => {
 	await withCache(async ({roots}) => {
 		t.like(await t.throwsAsync(preparePlan(lab('kubernets'), {roots})), {code: 'unknown-overlay', exitCode: 3});
 		t.like(await t.throwsAsync(preparePlan({...lab('base'), image: 'bookwrm'}, {roots})), {code: 'unknown-image', exitCode: 3});
-		t.like(await t.throwsAsync(preparePlan(lab('kubernetes'), {roots, settings: ['kubernetes.runtime=docker']})), {code: 'capability-missing', exitCode: 3});
+		t.like(await t.throwsAsync(preparePlan(lab('kubernetes'), {roots, settings: ['kubernetes.runtime=docker']})), {
+			code: 'bad-declaration', exitCode: 3, details: ['`kubernetes.runtime` must be an overlay that provides `cri` (containerd, crio), not `docker`'],
+		});
+		t.like(await t.throwsAsync(preparePlan(lab('kubernetes'), {roots, settings: ['kubernetes.runtime=base']})), {code: 'bad-declaration'}, 'an overlay, but not such a one');
 		t.like(await t.throwsAsync(preparePlan(lab('lonely'), {roots})), {code: 'capability-missing', hint: 'Add an overlay that does to the lab: containerd and crio.'});
 	});
 });
@@ -90,6 +93,26 @@ test.serial('a local build can be named by the environment, and the command line
 		})).topology.options['kubernetes']?.['dir'];
 		t.is(await dir([]), `${folder}/a`);
 		t.is(await dir([`kubernetes.dir=${path.relative(process.cwd(), folder)}/b`]), `${folder}/b`, 'a whole path');
+	});
+});
+
+test.serial('a folder is told from the home folder, from the command line and in the lab', async (t) => {
+	await withCache(async ({roots, folder, write}) => {
+		await write({'mine/kubelet': 'one'});
+		const dir = async (declared: LabDeclaration, settings: string[]): Promise<unknown> =>
+			(await preparePlan(declared, {roots, settings, environment: {HOME: folder}})).topology.options['kubernetes']?.['dir'];
+		t.is(await dir(lab('kubernetes'), ['kubernetes.dir=~/mine']), `${folder}/mine`);
+		t.is(await dir({...lab('kubernetes'), options: {kubernetes: {dir: '~/mine'}}}, []), `${folder}/mine`);
+		t.is(await dir({...lab('kubernetes'), options: {kubernetes: {dir: '~/mine'}}}, ['kubernetes.dir=']), '');
+	});
+});
+
+test.serial('a folder that has none of the programs is not the one that was meant', async (t) => {
+	await withCache(async ({roots, folder, write}) => {
+		await write({'mine/other': 'one'});
+		t.like(await t.throwsAsync(preparePlan(lab('kubernetes'), {roots, settings: [`kubernetes.dir=${folder}/mine`]})), {
+			code: 'local-build-incomplete', exitCode: 5, message: `The folder ${folder}/mine has no complete build of kubernetes`, details: ['kubelet is missing'],
+		});
 	});
 });
 

@@ -38,13 +38,32 @@ const usage = test.macro<[words: string[], expected: RegExp]>({
 	title: (_, words = []) => `usage: vmlab ${words.join(' ')}`,
 });
 
-test(usage, [], /Name a verb/);
-test(usage, ['verison'], /`verison`[^]*Did you mean `vmlab version`\?/);
+test(usage, [], /No verb says what is to be done[^]*vmlab --help/);
+test(usage, ['verison'], /no verb `verison`[^]*Did you mean `vmlab version`\?/);
+test(usage, ['paln', 'ipv4'], /no verb `paln`[^]*Did you mean `vmlab plan`\?/);
 test(usage, ['frobnicate'], /`frobnicate`[^]*vmlab --help/);
-test(usage, ['version', '--outptu', 'json'], /no option `--outptu`[^]*Did you mean `--output`\?/);
-test(usage, ['version', '--nonsense-of-mine'], /no option `--nonsense-of-mine`/);
-test(usage, ['version', '-o', 'xml'], /table[^]*json[^]*yaml/);
-test(usage, ['version', 'more'], /`more`/);
+test(usage, ['frobnicate', 'ipv4', '--more'], /no verb `frobnicate`/);
+test(usage, ['help', 'paln'], /no verb `paln`[^]*Did you mean `vmlab plan`\?/);
+test(usage, ['version', '--outptu', 'json'], /`vmlab version` has no option `--outptu`[^]*Did you mean `--output`\?/);
+test(usage, ['version', '--nonsense-of-mine'], /no option `--nonsense-of-mine`[^]*vmlab version --help/);
+test(usage, ['plan', 'ipv4', '-x'], /no option `-x`/);
+test(usage, ['version', '-o', 'xml'], /`--output` must be one of table, json, yaml, not `xml`[^]*vmlab version --help/);
+test(usage, ['version', '-o'], /`--output` must be one of table, json, yaml\n/);
+test(usage, ['cache', 'frob'], /`<action>` must be one of list, verify, prune, not `frob`/);
+test(usage, ['version', 'more'], /`vmlab version` does not know what to do with `more`[^]*vmlab version --help/);
+test(usage, ['plan'], /`vmlab plan` needs <scenario>[^]*vmlab plan --help/);
+test(usage, ['cp', 'a'], /`vmlab cp` needs <to>\n/);
+test(usage, ['cp'], /`vmlab cp` needs <from> and <to>\n/);
+test(usage, ['run', 'ipv4', '-j'], /The option `-j` needs a value[^]*vmlab run --help/);
+test(usage, ['list', '--project', '/nonexistent'], /no folder `\/nonexistent`[^]*--project/);
+
+test('help is a verb too', async (t) => {
+	t.is((await vmlab(['help'])).stdout, (await vmlab(['--help'])).stdout);
+	const {stdout, code} = await vmlab(['help', 'plan']);
+	t.is(code, 0);
+	t.is(stdout, (await vmlab(['plan', '--help'])).stdout);
+	t.regex(stdout, /^vmlab plan <scenario>/);
+});
 
 test('variables mirror flags, and those of other things are no typing errors', async (t) => {
 	const {stdout, code} = await vmlab(['version'], {env: {VMLAB_OUTPUT: 'json', VMLAB_KUBERNETES_DIR: '/somewhere', VMLAB_REPORT: 'x'}});

@@ -7,14 +7,14 @@ const {signal} = new AbortController();
 
 test('what vmlab cannot do without stops it where it cannot be installed', async (t) => {
 	await t.throwsAsync(cure([
-		{id: 'cpio', status: 'problem', text: 'cpio is not installed', packages: ['cpio']},
-		{id: 'curl', status: 'warning', text: 'curl is not installed', packages: ['curl']},
+		{id: 'cpio', status: 'problem', text: 'cpio is not installed', advice: 'Install the package cpio.', packages: ['cpio']},
+		{id: 'curl', status: 'warning', text: 'curl is not installed', advice: 'Install the package curl.', packages: ['curl']},
 	], {signal, distribution, say() {}}), {code: 'install-by-hand'});
 });
 
 test('what it can do without does not', async (t) => {
 	const said: string[] = [];
-	t.false(await cure([{id: 'curl', status: 'warning', text: 'curl is not installed', packages: ['curl']}], {signal, distribution, say: (text) => said.push(text)}));
+	t.false(await cure([{id: 'curl', status: 'warning', text: 'curl is not installed', advice: 'Install the package curl.', packages: ['curl']}], {signal, distribution, say: (text) => said.push(text)}));
 	t.regex(said.join('\n'), /goes on too.*dnf install curl/);
 });
 

@@ -1,6 +1,10 @@
 /** What can be asked of declarations, without building or booting anything. */
+import {mkdir, readFile, symlink, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
+import ts from 'typescript';
+import {packageFolder} from '../../lab/host/folder.ts';
+import {withTemporaryFolder} from '../../lab/host/temporary.ts';
 import {outcomeText, vmlab} from '../rig/command.ts';
 import {imageFiles, overlaySource, withProject, type ProjectFiles} from '../rig/project.ts';
 
@@ -116,14 +120,68 @@ test('init writes an overlay and a scenario that can be planned', async (t) => {
 	});
 });
 
+/** What the compiler says of a project, by its own tsconfig.json. */
+function typeErrors(folder: string): string[] {
+	const {fileNames, options, errors} = ts.parseJsonConfigFileContent(ts.readConfigFile(path.join(folder, 'tsconfig.json'), ts.sys.readFile).config, ts.sys, folder);
+	const program = ts.createProgram(fileNames, options);
+	return [...errors, ...ts.getPreEmitDiagnostics(program)].map(({messageText}) => ts.flattenDiagnosticMessageText(messageText, '\n'));
+}
+
+test('what init writes has the types of vmlab, once its dependency is installed', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const written = await vmlab(['init', 'mine'], {env: {VMLAB_PROJECT: folder}});
+		t.is(written.code, 0, outcomeText(written));
+		t.regex(written.stderr, /npm install$/m);
+		const {type, devDependencies} = JSON.parse(await readFile(path.join(folder, 'package.json'), 'utf8')) as {type: string; devDependencies: Record<string, string>};
+		t.is(type, 'module');
+		t.is(path.resolve(folder, devDependencies['vmlab']!.replace(/^file:/, '')), packageFolder);
+		// As npm does for a dependency that is a folder.
+		await mkdir(path.join(folder, 'node_modules'));
+		await symlink(packageFolder, path.join(folder, 'node_modules/vmlab'));
+		t.deepEqual(typeErrors(folder), []);
+		const scenario = path.join(folder, 'scripts/mine.ts');
+		await writeFile(scenario, (await readFile(scenario, 'utf8')).replace('node(\'node-1\')', 'node(1)'));
+		t.regex(typeErrors(folder).join('\n'), /'number' is not assignable to parameter of type 'string'/);
+	});
+});
+
+test('init says what a package.json that was there still needs', async (t) => {
+	await withProject({'package.json': '{}'}, async ({folder}) => {
+		const {stderr} = await vmlab(['init', 'mine'], {env: {VMLAB_PROJECT: folder}});
+		t.regex(stderr, /must say "type": "module"/);
+		t.regex(stderr, /npm install --save-dev \//);
+		t.is(await readFile(path.join(folder, 'package.json'), 'utf8'), '{}');
+	});
+});
+
 test('completion knows verbs, scenarios and options', async (t) => {
 	await withProject(project, async ({folder}) => {
 		const env = {VMLAB_PROJECT: folder};
 		const complete = async (...words: string[]) => (await vmlab(['--get-yargs-completions', 'vmlab', ...words], {env})).stdout.trim().split('\n');
 		t.true((await complete('')).includes('doctor'));
 		t.true((await complete('plan', '')).includes('small'));
+		t.true((await complete('help', '')).includes('plan'));
 		t.true((await complete('logs', '--')).includes('--follow'));
 		t.true((await complete('overlay', 'show', '')).includes('small'));
 		t.regex((await vmlab(['completion'], {env})).stdout, /--get-yargs-completions/);
+	});
+});
+
+test('where there is nothing, that is said to people, and data is an empty list', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const env = {VMLAB_STATE_DIR: path.join(folder, 'state'), VMLAB_CACHE_DIR: path.join(folder, 'cache')};
+		for (const [words, said] of [
+			[['list'], /^No lab runs/],
+			[['cache', 'list'], /^Nothing is built yet in .*\/cache/],
+			[['cache', 'verify'], /^Nothing is built yet/],
+			[['cache', 'prune', '--unused', '0s'], /^Nothing in .* was unused for 0s/],
+			[['down', '--all'], /^No lab runs/],
+		] as Array<[string[], RegExp]>) {
+			const table = await vmlab(words, {env});
+			t.is(table.code, 0, outcomeText(table));
+			t.is(table.stdout, '');
+			t.regex(table.stderr, said);
+			t.is((await vmlab([...words, '-o', 'json'], {env})).stdout, '[]\n', words.join(' '));
+		}
 	});
 });

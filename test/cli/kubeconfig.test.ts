@@ -1,6 +1,10 @@
+import {chmod, lstat, readdir, readFile, stat, symlink, writeFile} from 'node:fs/promises';
+import path from 'node:path';
 import test from 'ava';
 import {parse} from 'yaml';
-import {mergeKubeconfig} from '../../lab/cli/kubeconfig.ts';
+import {changeKubeconfig, mergeKubeconfig, ownKubeconfig, unmergeKubeconfig} from '../../lab/cli/kubeconfig.ts';
+import {withTemporaryFolder} from '../../lab/host/temporary.ts';
+import {outcomeText, vmlab} from '../rig/command.ts';
 
 const lab = `apiVersion: v1
 kind: Config
@@ -43,4 +47,73 @@ current-context: work
 test('two labs have entries of their own', (t) => {
 	const merged = parse(mergeKubeconfig(mergeKubeconfig('', lab, 'one'), lab, 'two')) as Merged;
 	t.deepEqual(merged.clusters.map(({name}) => name), ['vmlab-one', 'vmlab-two']);
+});
+
+test('a lab that is taken out leaves what the user had', (t) => {
+	const mine = `apiVersion: v1
+kind: Config
+clusters: [{name: work, cluster: {server: 'https://work.example'}}]
+users: [{name: work, user: {}}]
+contexts: [{name: work, context: {cluster: work, user: work}}]
+current-context: work
+`;
+	const out = parse(unmergeKubeconfig(mergeKubeconfig(mine, lab, 'one'), 'one')) as Merged;
+	t.deepEqual(out, {...parse(mine) as Merged, 'current-context': ''});
+	t.is((parse(unmergeKubeconfig(mergeKubeconfig(mine, lab, 'one'), 'two')) as Merged)['current-context'], 'vmlab-one', 'another lab is left alone');
+});
+
+test('the own kubeconfig is the first that KUBECONFIG names', (t) => {
+	t.is(ownKubeconfig({KUBECONFIG: ':/a:/b', HOME: '/home/someone'}), '/a');
+	t.is(ownKubeconfig({HOME: '/home/someone'}), '/home/someone/.kube/config');
+	t.is(ownKubeconfig({KUBECONFIG: '', HOME: '/home/someone'}), '/home/someone/.kube/config');
+});
+
+const modeOf = async (file: string): Promise<number> => (await stat(file)).mode & 0o777;
+
+test('a change goes to the file that a link leads to, which keeps its permissions', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const [real, link] = [path.join(folder, 'real'), path.join(folder, 'link')];
+		await writeFile(real, 'kind: Config\n');
+		await chmod(real, 0o664);
+		await symlink('real', link);
+		await changeKubeconfig(link, (mine) => mergeKubeconfig(mine, lab, 'one'));
+		t.true((await lstat(link)).isSymbolicLink());
+		t.is(await modeOf(real), 0o664);
+		t.is((parse(await readFile(real, 'utf8')) as Merged)['current-context'], 'vmlab-one');
+		t.deepEqual((await readdir(folder)).sort(), ['link', 'real'], 'nothing is left beside it');
+	});
+});
+
+test('a new kubeconfig is for nobody else, and so is its folder', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const file = path.join(folder, '.kube/config');
+		await changeKubeconfig(file, (mine) => mergeKubeconfig(mine, lab, 'one'));
+		t.is(await modeOf(file), 0o600);
+		t.is(await modeOf(path.dirname(file)), 0o700);
+	});
+});
+
+test('what is no kubeconfig, or is being changed by kubectl, stays as it is', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const file = path.join(folder, 'config');
+		await writeFile(file, 'a: [\n');
+		await t.throwsAsync(changeKubeconfig(file, (mine) => mergeKubeconfig(mine, lab, 'one')), {code: 'usage', message: /is no kubeconfig/});
+		t.is(await readFile(file, 'utf8'), 'a: [\n');
+		t.deepEqual(await readdir(folder), ['config']);
+		await writeFile(`${file}.lock`, '');
+		await t.throwsAsync(changeKubeconfig(file, () => ''), {code: 'locked'});
+		t.deepEqual((await readdir(folder)).sort(), ['config', 'config.lock'], 'the lock is somebody else\'s');
+	});
+});
+
+test('a lab that does not run any more can be taken out by the command line', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const file = path.join(folder, 'config');
+		await writeFile(file, mergeKubeconfig('', lab, 'gone'));
+		const outcome = await vmlab(['kubeconfig', 'gone', '--unmerge'], {env: {KUBECONFIG: `${file}:/other`, VMLAB_STATE_DIR: path.join(folder, 'state')}});
+		t.is(outcome.code, 0, outcomeText(outcome));
+		t.deepEqual((parse(await readFile(file, 'utf8')) as Merged).contexts, []);
+		await vmlab(['kubeconfig', 'gone', '--unmerge'], {env: {KUBECONFIG: path.join(folder, 'none'), VMLAB_STATE_DIR: path.join(folder, 'state')}});
+		t.deepEqual(await readdir(folder), ['config'], 'none is made for that');
+	});
 });

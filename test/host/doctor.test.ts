@@ -4,7 +4,7 @@ import path from 'node:path';
 import test from 'ava';
 import {compareGo, goFinding} from '../../lab/host/doctor/go.ts';
 import {builderFindings} from '../../lab/host/doctor/programs.ts';
-import {checkDisk, checkPort, checkSharedMemory, checkTun, hasRange, memoryFinding} from '../../lab/host/doctor/resources.ts';
+import {checkDisk, checkPort, checkSharedMemory, checkTun, hasRange, memoryFinding, userNamespaceFindings} from '../../lab/host/doctor/resources.ts';
 import {withTemporaryFolder} from '../../lab/host/temporary.ts';
 
 const gib = 1024 ** 3;
@@ -71,6 +71,23 @@ test('subordinate ids: by name or number, 65536 at least', (t) => {
 	t.true(hasRange('1000:100000:65536\n', 'someone', 1000));
 	t.false(hasRange('someone:100000:1000\n', 'someone', 1000));
 	t.false(hasRange('', 'someone', 1000));
+});
+
+test('what an ordinary user lacks for user namespaces is a problem, and only a warning where Docker builds images', (t) => {
+	const ordinary = {uid: 1000, username: 'someone', newuidmap: true, lacking: []};
+	const broken = [
+		{...ordinary, refusal: 'unshare: unshare failed: Operation not permitted'}, {...ordinary, newuidmap: false}, {...ordinary, lacking: ['/etc/subuid']},
+	];
+	for (const found of broken) {
+		t.is(userNamespaceFindings(found, undefined)[0]?.status, 'problem');
+		const [warning] = userNamespaceFindings(found, '20.10');
+		t.is(warning?.status, 'warning');
+		t.regex(warning?.text ?? '', /images are made in a Docker container instead$/);
+		t.truthy(warning?.advice);
+		t.deepEqual(userNamespaceFindings({...found, uid: 0}, undefined).map(({status}) => status), ['ok']);
+	}
+
+	t.deepEqual(userNamespaceFindings(ordinary, undefined).map(({status}) => status), ['ok']);
 });
 
 test('images are made by mmdebstrap, or with Docker, or not at all', (t) => {

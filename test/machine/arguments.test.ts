@@ -88,12 +88,13 @@ test('each link is a NIC on a socket of the fabric', (t) => {
 	]);
 });
 
-test('console and monitor are sockets that do not wait, and the console has a log', (t) => {
+test('console, monitor and the line to a fork are sockets that do not wait, and the console has a log', (t) => {
 	t.deepEqual(values('-chardev'), [
 		'socket,id=console,path=console.sock,server=on,wait=off,logfile=console.log,logappend=on',
+		'socket,id=fork,path=fork.sock,server=on,wait=off',
 		'socket,id=monitor,path=qmp.sock,server=on,wait=off',
 	]);
-	t.deepEqual([...values('-serial'), ...values('-mon')], ['chardev:console', 'chardev=monitor,mode=control']);
+	t.deepEqual([...values('-serial'), ...values('-mon')], ['chardev:console', 'chardev:fork', 'chardev=monitor,mode=control']);
 });
 
 test('kernel, initramfs and arguments are given as they are', (t) => {

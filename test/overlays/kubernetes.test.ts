@@ -1,4 +1,5 @@
 import test from 'ava';
+import type {LabError} from '../../lab/host/error.ts';
 import {clusterLab, singleNodeLab} from '../../scripts/labs/kubernetes.ts';
 import type {Family} from '../../lab/spec/family.ts';
 import type {CertificateRequest} from '../../lab/spec/secret.ts';
@@ -126,4 +127,17 @@ test('a node without a default route gets one to the Services', async t => {
 	t.regex(textOf(alone, '/etc/kubernetes/cluster.env'), /SERVICE_ROUTES="route replace 12\.0\.0\.0\/16 dev eth1,route replace fd00:4000::\/112 dev eth1"/);
 	const routed = machineOf(await planOfLab(clusterLab(['ipv4'])), 'node-1');
 	t.regex(textOf(routed, '/etc/kubernetes/cluster.env'), /SERVICE_ROUTES=""/);
+});
+
+test('values that an option does not take are refused, with those that it takes', async t => {
+	const refused = async (setting: string): Promise<readonly string[]> =>
+		(await t.throwsAsync<LabError>(planOfLab(clusterLab(['ipv4']), [setting]), {code: 'bad-declaration'}, setting))?.details ?? [];
+	t.deepEqual(await refused('kubernetes.logLevel=99'), ['--set kubernetes.logLevel: `kubernetes.logLevel` must be a whole number from 0 to 10, not `99`']);
+	t.deepEqual(await refused('coredns.replicas=-1'), ['--set coredns.replicas: `coredns.replicas` must be a whole number from 1 to 50, not `-1`']);
+	t.deepEqual(await refused('etcd.logLevel=loud'), ['--set etcd.logLevel: `etcd.logLevel` must be one of debug, info, warn, error, not `loud`']);
+	t.deepEqual(await refused('kubernetes.version=abc'), ['--set kubernetes.version: `kubernetes.version` must be a version such as 1.36.3, not `abc`']);
+	t.deepEqual(await refused('kubernetes.runtime=docker'), ['`kubernetes.runtime` must be an overlay that provides `cri` (containerd, crio), not `docker`']);
+	for (const setting of ['kubernetes.clusterDomain=Cluster.Local.', 'coredns.upstream=a {', 'images.files=x:1=~/x.tar', 'images.files=x:1=x.tar', 'cni-bridge.version=deb', 'kubernetes.crictlVersion=1', 'coredns.replicas=1.5']) {
+		t.regex((await refused(setting))[0] ?? '', /must be .*, not `/, setting);
+	}
 });

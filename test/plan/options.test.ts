@@ -58,3 +58,42 @@ test('an unknown option is refused, with the one that was likely meant', (t) => 
 	]);
 	t.deepEqual(resolveOptions('x', overlay('x').manifest, {a: 1}, []).problems, ['the lab\'s options: overlay `x` has no option `a`; it has none']);
 });
+
+const ruled = overlay('ruled', {
+	options: {
+		version: {default: '1.36.3', kind: 'version', values: ['debian'], summary: 'version'},
+		dir: {default: '', kind: 'folder', summary: 'folder'},
+		level: {default: 0, minimum: 0, maximum: 10, whole: true, summary: 'level'},
+		least: {default: 0.5, minimum: 0, summary: 'at least'},
+		domain: {default: 'cluster.local', pattern: {matches: '[a-z.]+|[0-9]+', wanted: 'a domain'}, summary: 'domain'},
+	},
+}).manifest;
+
+const ruledBy = (...settings: string[]): ReturnType<typeof resolveOptions> => resolveOptions('ruled', ruled, {}, settings.map(parseSetting));
+
+test('a version loses its leading v, and what is none is refused', (t) => {
+	t.is(ruledBy('ruled.version=v1.35.4').options['version'], '1.35.4');
+	t.is(ruledBy('ruled.version=1.37.0-rc.1').options['version'], '1.37.0-rc.1');
+	t.is(ruledBy('ruled.version=debian').options['version'], 'debian');
+	for (const wrong of ['abc', '1.36', 'vv1.2.3', '', 'v']) {
+		t.deepEqual(ruledBy(`ruled.version=${wrong}`).problems, [`--set ruled.version: \`ruled.version\` must be a version such as 1.36.3, or debian, not \`${wrong}\``]);
+	}
+});
+
+test('a number outside of its range is refused, with the range', (t) => {
+	t.like(ruledBy('ruled.level=10', 'ruled.least=1e9'), {options: {level: 10, least: 1e9}, problems: []});
+	t.deepEqual(ruledBy('ruled.level=99', 'ruled.level=-1', 'ruled.level=1.5', 'ruled.least=-1').problems, [
+		'--set ruled.level: `ruled.level` must be a whole number from 0 to 10, not `99`',
+		'--set ruled.level: `ruled.level` must be a whole number from 0 to 10, not `-1`',
+		'--set ruled.level: `ruled.level` must be a whole number from 0 to 10, not `1.5`',
+		'--set ruled.least: `ruled.least` must be a number of at least 0, not `-1`',
+	]);
+});
+
+test('a pattern holds for the whole text, and a folder is absolute', (t) => {
+	t.deepEqual(ruledBy('ruled.domain=example.org', 'ruled.domain=12', 'ruled.dir=/a').problems, []);
+	t.deepEqual(ruledBy('ruled.domain=a1', 'ruled.dir=a').problems, [
+		'--set ruled.domain: `ruled.domain` must be a domain, not `a1`',
+		'--set ruled.dir: `ruled.dir` must be the absolute path of a folder, not `a`',
+	]);
+});

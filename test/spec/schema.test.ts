@@ -71,3 +71,12 @@ test('units have their whole names', (t) => {
 	t.deepEqual(texts('units', ['etcd.service', 'x.timer', 'serial-getty@ttyS0.service']), []);
 	t.is(texts('units', ['etcd', '/x.service']).length, 2);
 });
+
+test('an option\'s default is one of the values that it takes', (t) => {
+	const problems = (option: object): string[] => problemsOf('overlay', {summary: 'x', options: {x: {summary: 'x', ...option}}}).map(({text}) => text);
+	t.deepEqual(problems({default: 3, minimum: 0, maximum: 9, whole: true}), []);
+	t.deepEqual(problems({default: 12, maximum: 9}), ['`options.x.default` must be a number of at most 9']);
+	t.deepEqual(problems({default: 'v1', kind: 'version'}), ['`options.x.default` must be a version such as 1.2.3']);
+	t.deepEqual(problems({default: 'slow', values: ['fast']}), ['`options.x.default` must be one of fast']);
+	t.deepEqual(problems({default: 'a', pattern: {matches: '(', wanted: 'x'}}), ['`options.x.pattern.matches` must be a regular expression']);
+});

@@ -1,6 +1,6 @@
 /**
- * Makes a stage as a process of its own: `maker.ts FOLDER KEY SLOW`. Says on stdout, one JSON text a line, what happens; with
- * SLOW it goes on for a minute unless it is ended.
+ * Makes a stage as a process of its own: `maker.ts FOLDER KEY HOW`. Says on stdout, one JSON text a line, what happens. With
+ * `slow` it goes on for a minute unless it is ended; with `hold` it makes nothing, but holds the stage until its stdin has a line.
  */
 import {spawn} from 'node:child_process';
 import {once} from 'node:events';
@@ -8,11 +8,18 @@ import {writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import {openStore} from '../../lab/store/open-store.ts';
 
-const [folder = '', key = '', slow] = process.argv.slice(2);
+const [folder = '', key = '', how] = process.argv.slice(2);
 const store = await openStore(folder);
 const say = (value: unknown): void => {
 	process.stdout.write(`${JSON.stringify(value)}\n`);
 };
+
+if (how === 'hold') {
+	await store.hold([key], new AbortController().signal);
+	say({holding: process.pid});
+	await once(process.stdin, 'data');
+	process.exit(0);
+}
 
 const stage = await store.make({
 	name: 'test stage',
@@ -20,7 +27,7 @@ const stage = await store.make({
 	async make(work) {
 		await writeFile(path.join(work.out, 'half'), 'made');
 		say({making: process.pid});
-		if (slow === 'slow') {
+		if (how === 'slow') {
 			await once(spawn('sleep', ['60'], {stdio: 'ignore'}), 'exit');
 		} else {
 			await once(process.stdin, 'data');

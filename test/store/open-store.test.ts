@@ -278,9 +278,61 @@ test('prune removes what was not used since, but nothing that is to be kept', as
 		}
 
 		await store.find(used);
-		const removed = await store.prune({unusedSince: Date.now() - 500_000, keep: new Set([kept])});
+		const removed = await store.prune({unusedSince: Date.now() - 500_000, keep: async () => new Set([kept])});
 		t.deepEqual(removed.map((stage) => stage.key), [old]);
 		t.deepEqual(await names(path.join(folder, 'stages')), [kept, used]);
 		t.deepEqual(await names(path.join(folder, 'scratch')), []);
+	});
+});
+
+const now = (): {unusedSince: number} => ({unusedSince: Date.now() + 1000});
+
+test('what a living process holds is not pruned, made before or after; afterwards it is, and its lease is gone', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const store = await openStore(folder);
+		const {child, said} = startMaker(folder, 'hold');
+		await said('holding');
+		await makeOne(store);
+		await makeOne(store, {key: otherKey});
+		t.deepEqual((await store.prune(now())).map((stage) => stage.key), [otherKey]);
+		t.not(await store.find(key), undefined);
+		child.stdin!.write('go on\n');
+		await once(child, 'exit');
+		t.deepEqual((await store.prune(now())).map((stage) => stage.key), [key]);
+		t.deepEqual(await names(path.join(folder, 'leases')), []);
+	});
+});
+
+test('a killed process holds nothing, and a broken lease neither', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const store = await openStore(folder);
+		const {child, said} = startMaker(folder, 'hold');
+		await said('holding');
+		await makeOne(store);
+		child.kill('SIGKILL');
+		await once(child, 'exit');
+		await writeFile(path.join(folder, 'leases/4711-half'), '{"holder"');
+		t.deepEqual((await store.prune(now())).map((stage) => stage.key), [key]);
+		t.deepEqual(await names(path.join(folder, 'leases')), []);
+	});
+});
+
+test('who runs is asked what a lab uses only when it is known who holds stages', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const store = await openStore(folder);
+		const {child, said} = startMaker(folder, 'hold');
+		await said('holding');
+		await makeOne(store);
+		// It hands its stage on to a lab and ends, while this looks.
+		const removed = await store.prune({
+			...now(),
+			async keep() {
+				child.stdin!.write('go on\n');
+				await once(child, 'exit');
+				return new Set();
+			},
+		});
+		t.deepEqual(removed, [], 'its lease was read before');
+		t.deepEqual((await store.prune({...now(), keep: async () => new Set([key])})), [], 'and now the lab has it');
 	});
 });

@@ -81,14 +81,13 @@ export function builderFindings(mmdebstrap: boolean, docker: string | undefined)
 	];
 }
 
-/** Both builders at once. */
-export async function checkBuilders(): Promise<Finding[]> {
-	const [mmdebstrap, docker] = await Promise.all([findProgram('mmdebstrap'), askDocker()]);
-	return builderFindings(mmdebstrap !== undefined, docker);
+/** Both builders: mmdebstrap, which is looked for, and the Docker daemon of that version, if one answers. */
+export async function checkBuilders(docker: string | undefined): Promise<Finding[]> {
+	return builderFindings(await findProgram('mmdebstrap') !== undefined, docker);
 }
 
 /** The version of the Docker daemon that answers, if one does within a second. */
-async function askDocker(): Promise<string | undefined> {
+export async function askDocker(): Promise<string | undefined> {
 	const {request} = await import('node:http');
 	const address = dockerAddress(process.env['DOCKER_HOST']);
 	if (address === undefined) {

@@ -24,7 +24,7 @@ export async function checkMemory(wanted: number): Promise<Finding[]> {
 /** The finding for what is available (bytes, undefined where the kernel does not say). */
 export function memoryFinding(available: number | undefined, wanted: number): Finding {
 	if (available === undefined) {
-		return {id: 'memory', status: 'warning', text: 'The kernel does not say how much memory is available', advice: `A lab may need ${inGib(wanted)}.`};
+		return {id: 'memory', status: 'warning', text: 'The kernel does not say how much memory is available', advice: `See with \`free -h\` that ${inGib(wanted)} are available: a lab may need that much.`};
 	}
 
 	const text = `${inGib(available)} of memory are available, the machines may use ${inGib(wanted)}`;
@@ -105,33 +105,26 @@ export async function checkTun(device = '/dev/net/tun'): Promise<Finding[]> {
 	}
 }
 
-/** User namespaces, with which an ordinary user builds images. Root does not need them. */
-export async function checkUserNamespaces(): Promise<Finding[]> {
-	const id = 'user-namespaces';
+/** What a look at user namespaces found. */
+export interface UserNamespaces {
+	readonly uid: number;
+	readonly username: string;
+	/** Why none can be made; undefined where one can. */
+	readonly refusal?: string | undefined;
+	/** Is newuidmap there? */
+	readonly newuidmap: boolean;
+	/** The files of subid(5) that give the user too few ids. */
+	readonly lacking: readonly string[];
+}
+
+/** User namespaces, with which an ordinary user builds images where no Docker daemon does it instead. Root does not need them. */
+export async function checkUserNamespaces(docker: string | undefined): Promise<Finding[]> {
 	const {uid, username} = userInfo();
 	if (await findProgram('unshare') === undefined) {
-		return [{id, status: 'problem', text: 'unshare is not installed', advice: 'Install the package util-linux.', packages: ['util-linux']}];
+		return [{id: 'user-namespaces', status: 'problem', text: 'unshare is not installed', advice: 'Install the package util-linux.', packages: ['util-linux']}];
 	}
 
 	const {exitCode, stderr} = await run('unshare', ['--user', '--map-root-user', 'true'], {accept: [0, 1, 126, 127], timeout: 10_000});
-	if (exitCode !== 0) {
-		return [uid === 0
-			? {id, status: 'ok', text: 'User namespaces are off; root builds images without them'}
-			: {
-				id, status: 'problem', text: `User namespaces are off, an ordinary user builds images with them: ${stderr.split('\n')[0] ?? ''}`,
-				advice: 'Set `sysctl kernel.unprivileged_userns_clone=1` (on Ubuntu also `kernel.apparmor_restrict_unprivileged_userns=0`), or build as root.',
-			}];
-	}
-
-	if (uid === 0) {
-		return [{id, status: 'ok', text: 'User namespaces work'}];
-	}
-
-	const findings: Finding[] = [];
-	if (await findProgram('newuidmap') === undefined) {
-		findings.push({id: 'uidmap', status: 'problem', text: 'newuidmap is not installed: an ordinary user builds images with it', advice: 'Install the package uidmap.', packages: ['uidmap']});
-	}
-
 	const lacking = [];
 	for (const file of ['/etc/subuid', '/etc/subgid']) {
 		if (!hasRange(await readFile(file, 'utf8').catch(() => ''), username, uid)) {
@@ -139,13 +132,35 @@ export async function checkUserNamespaces(): Promise<Finding[]> {
 		}
 	}
 
-	findings.push(lacking.length === 0
-		? {id, status: 'ok', text: `User namespaces work, and ${username} has subordinate ids`}
-		: {
-			id, status: 'problem', text: `${username} has no 65536 subordinate ids in ${lacking.join(' and ')}: files of many owners are made with them`,
-			advice: `As root: \`usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${username}\` (ids that nobody else has).`,
-		});
-	return findings;
+	const newuidmap = await findProgram('newuidmap') !== undefined;
+	return userNamespaceFindings({uid, username, newuidmap, lacking, ...(exitCode !== 0 && {refusal: stderr.split('\n')[0] ?? ''})}, docker);
+}
+
+/** The findings for what was found, and the version of the Docker daemon that answers; pure. */
+export function userNamespaceFindings({uid, username, refusal, newuidmap, lacking}: UserNamespaces, docker: string | undefined): Finding[] {
+	const id = 'user-namespaces';
+	if (uid === 0) {
+		return [{id, status: 'ok', text: refusal === undefined ? 'User namespaces work' : 'User namespaces are off; root builds images without them'}];
+	}
+
+	// The second builder makes the same images.
+	const [status, instead] = docker === undefined ? ['problem', ''] as const : ['warning', '; images are made in a Docker container instead'] as const;
+	if (refusal !== undefined) {
+		return [{
+			id, status, text: `User namespaces are off, an ordinary user builds images with them: ${refusal}${instead}`,
+			advice: 'Set `sysctl kernel.unprivileged_userns_clone=1` (on Ubuntu also `kernel.apparmor_restrict_unprivileged_userns=0`), or build as root.',
+		}];
+	}
+
+	return [
+		...(newuidmap ? [] : [{id: 'uidmap', status, text: `newuidmap is not installed: an ordinary user builds images with it${instead}`, advice: 'Install the package uidmap.', packages: ['uidmap']}]),
+		lacking.length === 0
+			? {id, status: 'ok', text: `User namespaces work, and ${username} has subordinate ids`}
+			: {
+				id, status, text: `${username} has no 65536 subordinate ids in ${lacking.join(' and ')}: files of many owners are made with them${instead}`,
+				advice: `As root: \`usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${username}\` (ids that nobody else has).`,
+			},
+	];
 }
 
 /** Does a subid(5) file give the user a range of 65536 ids or more? */

@@ -1,0 +1,24 @@
+import {mkdir} from 'node:fs/promises';
+import path from 'node:path';
+import test from 'ava';
+import {buildWithDocker} from '../../lab/build/docker-builder.ts';
+import {failure} from '../../lab/host/failure.ts';
+import {FakeDaemon, withDaemon} from '../rig/docker-daemon.ts';
+
+test.serial('an interruption while the image of the builder is pulled ends the pulling', async (t) => {
+	const daemon = new FakeDaemon();
+	await withDaemon(daemon, async ({folder}) => {
+		const controller = new AbortController();
+		daemon.onStuckPull = () => {
+			controller.abort(failure.interrupted('SIGINT'));
+		};
+
+		const [configuration, results] = [path.join(folder, 'configuration'), path.join(folder, 'results')];
+		await Promise.all([mkdir(configuration), mkdir(results)]);
+		const request = {release: 'bookworm', packages: [], exclude: [], mask: [], bootModules: [], apt: {sources: [], settings: []}};
+		const work = {key: 'a'.repeat(64), out: folder, scratch: folder, signal: controller.signal, log: path.join(folder, 'log'), progress() {}};
+		await t.throwsAsync(buildWithDocker(request, configuration, results, work), {code: 'interrupted'});
+		await daemon.cutOff;
+		t.true(daemon.asked.some((line) => line.startsWith('POST /images/create')));
+	});
+});
