@@ -1,61 +1,22 @@
-/** `vmlab run`: build, boot, run the steps, report. */
+/** `vmlab run`: build, boot or fork, run the steps, report. */
 import {rm} from 'node:fs/promises';
 import path from 'node:path';
-import {makeStages} from '../build/make.ts';
 import {preparePlan} from '../build/prepare.ts';
-import type {EventSink} from '../event/event.ts';
-import {asLabError, exitCodes, type LabError} from '../host/error.ts';
+import {exitCodes} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import {folders} from '../host/folder.ts';
-import type {Plan} from '../plan/plan.ts';
 import {formatSeconds} from '../report/duration.ts';
 import {renderError} from '../report/error-text.ts';
 import {hasColor} from '../report/terminal.ts';
-import {attachLab} from '../runtime/attached-lab.ts';
-import {bootLab} from '../runtime/lab.ts';
-import {makeReadyLab} from '../runtime/ready-lab.ts';
 import {clearDeadLabs} from '../runtime/reaper.ts';
-import {startLab} from '../runtime/supervisor-client.ts';
-import {withLab} from '../runtime/with-lab.ts';
-import type {ScenarioLab} from '../scenario/scenario-lab.ts';
-import {runScenario} from '../scenario/runner.ts';
-import {loadScenario, type LoadedScenario} from '../spec/load.ts';
+import {findCheckpoint} from '../scenario/checkpoint.ts';
+import {loadScenario} from '../spec/load.ts';
 import {openStore} from '../store/open-store.ts';
-import type {Store} from '../store/store.ts';
 import {print, say} from './output.ts';
-import {promptInLab} from './prompt.ts';
 import {withReport} from './reporting.ts';
+import {type PreparedRun, runPrepared, type RunResult} from './run-scenario.ts';
 import {addSettings} from './settings.ts';
 import {defineVerb} from './verb.ts';
-
-/** What came of one scenario. */
-interface Result {
-	readonly scenario: string;
-	readonly passed: boolean;
-	readonly seconds: number;
-	/** Where its evidence is, where any was collected: when a machine had been started. */
-	readonly evidence?: string;
-	readonly error?: LabError;
-	/** Did the report show the error in full already? */
-	readonly told: boolean;
-}
-
-interface Prepared {
-	readonly name: string;
-	readonly loaded: LoadedScenario;
-	readonly plan: Plan;
-}
-
-interface Work {
-	readonly store: Store;
-	readonly events: EventSink;
-	readonly signal: AbortSignal;
-	/** The folder that evidence goes below. */
-	readonly evidence: string;
-	readonly keep: boolean;
-	readonly cold: boolean;
-	readonly stop: boolean;
-}
 
 export const verb = defineVerb({
 	options: (command) => addSettings(command.positional('scenarios', {type: 'string', array: true, demandOption: true, describe: 'Their names'}))
@@ -63,30 +24,55 @@ export const verb = defineVerb({
 		.option('jobs', {alias: 'j', type: 'number', requiresArg: true, default: 1, describe: 'How many at once'})
 		.option('keep', {type: 'boolean', default: false, describe: 'Leave the lab up'})
 		.option('cold', {type: 'boolean', default: false, describe: 'Boot the lab, instead of forking one that was frozen when it was ready'})
+		.option('repeat', {type: 'number', requiresArg: true, default: 1, describe: 'Run each so often, each time on a fresh lab, and tell how often it failed'})
+		.option('checkpoint', {type: 'boolean', default: false, describe: 'Keep the lab as it is before each step'})
+		.option('from', {type: 'string', requiresArg: true, describe: 'Enter the scenario again before a step: RUN/STEP of a checkpoint'})
 		.option('break', {type: 'boolean', default: false, describe: 'Stop at the first failed step with the lab alive and a prompt'}),
-	async run({scenarios, set, report, jobs, keep, cold, break: stop}, {signal, output, outputChosen}) {
-		if (!Number.isInteger(jobs) || jobs < 1) {
-			throw failure.usage(`--jobs is a number from 1, not \`${jobs}\``);
+	async run({scenarios, set, report, jobs, keep, cold, repeat, checkpoint, from, break: stop}, {signal, output, outputChosen}) {
+		for (const [option, number] of Object.entries({jobs, repeat})) {
+			if (!Number.isInteger(number) || number < 1) {
+				throw failure.usage(`--${option} is a number from 1, not \`${number}\``);
+			}
+		}
+
+		if (keep && repeat > 1) {
+			throw failure.usage('--keep leaves one lab up, and --repeat has many', 'Leave one of them out.');
+		}
+
+		if (keep && checkpoint) {
+			throw failure.usage('--keep and --checkpoint do not go together', 'Checkpoints are of labs that the run itself owns: leave --keep out.');
+		}
+
+		if (cold && from !== undefined) {
+			throw failure.usage('--cold boots the lab, and --from goes on with one', 'Leave one of them out.');
 		}
 
 		const [store] = await Promise.all([openStore(), clearDeadLabs()]);
 		// All plans first: a typing error in the last one is told before an hour of work.
-		const prepared = await Promise.all([...new Set(scenarios)].map(async (name): Promise<Prepared> => {
+		const prepared = await Promise.all([...new Set(scenarios)].map(async (name): Promise<PreparedRun> => {
 			const loaded = await loadScenario(name);
-			return {name, loaded, plan: await preparePlan(loaded.scenario.lab, {settings: set, file: loaded.file})};
+			return {name, scenario: name, loaded, plan: await preparePlan(loaded.scenario.lab, {settings: set, file: loaded.file})};
 		}));
-		const evidence = report === undefined ? path.join(folders().state, 'evidence') : path.join(path.resolve(report), 'evidence');
-		if (report !== undefined) {
-			// All in a report is of one run. Elsewhere evidence stays until a later run fails too: somebody may look at it.
-			await Promise.all(prepared.map(async ({name}) => rm(path.join(evidence, name), {recursive: true, force: true})));
+		const origin = from === undefined ? undefined : await findCheckpoint(from, store, signal);
+		const foreign = prepared.find(({scenario}) => origin !== undefined && scenario !== origin.scenario);
+		if (foreign !== undefined) {
+			throw failure.usage(`The checkpoint ${from} is one of the scenario ${origin?.scenario}, not of ${foreign.scenario}`);
 		}
 
-		const results: Result[] = [];
+		const runs = repeat === 1 ? prepared : prepared.flatMap((run) => Array.from({length: repeat}, (_, index) => ({...run, name: `${run.name}-${index + 1}`})));
+		const evidence = report === undefined ? path.join(folders().state, 'evidence') : path.join(path.resolve(report), 'evidence');
+		if (report !== undefined) {
+			// It would be taken for this run's; the reports themselves are written anew.
+			await rm(evidence, {recursive: true, force: true});
+		}
+
+		const results: RunResult[] = [];
 		await withReport(report === undefined ? undefined : path.resolve(report), async (events) => {
-			const waiting = [...prepared];
-			await Promise.all(Array.from({length: Math.min(jobs, prepared.length)}, async () => {
+			const waiting = [...runs];
+			const checkpoints = checkpoint ? new Date().toISOString().replaceAll(/[-:]|\..*/g, '') : undefined;
+			await Promise.all(Array.from({length: Math.min(jobs, runs.length)}, async () => {
 				for (let next = waiting.shift(); next !== undefined && !signal.aborted; next = waiting.shift()) {
-					results.push(await runOne(next, {store, events, signal, evidence, keep, cold, stop}));
+					results.push(await runPrepared(next, {store, events, signal, evidence, keep, cold, stop, checkpoints, from: origin}));
 				}
 			}));
 		});
@@ -97,7 +83,7 @@ export const verb = defineVerb({
 			}
 		}
 
-		summarize(results, prepared.length, report);
+		summarize(results, runs, report);
 		if (outputChosen) {
 			await print(output, results.map(({told: _told, ...result}) => result), (all) => ({
 				columns: ['SCENARIO', 'RESULT', 'TIME'],
@@ -110,56 +96,17 @@ export const verb = defineVerb({
 	},
 });
 
-function summarize(results: readonly Result[], wanted: number, report: string | undefined): void {
+function summarize(results: readonly RunResult[], runs: readonly PreparedRun[], report: string | undefined): void {
+	const scenarios = [...new Set(runs.map(({scenario}) => scenario))];
 	const passed = results.filter((result) => result.passed).length;
-	say(`${passed} of ${wanted} ${wanted === 1 ? 'scenario' : 'scenarios'} passed${report === undefined ? '' : `; report: ${path.join(report, 'report.html')}`}`);
-}
-
-async function runOne({name, loaded, plan}: Prepared, work: Work): Promise<Result> {
-	const {store, signal, keep, cold, stop} = work;
-	const start = performance.now();
-	let told = false;
-	let evidence: string | undefined;
-	const events: EventSink = (event) => {
-		told ||= event.type === 'scenario' && event.reason === 'failed' && event.scenario === name;
-		evidence = event.type === 'evidence' && event.scenario === name ? event.path : evidence;
-		work.events(event);
-	};
-
-	const folder = path.join(work.evidence, name);
-	const seconds = (): number => (performance.now() - start) / 1000;
-	const runSteps = async (lab: ScenarioLab): Promise<void> => {
-		try {
-			await runScenario({name, scenario: loaded.scenario, lab, events, signal, evidence: folder});
-		} catch (error) {
-			if (stop && !signal.aborted) {
-				await promptInLab(lab, asLabError(error), signal);
-			}
-
-			throw error;
+	if (runs.length > scenarios.length) {
+		for (const scenario of scenarios) {
+			const own = runs.filter((run) => run.scenario === scenario).map(({name}) => name);
+			const failed = results.filter((result) => own.includes(result.scenario) && !result.passed);
+			say(`${scenario} failed ${failed.length} of ${own.length} times${failed.length === 0 ? '' : `: ${failed.map((result) => result.scenario).join(', ')}`}`);
 		}
-	};
-
-	try {
-		const stages = await makeStages(plan, {store, events, signal});
-		const made = cold ? stages : await makeReadyLab({plan, made: stages, store, events, signal, evidence: folder});
-		const request = {name, scenario: name, plan, made, events, signal, evidence: folder};
-		if (keep) {
-			// With a supervisor of its own, so that it goes on when we end.
-			const record = await startLab(request);
-			events({type: 'note', level: 'info', text: `The lab ${name} stays up; \`vmlab down ${name}\` ends it.`});
-			const lab = attachLab(record, plan, made);
-			try {
-				await runSteps(lab);
-			} finally {
-				lab.detach();
-			}
-		} else {
-			await withLab(await bootLab(request), events, runSteps);
-		}
-
-		return {scenario: name, passed: true, seconds: seconds(), told};
-	} catch (error) {
-		return {scenario: name, passed: false, seconds: seconds(), error: asLabError(error), told, ...(evidence !== undefined && {evidence})};
 	}
+
+	const what = runs.length > scenarios.length ? 'runs' : runs.length === 1 ? 'scenario' : 'scenarios';
+	say(`${passed} of ${runs.length} ${what} passed${report === undefined ? '' : `; report: ${path.join(report, 'report.html')}`}`);
 }

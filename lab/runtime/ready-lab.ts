@@ -17,6 +17,8 @@ export interface ReadyLabRequest {
 	readonly store: Store;
 	readonly events: EventSink;
 	readonly signal: AbortSignal;
+	/** The scenario that wants it, for the report of a boot that fails. */
+	readonly scenario?: string | undefined;
 	/** A folder for the machines' evidence when the boot fails. */
 	readonly evidence?: string | undefined;
 }
@@ -35,7 +37,7 @@ export async function inputsOfReadyLab(plan: Plan, made: ReadonlyMap<string, Mad
  * @throws what `bootLab` and `Lab.freeze` throw
  */
 export async function makeReadyLab(request: ReadyLabRequest): Promise<ReadonlyMap<string, MadeStage>> {
-	const {plan, made, store, events, signal, evidence} = request;
+	const {plan, made, store, events, signal, evidence, scenario} = request;
 	const inputs = await inputsOfReadyLab(plan, made, signal);
 	const key = readyLabKey(inputs);
 	const stage = await store.make({
@@ -47,7 +49,7 @@ export async function makeReadyLab(request: ReadyLabRequest): Promise<ReadonlyMa
 			// Whoever only asks for the key does not load all that runs labs.
 			const {bootLab} = await import('./lab.ts');
 			// A name of its own, which no scenario has: whoever lists labs sees what goes on.
-			const lab = await bootLab({name: `ready-${key.slice(0, 12)}`, plan, made, events, signal: work.signal, evidence});
+			const lab = await bootLab({name: `ready-${key.slice(0, 12)}`, scenario, plan, made, events, signal: work.signal, evidence});
 			try {
 				await lab.freeze(work.out, inputs, {goesOn: false});
 			} finally {

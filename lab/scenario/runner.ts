@@ -11,7 +11,7 @@ import {withCommandSignal} from './command-scope.ts';
 import {openMachines} from './machine-handle.ts';
 import type {MachineHandle, ScenarioDeclaration, StepContext} from './scenario.ts';
 import type {ScenarioLab} from './scenario-lab.ts';
-import {Story} from './story.ts';
+import {Story, type StoryOptions} from './story.ts';
 import {topologyEvent} from './topology-event.ts';
 
 /** What a scenario is run with. */
@@ -24,6 +24,10 @@ export interface ScenarioRun {
 	readonly signal: AbortSignal;
 	/** A folder for what is collected when the scenario fails; without it nothing is collected. */
 	readonly evidence?: string;
+	/** Called before each step, with the steps that passed so far. */
+	readonly before?: StoryOptions['before'];
+	/** Steps that are not run again: they passed in what the lab is a fork of. */
+	readonly recalled?: StoryOptions['recalled'];
 }
 
 /** For `eventually` without options. */
@@ -46,7 +50,7 @@ export async function runScenario(run: ScenarioRun): Promise<void> {
 	const start = performance.now();
 	const budget = milliseconds(scenario.budget) * lab.speed;
 	const ending = new AbortController();
-	const story = new Story(name, events, ending.signal);
+	const story = new Story(name, events, ending.signal, {before: run.before, recalled: run.recalled});
 	/** Who may end the scenario: Ctrl-C, and the lab when a machine of it breaks. */
 	const enders = [run.signal, ...(lab.over === undefined ? [] : [lab.over])];
 	const end = (): void => {

@@ -18,7 +18,21 @@ interface RunningStep {
 	readonly title: string;
 	readonly parent: string | undefined;
 	/** Of `performance.now()`. */
-	readonly start: number;
+	start: number;
+}
+
+/** A step, not one within a step, that has passed, with what it gave: an Error for a negative control. */
+export interface PassedStep {
+	readonly title: string;
+	readonly value: unknown;
+}
+
+/** What is done with the steps beside running them. */
+export interface StoryOptions {
+	/** Called before each step that is not within another; the step begins when it has resolved. */
+	readonly before?: ((title: string, passed: readonly PassedStep[]) => Promise<void>) | undefined;
+	/** Steps that passed in the lab before: they are not run again, and give what they gave. */
+	readonly recalled?: readonly PassedStep[] | undefined;
 }
 
 /** Keeps the order of steps, tells their events, and remembers the first failure. */
@@ -32,12 +46,15 @@ export class Story {
 	readonly #told = new Set<string>();
 	/** Steps that run, outermost first. */
 	readonly #running: RunningStep[] = [];
+	readonly #passed: PassedStep[] = [];
+	readonly #options: StoryOptions;
 	#failed: LabError | undefined;
 
-	constructor(scenario: string, events: EventSink, signal: AbortSignal) {
+	constructor(scenario: string, events: EventSink, signal: AbortSignal, options: StoryOptions = {}) {
 		this.#scenario = scenario;
 		this.#events = events;
 		this.#signal = signal;
+		this.#options = options;
 	}
 
 	/** The titles of the steps that run now, outermost first. */
@@ -58,16 +75,41 @@ export class Story {
 		this.#check(title, around);
 		const step: RunningStep = {title, parent: around?.step, start: performance.now()};
 		this.#told.add(key(step.parent, title));
+		const recalled = around === undefined ? this.#options.recalled?.find((known) => known.title === title) : undefined;
+		if (recalled !== undefined) {
+			this.#passed.push(recalled);
+			return recalled.value as Value;
+		}
+
 		this.#running.push(step);
-		this.#events({type: 'step', reason: 'started', ...this.#names(step)});
+		let begun = false;
+		const begin = (): void => {
+			begun = true;
+			step.start = performance.now();
+			this.#events({type: 'step', reason: 'started', ...this.#names(step)});
+		};
+
 		try {
+			if (around === undefined) {
+				await this.#options.before?.(title, this.#passed);
+			}
+
+			begin();
 			const value = await this.#surroundings.run({step: title, depth: around === undefined ? 1 : 2}, run);
 			if (this.#leave(step)) {
 				this.#events({type: 'step', reason: 'passed', ...this.#names(step), seconds: secondsOf(step)});
 			}
 
+			if (around === undefined) {
+				this.#passed.push({title, value});
+			}
+
 			return value;
 		} catch (thrown) {
+			if (!begun) {
+				begin();
+			}
+
 			// Once the scenario is to end, what a step rejects with is only the consequence.
 			const error = this.#signal.aborted ? asLabError(this.#signal.reason) : asStepFailure(title, thrown);
 			this.#failed ??= error;
