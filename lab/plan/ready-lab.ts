@@ -6,7 +6,7 @@ import type {Plan} from './plan.ts';
 export const readyLabName = 'ready lab';
 
 /** To be raised when what a frozen lab holds, or how it is made, changes. */
-const revision = 1;
+const revision = 2;
 
 /**
  * All that a frozen lab depends on, as plain data: it is kept with it, and tells why another one is needed.

@@ -13,7 +13,6 @@ import type {SshConnection} from '../machine/ssh.ts';
 import type {Plan} from '../plan/plan.ts';
 import type {ReadyLabInputs} from '../plan/ready-lab.ts';
 import {frozenMachine, writeFrozenLab} from './frozen-lab.ts';
-import {stateSocket} from './power-on.ts';
 
 /** A machine that is to be frozen, and where what it is made of lies. */
 export interface FreezableMachine {
@@ -71,16 +70,14 @@ interface Standstill {
 }
 
 /** Stops all machines, and saves the state of their devices. Their disks are written out afterwards, and their memory does not change. */
-async function bringToStandstill({folder, machines, fabric, signal}: FreezableLab, target: string): Promise<Standstill> {
+async function bringToStandstill({machines, fabric}: FreezableLab, target: string): Promise<Standstill> {
 	// What the fabric gave to the machines before is read by them while they answer.
 	await fabric.hold();
 	await Promise.all(machines.map(async ({machine}) => machine.qmp.execute('query-status')));
 	const at = Date.now();
 	await Promise.all(machines.map(async ({machine}) => machine.qmp.execute('stop')));
 	const networks = await fabric.state();
-	await Promise.all(machines.map(async ({machine}) => saveDeviceState(machine, {
-		cwd: folder, socket: stateSocket(machine.name), file: frozenMachine(target, machine.name).state, signal,
-	})));
+	await Promise.all(machines.map(async ({machine}) => saveDeviceState(machine, frozenMachine(target, machine.name).state)));
 	return {networks, at};
 }
 
