@@ -91,11 +91,15 @@ export function makePlan(input: PlanInput): Plan {
 	return {...plan, key: keyOf(plan)};
 }
 
-/** Options count only by what they lead to: a path among them would make equal labs differ. */
+/**
+ * Options count only by what they lead to: a path among them would make equal labs differ. How the host reaches the lab, and what it collects of it,
+ * is not part of the lab.
+ */
 function keyOf({topology: {options: _options, ...topology}, ...plan}: Omit<Plan, 'key'>): string {
-	const {machines, forwards, access, egress, overlays, image: {kernelArguments}} = plan;
+	const {egress, overlays, image: {kernelArguments}} = plan;
+	const machines = plan.machines.map(({evidence: _evidence, ...machine}) => machine);
 	const stages = plan.stages.map(({name, key}) => [name, key]);
-	return digestOf({topology, machines, forwards, access, egress, overlays, kernelArguments, stages});
+	return digestOf({topology, machines, egress, overlays, kernelArguments, stages});
 }
 
 function roleProblems(overlays: readonly ResolvedOverlay[], labRoles: readonly string[]): string[] {

@@ -46,7 +46,7 @@ export default defineOverlay({
 	evidence: ({machine}) => [
 		{name: 'kubelet.txt', command: 'journalctl --no-pager -u kubelet.service'},
 		{name: 'kube-proxy.txt', command: 'journalctl --no-pager -u kube-proxy.service'},
-		{name: 'service-rules.txt', command: 'nft list ruleset; ipvsadm --list --numeric; ip -brief address show'},
+		{name: 'service-rules.txt', command: 'nft list ruleset; ipvsadm --list --numeric; ipset list; ip -brief address show'},
 		...(hasControlPlane(machine) ? [
 			{name: 'cluster.txt', command: 'kubectl get nodes,pods,services,endpointslices --all-namespaces --output=wide; kubectl describe nodes'},
 			{name: 'events.txt', command: 'kubectl get events --all-namespaces --sort-by=.lastTimestamp'},

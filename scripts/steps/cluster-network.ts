@@ -103,7 +103,10 @@ export async function clusterNetwork(context: StepContext): Promise<void> {
 	await step('a ClusterIP Service answers a pod on every node', async () => {
 		for (const family of families) {
 			const callers = nodes.flatMap(({name}) => pods.find(({node}) => node === name) ?? []);
-			claimAnswered('requests', await dialAll(context, family, callers.map((from) => toService(from, family, hello))), () => pods.map(({name}) => name));
+			// One that asks a Service may be answered by itself, and kube-proxy's rules for that come last.
+			await eventually(`${hello.name} answers a pod on every node (${family})`, async () => {
+				claimAnswered('requests', await dialAll(context, family, callers.map((from) => toService(from, family, hello))), () => pods.map(({name}) => name));
+			}, {deadline: '30s'});
 		}
 	});
 
@@ -119,7 +122,9 @@ export async function clusterNetwork(context: StepContext): Promise<void> {
 		const [family = 'ipv4'] = families;
 		const from = nodes.flatMap(({name}) => pods.find(({node}) => node === name) ?? []);
 		const names = [hello.name, `${hello.name}.default.svc.cluster.local`];
-		claimAnswered('names', await dialAll(context, family, from.flatMap((pod) => names.map((host) => ({from: pod, host, port: servicePort, to: host})))), () => pods.map(({name}) => name));
+		await eventually('each name is answered in a pod on every node', async () => {
+			claimAnswered('names', await dialAll(context, family, from.flatMap((pod) => names.map((host) => ({from: pod, host, port: servicePort, to: host})))), () => pods.map(({name}) => name));
+		}, {deadline: '30s'});
 		for (const node of nodes) {
 			for (const each of families) {
 				const {stdout} = await node.$`getent ${each === 'ipv4' ? 'ahostsv4' : 'ahostsv6'} ${`${hello.name}.default.svc.cluster.local`}`;
