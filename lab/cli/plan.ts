@@ -2,7 +2,7 @@
 import {formatBytes} from '../report/duration.ts';
 import {preparePlan} from '../build/prepare.ts';
 import type {PlannedStage} from '../plan/plan.ts';
-import {readyLabKey, readyLabName, readyLabNeeds} from '../plan/ready-lab.ts';
+import {changedLabName, readyLabKey, readyLabName, readyLabNeeds} from '../plan/ready-lab.ts';
 import {inputsOfReadyLab} from '../runtime/ready-lab.ts';
 import {loadScenario} from '../spec/load.ts';
 import {openStore} from '../store/open-store.ts';
@@ -45,9 +45,12 @@ export const verb = defineVerb({
 		const stages = await Promise.all(plan.stages.map(show));
 		// The lab itself, ready and frozen: what it depends on is known when the stages are there.
 		const needs = readyLabNeeds(plan);
-		stages.push(needs.every((stage) => found.has(stage))
-			? await show({name: readyLabName, key: readyLabKey(await inputsOfReadyLab(plan, found)), needs})
-			: {name: readyLabName, key: '', cached: false, needs});
+		for (const [name, lab] of plan.change === undefined ? [[readyLabName, plan] as const] : [[readyLabName, plan.change.early] as const, [changedLabName, plan] as const]) {
+			stages.push(needs.every((stage) => found.has(stage))
+				? await show({name, key: readyLabKey(await inputsOfReadyLab(lab, found)), needs: name === changedLabName ? [...needs, readyLabName] : needs})
+				: {name, key: '', cached: false, needs});
+		}
+
 		await print(output, {scenario: name, key: plan.key, overlays: plan.overlays, machines: plan.machines.map((machine) => machine.name), stages}, (shown) => ({
 			columns: ['STAGE', 'KEY', 'STATE', 'SIZE'],
 			rows: shown.stages.map((stage) => [stage.name, stage.key.slice(0, 12), stage.cached ? 'cached' : 'to be made', stage.bytes === undefined ? '' : formatBytes(stage.bytes)]),

@@ -1,4 +1,5 @@
 /** Declarations -> plan. Pure: it reads nothing, and two calls with equal declarations give equal plans. */
+import {lateChange, lateOptions} from './late-change.ts';
 import {digestOf} from '../host/digest.ts';
 import {failure} from '../host/failure.ts';
 import {suggest} from '../host/suggestion.ts';
@@ -88,7 +89,14 @@ export function makePlan(input: PlanInput): Plan {
 		topology, imageName: input.imageName, image: input.image, overlays: overlays.map(({overlay}) => overlay.name),
 		machines, forwards, ...(access !== undefined && {access}), egress: lab.egress ?? false, stages,
 	};
-	return {...plan, key: keyOf(plan)};
+	const whole: Plan = {...plan, key: keyOf(plan)};
+	const late = lateOptions(overlays);
+	if (late.settings.length === 0) {
+		return whole;
+	}
+
+	const change = lateChange(makePlan({...input, settings: [...input.settings ?? [], ...late.settings.map(({overlay, option, value}) => `${overlay}.${option}=${value}`)]}), whole, late.commands);
+	return change === undefined ? whole : {...whole, change};
 }
 
 /**

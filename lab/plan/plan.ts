@@ -63,6 +63,15 @@ export interface PlannedMachine extends LabMachine {
 	readonly stages: {readonly image: string; readonly layer: string; readonly disk: string};
 }
 
+/** How a lab comes from another one that is ready. */
+export interface LateChange {
+	readonly early: Plan;
+	/** Machine -> files that are to be written. */
+	readonly files: Readonly<Record<string, readonly FileDeclaration[]>>;
+	/** Shell commands for the machines that have such files, one after the other. */
+	readonly commands: readonly string[];
+}
+
 /** All that is decided about a lab. */
 export interface Plan {
 	readonly topology: LabTopology;
@@ -78,4 +87,6 @@ export interface Plan {
 	readonly stages: readonly PlannedStage[];
 	/** Hex sha256 of everything that a booted lab is made of, secrets apart. */
 	readonly key: string;
+	/** Another lab that this one is a late change of. */
+	readonly change?: LateChange;
 }

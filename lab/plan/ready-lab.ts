@@ -4,6 +4,8 @@ import type {Plan} from './plan.ts';
 
 /** The stage's name. */
 export const readyLabName = 'ready lab';
+/** That of a lab that is a late change of another one. */
+export const changedLabName = 'changed lab';
 
 /** To be raised when what a frozen lab holds, or how it is made, changes. */
 const revision = 2;

@@ -4,7 +4,7 @@ import type {EventSink} from '../event/event.ts';
 import {probeAccelerator} from '../machine/accelerator.ts';
 import {describeEmulator} from '../machine/emulator.ts';
 import type {Plan} from '../plan/plan.ts';
-import {readyLabChanges, type ReadyLabInputs, readyLabInputs, readyLabKey, readyLabName} from '../plan/ready-lab.ts';
+import {changedLabName, readyLabChanges, type ReadyLabInputs, readyLabInputs, readyLabKey, readyLabName} from '../plan/ready-lab.ts';
 import type {MadeStage, Store} from '../store/store.ts';
 import {memoryFiles, readFrozenLab} from './frozen-lab.ts';
 import {stageFolder} from './stage-folder.ts';
@@ -40,17 +40,24 @@ export async function makeReadyLab(request: ReadyLabRequest): Promise<ReadonlyMa
 	const {plan, made, store, events, signal, evidence, scenario} = request;
 	const inputs = await inputsOfReadyLab(plan, made, signal);
 	const key = readyLabKey(inputs);
+	await store.hold([key], signal);
+	// What it is a change of comes first, as a stage of its own; and is not needed where this one is there.
+	const origin = plan.change === undefined || await store.find(key) !== undefined ? made : await makeReadyLab({...request, plan: plan.change.early});
 	const stage = await store.make({
-		name: readyLabName,
+		name: plan.change === undefined ? readyLabName : changedLabName,
 		key,
 		writable: memoryFiles(plan),
 		async make(work) {
 			await tellWhy(store, inputs, events);
 			// Whoever only asks for the key does not load all that runs labs.
-			const {bootLab} = await import('./lab.ts');
+			const [{bootLab}, {applyChange}] = await Promise.all([import('./lab.ts'), import('./late-change.ts')]);
 			// A name of its own, which no scenario has: whoever lists labs sees what goes on.
-			const lab = await bootLab({name: `ready-${key.slice(0, 12)}`, scenario, plan, made, events, signal: work.signal, evidence});
+			const lab = await bootLab({name: `ready-${key.slice(0, 12)}`, scenario, plan, made: origin, events, signal: work.signal, evidence});
 			try {
+				if (plan.change !== undefined) {
+					await applyChange(lab, plan.change, {events, signal: work.signal});
+				}
+
 				await lab.freeze(work.out, inputs, {goesOn: false});
 			} finally {
 				await lab.down();
@@ -62,7 +69,7 @@ export async function makeReadyLab(request: ReadyLabRequest): Promise<ReadonlyMa
 
 /** Says why a frozen lab of the same plan that is there cannot be used. */
 async function tellWhy(store: Store, inputs: ReadyLabInputs, events: EventSink): Promise<void> {
-	for (const stage of (await store.list()).filter(({name}) => name === readyLabName).reverse()) {
+	for (const stage of (await store.list()).filter(({name}) => name === readyLabName || name === changedLabName).reverse()) {
 		const other = await readFrozenLab(stage.folder).catch(() => undefined);
 		if (other?.inputs.plan === inputs.plan) {
 			events({type: 'note', level: 'info', text: `The frozen lab of before is not used: ${readyLabChanges(other.inputs, inputs).join('; ') || 'it was made by another version of vmlab'}`});

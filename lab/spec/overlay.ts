@@ -21,6 +21,11 @@ export interface OptionDeclaration<Value extends OptionValue = OptionValue> {
 	readonly kind?: 'version' | 'folder';
 	/** Of texts: the name of an overlay that provides this capability. */
 	readonly capability?: string;
+	/**
+	 * The shell command by which a machine that runs takes on another value, when the files that follow from it are there. An option with it changes
+	 * nothing but files; a lab where only such options are not at their default is a change of the frozen lab where they are.
+	 */
+	readonly late?: string;
 }
 
 /** A condition for a machine to be ready: met when the command exits with 0 there. Its output is the last observation. */

@@ -83,7 +83,7 @@ const option = z.strictObject({
 	default: optionValue, summary: text, values: z.array(optionValue).min(1).optional(),
 	minimum: z.number().optional(), maximum: z.number().optional(), whole: z.boolean().optional(),
 	pattern: z.strictObject({matches: text.refine(isPattern, {error: 'must be a regular expression', abort: true}), wanted: text}).optional(),
-	kind: z.enum(['version', 'folder']).optional(), capability: text.optional(),
+	kind: z.enum(['version', 'folder']).optional(), capability: text.optional(), late: text.optional(),
 }).superRefine((declared, context) => {
 	if (admitValue(declared as OptionDeclaration, declared.default) === undefined) {
 		context.addIssue({code: 'custom', path: ['default'], message: `must be ${allowedValues(declared as OptionDeclaration)}`});

@@ -16,7 +16,7 @@ export default defineOverlay({
 		version: {default: '1.36.3', kind: 'version', summary: 'The version of Kubernetes'},
 		dir: {default: '', kind: 'folder', summary: 'A folder with your own build: kubelet, kube-apiserver, kube-controller-manager, kube-scheduler, kube-proxy, kubectl'},
 		runtime: {default: 'containerd', capability: 'cri', summary: 'The overlay that is the container runtime: containerd, crio, or one of your own that provides `cri`'},
-		proxyMode: {default: 'nftables', values: ['nftables', 'ipvs', 'iptables'], summary: 'How kube-proxy makes Services work'},
+		proxyMode: {default: 'nftables', values: ['nftables', 'ipvs', 'iptables'], summary: 'How kube-proxy makes Services work', late: 'systemctl restart systemd-modules-load.service systemd-sysctl.service kube-proxy.service'},
 		clusterDomain: {
 			default: 'cluster.local', summary: 'The DNS domain of the cluster',
 			pattern: {matches: '[a-z\\d]([a-z\\d-]*[a-z\\d])?(\\.[a-z\\d]([a-z\\d-]*[a-z\\d])?)*', wanted: 'a DNS domain in small letters without a dot at its end, such as cluster.local'},
