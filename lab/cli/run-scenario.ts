@@ -6,7 +6,7 @@ import {asLabError, type LabError} from '../host/error.ts';
 import type {Plan} from '../plan/plan.ts';
 import {attachLab} from '../runtime/attached-lab.ts';
 import {bootLab} from '../runtime/lab.ts';
-import type {LabRequest} from '../runtime/lab-request.ts';
+import type {ForkClock, LabRequest} from '../runtime/lab-request.ts';
 import {makeReadyLab} from '../runtime/ready-lab.ts';
 import {startLab} from '../runtime/supervisor-client.ts';
 import {withLab} from '../runtime/with-lab.ts';
@@ -52,6 +52,7 @@ export interface RunWork {
 	readonly cold: boolean;
 	/** A failed step opens a prompt. */
 	readonly stop: boolean;
+	readonly clock?: ForkClock | undefined;
 	/** What the names of checkpoints begin with, where there are to be any. */
 	readonly checkpoints?: string | undefined;
 	/** Where it goes on from. */
@@ -60,7 +61,7 @@ export interface RunWork {
 
 /** Runs it to its end. Does not throw: what failed is in the result. */
 export async function runPrepared({name, scenario, loaded, plan: declared}: PreparedRun, work: RunWork): Promise<RunResult> {
-	const {store, signal, keep, cold, stop, checkpoints, from} = work;
+	const {store, signal, keep, cold, stop, checkpoints, clock, from} = work;
 	const plan = from?.plan ?? declared;
 	const start = performance.now();
 	let told = false;
@@ -99,7 +100,7 @@ export async function runPrepared({name, scenario, loaded, plan: declared}: Prep
 
 	try {
 		const made = await stagesOf();
-		const request: LabRequest = {name, scenario, plan, made, events, signal, evidence: folder};
+		const request: LabRequest = {name, scenario, plan, made, events, signal, clock, evidence: folder};
 		if (keep) {
 			// With a supervisor of its own, so that it goes on when we end.
 			const record = await startLab(request);

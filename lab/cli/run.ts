@@ -12,6 +12,7 @@ import {clearDeadLabs} from '../runtime/reaper.ts';
 import {findCheckpoint} from '../scenario/checkpoint.ts';
 import {loadScenario} from '../spec/load.ts';
 import {openStore} from '../store/open-store.ts';
+import {clockOption, parseClock} from './clock.ts';
 import {print, say} from './output.ts';
 import {withReport} from './reporting.ts';
 import {type PreparedRun, runPrepared, type RunResult} from './run-scenario.ts';
@@ -24,17 +25,19 @@ export const verb = defineVerb({
 		.option('jobs', {alias: 'j', type: 'number', requiresArg: true, default: 1, describe: 'How many at once'})
 		.option('keep', {type: 'boolean', default: false, describe: 'Leave the lab up'})
 		.option('cold', {type: 'boolean', default: false, describe: 'Boot the lab, instead of forking one that was frozen when it was ready'})
+		.option('clock', clockOption)
 		.option('repeat', {type: 'number', requiresArg: true, default: 1, describe: 'Run each so often, each time on a fresh lab, and tell how often it failed'})
 		.option('checkpoint', {type: 'boolean', default: false, describe: 'Keep the lab as it is before each step'})
 		.option('from', {type: 'string', requiresArg: true, describe: 'Enter the scenario again before a step: RUN/STEP of a checkpoint'})
 		.option('break', {type: 'boolean', default: false, describe: 'Stop at the first failed step with the lab alive and a prompt'}),
-	async run({scenarios, set, report, jobs, keep, cold, repeat, checkpoint, from, break: stop}, {signal, output, outputChosen}) {
+	async run({scenarios, set, report, jobs, keep, cold, repeat, checkpoint, from, clock: time, break: stop}, {signal, output, outputChosen}) {
 		for (const [option, number] of Object.entries({jobs, repeat})) {
 			if (!Number.isInteger(number) || number < 1) {
 				throw failure.usage(`--${option} is a number from 1, not \`${number}\``);
 			}
 		}
 
+		const clock = parseClock(time);
 		if (keep && repeat > 1) {
 			throw failure.usage('--keep leaves one lab up, and --repeat has many', 'Leave one of them out.');
 		}
@@ -72,7 +75,7 @@ export const verb = defineVerb({
 			const checkpoints = checkpoint ? new Date().toISOString().replaceAll(/[-:]|\..*/g, '') : undefined;
 			await Promise.all(Array.from({length: Math.min(jobs, runs.length)}, async () => {
 				for (let next = waiting.shift(); next !== undefined && !signal.aborted; next = waiting.shift()) {
-					results.push(await runPrepared(next, {store, events, signal, evidence, keep, cold, stop, checkpoints, from: origin}));
+					results.push(await runPrepared(next, {store, events, signal, evidence, keep, cold, stop, checkpoints, clock, from: origin}));
 				}
 			}));
 		});

@@ -9,6 +9,7 @@ import {startLab} from '../runtime/supervisor-client.ts';
 import {loadScenario} from '../spec/load.ts';
 import {openStore} from '../store/open-store.ts';
 import {runningLabs} from './lab-choice.ts';
+import {clockOption, parseClock} from './clock.ts';
 import {say} from './output.ts';
 import {withTerminal} from './reporting.ts';
 import {addSettings} from './settings.ts';
@@ -18,8 +19,10 @@ import {defineVerb} from './verb.ts';
 export const verb = defineVerb({
 	options: (command) => addSettings(command.positional('scenario', {type: 'string', demandOption: true, describe: 'Whose lab'}))
 		.option('name', {type: 'string', requiresArg: true, describe: 'The name of the lab', defaultDescription: 'the scenario\'s'})
+		.option('clock', clockOption)
 		.option('cold', {type: 'boolean', default: false, describe: 'Boot the lab, instead of forking one that was frozen when it was ready'}),
-	async run({scenario: scenarioName, set, cold, name = scenarioName}, {signal, output, outputChosen}) {
+	async run({scenario: scenarioName, set, cold, clock: time, name = scenarioName}, {signal, output, outputChosen}) {
+		const clock = parseClock(time);
 		const running = (await runningLabs()).find((lab) => lab.name === name);
 		if (running === undefined) {
 			const [{scenario, file}, store] = await Promise.all([loadScenario(scenarioName), openStore()]);
@@ -28,7 +31,7 @@ export const verb = defineVerb({
 				const evidence = path.join(folders().state, 'evidence', name);
 				const stages = await makeStages(plan, {store, events, signal});
 				const made = cold ? stages : await makeReadyLab({plan, made: stages, store, events, signal, evidence});
-				await startLab({name, scenario: scenarioName, plan, made, events, signal, evidence});
+				await startLab({name, scenario: scenarioName, plan, made, events, signal, clock, evidence});
 			});
 		} else if (running.state === 'failed' || running.state === 'stopping') {
 			throw failure.labRuns(name, running.state);

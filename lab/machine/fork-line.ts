@@ -18,6 +18,8 @@ export interface ForkLine {
 	readonly machine: string;
 	/** The socket's file. */
 	readonly socket: string;
+	/** The time that its clock is set to, in milliseconds since 1970; without it the clock goes on from where it was. */
+	readonly clock?: number | undefined;
 	/** Milliseconds. */
 	readonly deadline: number;
 	readonly signal?: AbortSignal | undefined;
@@ -28,7 +30,7 @@ export interface ForkLine {
  *
  * @throws `fork-silent`, the signal's reason, the system's error when there is no such socket
  */
-export async function tellFork({machine, socket, deadline, signal}: ForkLine): Promise<void> {
+export async function tellFork({machine, socket, clock, deadline, signal}: ForkLine): Promise<void> {
 	const line = await connectConsole(socket);
 	let heard = '';
 	line.setEncoding('latin1');
@@ -38,7 +40,7 @@ export async function tellFork({machine, socket, deadline, signal}: ForkLine): P
 	// That the machine has ended is told by who watches it.
 	line.on('error', () => {});
 	try {
-		line.write(`forked ${randomBytes(seedBytes).toString('hex')}\n`);
+		line.write(`forked ${randomBytes(seedBytes).toString('hex')}${clock === undefined ? '' : ` clock ${(clock / 1000).toFixed(3)}`}\n`);
 		await until(
 			`${machine} has taken its new random numbers`,
 			async () => (/^seeded$/m.test(heard) ? {met: true, value: undefined} : {met: false, seen: heard === '' ? 'silence' : plainText(heard)}),

@@ -207,7 +207,8 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		return machine.machine;
 	};
 
-	const awaitMachine = async (planned: PlannedMachine, abort: AbortSignal): Promise<void> => {
+	/** A machine that was powered on is watched until it answers; a fork has only to be connected to. */
+	const awaitMachine = async (planned: PlannedMachine, abort: AbortSignal, isFork = false): Promise<void> => {
 		const awaited: AwaitedMachine = {
 			name: planned.name, folder, pace, events, signal: abort,
 			connect: async ({deadline, signal: late}) => connect(planned.name, deadline, late),
@@ -217,7 +218,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		};
 		const powerOnTime = performance.now();
 		const seconds = (): number => (performance.now() - powerOnTime) / 1000;
-		const connection = await awaitAnswer(awaited);
+		const connection = isFork ? await connect(planned.name, connectDeadline * pace, abort) : await awaitAnswer(awaited);
 		events({type: 'machine', reason: 'answers', lab: name, machine: planned.name, seconds: seconds()});
 		await keeper.updateMachine(planned.name, {state: 'answers'});
 		await awaitReady(awaited, planned.ready, connection);
@@ -226,12 +227,18 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 	};
 
 	/** Lets all machines of a fork go on at once. */
-	const letGo = async (): Promise<void> => {
+	const letGo = async (frozenAt: number): Promise<void> => {
+		const clock = request.clock === 'host' ? Date.now() : request.clock === undefined ? undefined : frozenAt + request.clock.ahead;
 		await Promise.all([...powered.values()].map(async ({machine}) => machine.qmp.execute('cont')));
 		await fabric?.release();
 		await together(signal, plan.machines.map(({name: machine}) => async (abort) => tellFork({
-			machine, socket: path.join(folder, forkSocket(machine)), deadline: connectDeadline * pace, signal: abort,
+			machine, socket: path.join(folder, forkSocket(machine)), clock, deadline: connectDeadline * pace, signal: abort,
 		})));
+		if (clock !== undefined) {
+			await together(signal, plan.machines.map((planned) => async (abort) => awaitMachine(planned, abort, true)));
+			return;
+		}
+
 		const seconds = (performance.now() - start) / 1000;
 		for (const {name: machine} of plan.machines) {
 			events({type: 'machine', reason: 'ready', lab: name, machine, seconds});
@@ -307,8 +314,8 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 			}
 		}));
 		signal.throwIfAborted();
-		if (frozen !== undefined) {
-			await letGo();
+		if (origin !== undefined) {
+			await letGo(origin.frozenAt);
 		}
 
 		return writeKubeconfig();

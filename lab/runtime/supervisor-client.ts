@@ -37,12 +37,12 @@ const supervisorProgram = path.join(packageFolder, '.build/lab/runtime/superviso
  * @throws what `bootLab` throws; `supervisor-lost` when the supervisor ended without a word
  */
 export async function startLab(request: LabRequest): Promise<LabRecord> {
-	const {name, scenario, plan, made, events, signal, evidence} = request;
+	const {name, scenario, plan, made, events, signal, clock, evidence} = request;
 	signal.throwIfAborted();
 	const {folder, record} = await claimLab({name, scenario, planKey: plan.key});
 	let supervisor: ProcessIdentity | undefined;
 	try {
-		const text: SupervisorRequest = {plan, made: [...made], evidence, starter: record.supervisor};
+		const text: SupervisorRequest = {plan, made: [...made], clock, evidence, starter: record.supervisor};
 		await writeFileWhole(path.join(folder, requestFile), JSON.stringify(text), 0o600);
 		const log = path.join(folder, 'supervisor.log');
 		const {pid, ended} = await spawnDetached(process.execPath, [supervisorProgram, folder], {cwd: folder, log});

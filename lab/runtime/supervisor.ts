@@ -40,7 +40,7 @@ async function supervise(folder: string): Promise<number> {
 		throw failure.supervisorLost(path.basename(folder), 'its folder has no record', []);
 	}
 
-	const {plan, made, evidence, starter} = JSON.parse(text) as SupervisorRequest;
+	const {plan, made, clock, evidence, starter} = JSON.parse(text) as SupervisorRequest;
 	const own = {...record, supervisor: await identify(process.pid, folder)};
 	await writeRecord(folder, own);
 	await rm(path.join(folder, requestFile));
@@ -50,7 +50,7 @@ async function supervise(folder: string): Promise<number> {
 	});
 	const lab = await bootLab({
 		name: record.name, scenario: record.scenario, plan, made: new Map(made), events: noEvents,
-		signal: controller.signal, evidence, claim: {folder, record: own}, supervised: true,
+		signal: controller.signal, clock, evidence, claim: {folder, record: own}, supervised: true,
 	});
 	booted.abort();
 	const end = (): void => {
