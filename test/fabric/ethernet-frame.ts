@@ -3,6 +3,9 @@ import {headerBytes} from '../../lab/fabric/framing.ts';
 
 export const everybody = 'ff:ff:ff:ff:ff:ff';
 
+/** The address of a machine, by its number from 0 to 9. */
+export const mac = (index: number): string => `02:00:00:00:00:0${index}`;
+
 /** A frame of a private-use type (IEEE 802, 88b5) with a payload of text. */
 export function ethernetFrame(to: string, from: string, payload = 'hello', length = 60): Buffer {
 	const frame = Buffer.alloc(Math.max(length, 14 + payload.length));

@@ -1,54 +1,22 @@
 import {once} from 'node:events';
 import {mkdir, readdir} from 'node:fs/promises';
-import {createConnection, type Socket} from 'node:net';
 import path from 'node:path';
 import test from 'ava';
-import {type Fabric, startFabric} from '../../lab/fabric/fabric.ts';
-import {frameReader, headerBytes} from '../../lab/fabric/framing.ts';
+import {type Fabric, type NetworkState, startFabric} from '../../lab/fabric/fabric.ts';
+import {headerBytes} from '../../lab/fabric/framing.ts';
 import {LabError} from '../../lab/host/error.ts';
 import {withTemporaryFolder} from '../../lab/host/temporary.ts';
 import {until} from '../../lab/host/wait.ts';
-import {ethernetFrame, everybody, payloadOf, withHeader} from './ethernet-frame.ts';
+import {ethernetFrame, everybody, mac, payloadOf, withHeader} from './ethernet-frame.ts';
+import {connectNic, type Nic} from './nic.ts';
 
-const mac = (index: number): string => `02:00:00:00:00:0${index}`;
-
-/** A machine's NIC: what QEMU is to the fabric. */
-interface Nic {
-	readonly socket: Socket;
-	readonly got: Buffer[];
-	send(...frames: Buffer[]): void;
-	/** Waits until so many frames have come. */
-	gets(count: number): Promise<string[]>;
-}
-
-async function connectNic(file: string): Promise<Nic> {
-	const socket = createConnection(file);
-	await once(socket, 'connect');
-	const got: Buffer[] = [];
-	const reader = frameReader();
-	socket.on('data', (chunk: Buffer) => {
-		reader.read(chunk, (buffer, start, end) => got.push(Buffer.from(buffer.subarray(start + headerBytes, end))));
-	});
-	socket.on('error', () => {});
-	return {
-		socket,
-		got,
-		send(...frames) {
-			socket.write(Buffer.concat(frames.map((frame) => withHeader(frame))));
-		},
-		gets: async (count) => until(
-			`${count} frames come`,
-			async () => (got.length >= count ? {met: true, value: got.map((frame) => payloadOf(frame))} : {met: false, seen: `${got.length} frames`}),
-			{deadline: 20_000, interval: 50},
-		),
-	};
-}
-
-async function withFabric(ports: number, use: (fabric: Fabric, nics: Nic[], folder: string) => Promise<void>): Promise<void> {
+async function withFabric(ports: number, use: (fabric: Fabric, nics: Nic[], folder: string) => Promise<void>, state?: NetworkState): Promise<void> {
 	await withTemporaryFolder(async (folder) => {
 		const fabric = await startFabric({
 			folder,
-			networks: [{name: 'cluster', ports: Array.from({length: ports}, (_, index) => ({name: `node-${index}`, socket: `port-${index}.sock`}))}],
+			networks: [{
+				name: 'cluster', ports: Array.from({length: ports}, (_, index) => ({name: `node-${index}`, socket: `port-${index}.sock`})), ...(state && {state}),
+			}],
 		});
 		const nics: Nic[] = [];
 		try {
@@ -136,6 +104,54 @@ test('a machine that does not read loses frames, and nobody else does', async (t
 		t.is(quick?.framesOut, count);
 		t.is(quick?.droppedOut, 0);
 		t.true((slow?.droppedOut ?? 0) > 1000);
+	});
+});
+
+test('a fabric that is held keeps what comes, tells it, and another one carries it on', async (t) => {
+	await withFabric(3, async (fabric, [a, b, c]) => {
+		b!.send(ethernetFrame(everybody, mac(1), 'b is here'));
+		await a!.gets(1);
+		await c!.gets(1);
+		await fabric.hold();
+		// In the kernel's hands when the state is asked for; the fabric may not have seen it yet.
+		a!.send(ethernetFrame(mac(1), mac(0), 'one'), ethernetFrame(everybody, mac(0), 'two'));
+		c!.send(ethernetFrame(mac(1), mac(2), 'three'));
+		const [state] = await fabric.state();
+		t.is(state?.name, 'cluster');
+		t.deepEqual(state?.stations.map(({port}) => port), [1], 'nobody is learnt while nothing is carried');
+		t.deepEqual(state?.frames.map(({port, frame}) => [port, payloadOf(Buffer.from(frame, 'base64').subarray(headerBytes))]).sort(), [[0, 'one'], [0, 'two'], [2, 'three']]);
+		t.is(b!.got.length, 0);
+
+		await withFabric(3, async (copy, [d, e, f]) => {
+			d!.send(ethernetFrame(everybody, mac(0), 'four'));
+			await until('the frame is taken', async () => {
+				const {framesIn = 0} = (await copy.report())[0] ?? {};
+				return framesIn === 1 ? {met: true, value: undefined} : {met: false, seen: `${framesIn} frames`};
+			}, {deadline: 20_000, interval: 20});
+			t.deepEqual([d, e, f].map((nic) => nic!.got.length), [0, 0, 0], 'what is started from a state is held');
+			await copy.release();
+			const first = state!.frames[0]!.port === 0 ? ['one', 'two', 'three', 'four'] : ['three', 'one', 'two', 'four'];
+			t.deepEqual(await e!.gets(4), first);
+			t.deepEqual(await f!.gets(2), ['two', 'four']);
+			t.is(d!.got.length, 0);
+		}, state);
+
+		await fabric.release();
+		t.is((await b!.gets(3)).length, 3);
+		t.deepEqual(await c!.gets(2), ['b is here', 'two']);
+		a!.send(ethernetFrame(mac(1), mac(0), 'five'));
+		t.is((await b!.gets(4)).at(-1), 'five');
+	});
+});
+
+test('a fabric that has ended says so to whoever holds or releases it', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const fabric = await startFabric({folder, networks: []});
+		t.deepEqual(await fabric.state(), []);
+		await fabric.stop();
+		await t.throwsAsync(fabric.hold(), {code: 'fabric-failed'});
+		await t.throwsAsync(fabric.state(), {code: 'fabric-failed'});
+		await t.throwsAsync(fabric.release(), {code: 'fabric-failed'});
 	});
 });
 

@@ -59,6 +59,30 @@ test('the stations of a port are forgotten with it', (t) => {
 	t.is(decide(table, c, a, 0), 2);
 });
 
+test('a table goes on from the stations of another: with their ports, and as old as they were', (t) => {
+	const before = switchTable();
+	decide(before, everybody, b, 1, 1000);
+	decide(before, everybody, c, 2, 4000);
+	const stations = before.stations(5000);
+	t.deepEqual(stations, [{address: 0x02_00_00_00_00_0b, port: 1, age: 4000}, {address: 0x02_00_00_00_00_0c, port: 2, age: 1000}]);
+	// By another clock, which is younger than the stations are old.
+	const now = 100;
+	const after = switchTable(stations, now);
+	t.is(after.size, 2);
+	t.is(decide(after, b, a, 0, now), 1);
+	t.is(decide(after, b, a, 0, now + ageingTime - 4000), 1);
+	t.is(decide(after, b, a, 0, now + ageingTime - 4000 + 1), 'flood');
+	t.is(decide(after, c, a, 0, now + ageingTime - 4000 + 1), 2);
+	t.is(before.size, 2, 'the other one has its own still');
+});
+
+test('a station that is seen again is young again for who goes on from it', (t) => {
+	const table = switchTable();
+	decide(table, everybody, b, 1, 0);
+	decide(table, everybody, b, 1, 7000);
+	t.deepEqual(table.stations(7000), [{address: 0x02_00_00_00_00_0b, port: 1, age: 0}]);
+});
+
 test('a machine that makes up addresses does not fill the table beyond its limit, nor for ever', (t) => {
 	const table = switchTable();
 	const made = (index: number): string => `02:00:00:00:${(index >> 8).toString(16).padStart(2, '0')}:${(index & 255).toString(16).padStart(2, '0')}`;

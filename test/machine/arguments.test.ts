@@ -37,6 +37,30 @@ test('memory is a shared file', (t) => {
 	t.regex(values('-M')[0]!, /^pc,memory-backend=ram/);
 });
 
+test('a machine that was frozen maps its memory privately, and waits for the state of its devices', (t) => {
+	const changes = {memoryFile: '/cache/stages/a/files/node-1/memory', frozen: true};
+	const memory = values('-object', changes).filter((value) => value.includes('id=ram'));
+	t.deepEqual(memory, ['memory-backend-file,id=ram,mem-path=/cache/stages/a/files/node-1/memory,size=536870912,share=off']);
+	t.deepEqual(values('-incoming', changes), ['defer']);
+	t.true(machineArguments(exampleMachine(changes)).includes('-S'));
+	// All else is the machine that it was: another one would not take its state.
+	const rest = (args: readonly string[]): string[] => args.filter((arg) => !arg.includes('id=ram') && !['-S', '-incoming', 'defer'].includes(arg));
+	t.deepEqual(rest(machineArguments(exampleMachine(changes))), rest(machineArguments(exampleMachine())));
+});
+
+test('a machine that boots runs at once', (t) => {
+	t.false(machineArguments(exampleMachine()).includes('-S'));
+	t.deepEqual(values('-incoming'), []);
+});
+
+test('nothing in a machine gives memory back, which would make holes in what its siblings run on', (t) => {
+	t.false(machineArguments(exampleMachine({frozen: true})).join(' ').includes('balloon'));
+});
+
+test('the clock of a machine is its own, so that it goes on from where it was frozen', (t) => {
+	t.deepEqual(values('-rtc'), ['base=utc,clock=vm']);
+});
+
 test('layers are shared read-only memory of the guest, the lowest first, in a window above the memory', (t) => {
 	const layers = [{file: '/store/a/root.erofs', bytes: 600 * mib}, {file: '/store/b/layer.erofs', bytes: 2 * mib}];
 	t.deepEqual(values('-object', {layers}).filter((value) => value.includes('id=layer')), [
