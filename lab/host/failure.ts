@@ -456,7 +456,7 @@ export const failure = {
 	frozenLabBroken(folder: string, reason: string, cause?: unknown): LabError {
 		return new LabError({
 			code: 'frozen-lab-broken', kind: 'host', message: `The frozen lab in ${folder} is broken: ${reason}`,
-			hint: 'Remove it with `vmlab cache prune --all`; it is made again when it is needed, or boot with `--cold`.', cause,
+			hint: 'Remove the folder that it is in. What `vmlab freeze` kept is to be frozen again; else it is made again when it is needed.', cause,
 		});
 	},
 

@@ -3,7 +3,7 @@
  * a stream of all pages; the kernel tells which pages are the process's own (/proc/PID/pagemap, proc(5)) and gives them
  * (/proc/PID/mem), and so only these are copied.
  */
-import {type FileHandle, open, readFile} from 'node:fs/promises';
+import {type FileHandle, open, readFile, realpath} from 'node:fs/promises';
 import {failure} from '../host/failure.ts';
 
 const pageBytes = 4096;
@@ -68,7 +68,8 @@ export interface PackedPages {
  * @throws `machine-broke` when the process has no such mapping, the system's error when its memory may not be read (ptrace(2))
  */
 export async function packOwnPages(pid: number, file: string, target: string): Promise<PackedPages> {
-	const mappings = privateMappings(await readFile(`/proc/${pid}/maps`, 'utf8'), file);
+	// The kernel tells where a file really is.
+	const mappings = privateMappings(await readFile(`/proc/${pid}/maps`, 'utf8'), await realpath(file));
 	if (mappings.length === 0) {
 		throw failure.machineBroke(`process ${pid}`, `it does not map ${file}`);
 	}

@@ -31,7 +31,8 @@ export async function inputsOfReadyLab(plan: Plan, made: ReadonlyMap<string, Mad
 }
 
 /**
- * Finds the frozen lab of a plan, or boots the lab and freezes it. Of two processes that want the same one makes it.
+ * Finds the frozen lab of a plan, or boots the lab and freezes it. Of two processes that want the same one makes it. As long as this process
+ * lives it is not pruned.
  *
  * @returns the stages, and with them that of the ready lab: a lab that is booted with these is a fork
  * @throws what `bootLab` and `Lab.freeze` throw
@@ -40,6 +41,7 @@ export async function makeReadyLab(request: ReadyLabRequest): Promise<ReadonlyMa
 	const {plan, made, store, events, signal, evidence, scenario} = request;
 	const inputs = await inputsOfReadyLab(plan, made, signal);
 	const key = readyLabKey(inputs);
+	// Until the lab that is forked from it says itself what it uses.
 	await store.hold([key], signal);
 	// What it is a change of comes first, as a stage of its own; and is not needed where this one is there.
 	const origin = plan.change === undefined || await store.find(key) !== undefined ? made : await makeReadyLab({...request, plan: plan.change.early});

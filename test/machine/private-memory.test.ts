@@ -1,6 +1,6 @@
 import {spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {copyFile, readFile, stat, writeFile} from 'node:fs/promises';
+import {copyFile, readFile, stat, symlink, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import {withTemporaryFolder} from '../../lab/host/temporary.ts';
@@ -122,6 +122,11 @@ test('what a process wrote to its private memory is packed and unpacked, and not
 			}
 		}
 
+		// By another name of the folder, as where a cache is behind a link.
+		const link = path.join(folder, 'link');
+		await symlink(folder, link);
+		t.deepEqual((await packOwnPages(pid, path.join(link, 'memory'), path.join(folder, 'again'))).runs, packed.runs);
+
 		await t.throwsAsync(packOwnPages(pid, file, path.join(folder, 'own')), {code: 'EEXIST'});
 		await t.throwsAsync(packOwnPages(pid, path.join(folder, 'copy'), path.join(folder, 'other')), {code: 'machine-broke', message: /does not map/});
 	});
@@ -145,6 +150,6 @@ test('pages that were packed and cut short are not taken for whole ones', async 
 
 test('a process that is gone is the system\'s error', async (t) => {
 	await withTemporaryFolder(async (folder) => {
-		await t.throwsAsync(packOwnPages(2 ** 22 + 1, '/memory', path.join(folder, 'own')), {code: 'ENOENT'});
+		await t.throwsAsync(packOwnPages(2 ** 22 + 1, folder, path.join(folder, 'own')), {code: 'ENOENT'});
 	});
 });

@@ -65,6 +65,53 @@ test('the files of a made stage are read-only, and its makings leave nothing els
 	});
 });
 
+test('files that were named keep their owner\'s right to write, and all others lose it', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const store = await openStore(folder);
+		const {stage} = await makeOne(store, {
+			writable: ['node-1/memory', 'not/there'],
+			async make({out}) {
+				await mkdir(path.join(out, 'node-1'));
+				await mkdir(path.join(out, 'node-10'));
+				await writeFile(path.join(out, 'node-1/memory'), 'memory', {mode: 0o600});
+				await writeFile(path.join(out, 'node-1/state'), 'state', {mode: 0o600});
+				await writeFile(path.join(out, 'node-10/memory'), 'memory', {mode: 0o644});
+			},
+		});
+		const modes = await Promise.all(['node-1/memory', 'node-1/state', 'node-10/memory'].map(async (file) => (await stat(path.join(stage.folder, file))).mode & 0o777));
+		t.deepEqual(modes, [0o600, 0o400, 0o444]);
+		t.deepEqual(await store.verify(stage), []);
+		// What can be written to is checked like all else.
+		await writeFile(path.join(stage.folder, 'node-1/memory'), 'Memory');
+		t.regex((await store.verify(stage)).join(), /^node-1\/memory was altered/);
+	});
+});
+
+test('a stage has a digest of what is in it: the same for the same bytes, however they were made', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const store = await openStore(folder);
+		const {stage: one} = await makeOne(store);
+		const {stage: same} = await makeOne(store, {key: otherKey, name: 'another one'});
+		t.regex(one.digest, /^[\da-f]{64}$/);
+		t.is(same.digest, one.digest);
+		t.is((await (await openStore(folder)).find(key))?.digest, one.digest);
+		t.is((await store.list())[0]?.digest, one.digest);
+		const digests = new Set([one.digest]);
+		const others: Array<StageRequest['make']> = [
+			async ({out}) => writeFile(path.join(out, 'file'), 'content'),
+			async ({out}) => writeFile(path.join(out, 'file'), 'Content'),
+			async ({out}) => writeFile(path.join(out, 'file'), 'content', {mode: 0o600}),
+			async ({out}) => writeFile(path.join(out, 'other'), 'content'),
+			async () => {},
+		];
+		for (const [index, make] of others.entries()) {
+			digests.add((await makeOne(store, {key: String(index).repeat(64), make})).stage.digest);
+		}
+
+		t.is(digests.size, others.length + 1);
+	});
+});
+
 test('a failed make leaves only its log, and the next one starts anew', async (t) => {
 	await withTemporaryFolder(async (folder) => {
 		const store = await openStore(folder);
