@@ -55,7 +55,7 @@ function serializable({title, value}: PassedStep): PassedStep {
 export interface Checkpoint extends KeptLab, KeptStory {}
 
 /** Finds the checkpoint RUN/STEP. Throws what `findKeptLab` throws; `frozen-lab-broken`. */
-export async function findCheckpoint(name: string, store: Store, signal?: AbortSignal): Promise<Checkpoint> {
+export async function findCheckpoint(name: string, store: Store, signal: AbortSignal): Promise<Checkpoint> {
 	const kept = await findKeptLab('checkpoint', name, store, signal);
 	try {
 		return {...kept, ...deserialize(await readFile(path.join(kept.folder, storyFile))) as KeptStory};
