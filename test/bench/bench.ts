@@ -7,7 +7,9 @@ import {parseArgs} from 'node:util';
 import {formatTable} from '../../lab/cli/output.ts';
 import {measureCluster, measureSsh} from './boots.ts';
 import {measureHelp, measurePlan, measureSecondRun} from './commands.ts';
+import {measureForks} from './forks.ts';
 import type {Row} from './measure.ts';
+import {measureSmallForks} from './small-forks.ts';
 
 /** Row names -> what measures them; rows of one lab are measured in one boot. */
 const groups: ReadonlyArray<{readonly rows: readonly string[]; readonly measure: (wanted: ReadonlySet<string>) => Promise<Row[]>}> = [
@@ -16,6 +18,8 @@ const groups: ReadonlyArray<{readonly rows: readonly string[]; readonly measure:
 	{rows: ['second-run-work'], measure: measureSecondRun},
 	{rows: ['power-on-to-ssh'], measure: measureSsh},
 	{rows: ['power-on-to-ready', 'power-on-to-service', 'machine-overhead'], measure: measureCluster},
+	{rows: ['fork-to-ssh', 'fork-series', 'checkpoint'], measure: measureSmallForks},
+	{rows: ['fork-to-step-ratio', 'fork-to-api', 'fork-to-service', 'freeze-standstill', 'fork-memory-ratio', 'frozen-size-ratio', 'forks-side-by-side'], measure: measureForks},
 ];
 const names = groups.flatMap(({rows}) => rows);
 
