@@ -13,6 +13,7 @@ import type {SshConnection} from '../machine/ssh.ts';
 import type {Plan} from '../plan/plan.ts';
 import type {ReadyLabInputs} from '../plan/ready-lab.ts';
 import {frozenMachine, writeFrozenLab} from './frozen-lab.ts';
+import {allOf} from './together.ts';
 
 /** A machine that is to be frozen, and where what it is made of lies. */
 export interface FreezableMachine {
@@ -77,13 +78,15 @@ async function bringToStandstill({machines, fabric}: FreezableLab, target: strin
 	const at = Date.now();
 	await Promise.all(machines.map(async ({machine}) => machine.qmp.execute('stop')));
 	const networks = await fabric.state();
-	await Promise.all(machines.map(async ({machine}) => saveDeviceState(machine, frozenMachine(target, machine.name).state)));
+	// None is saved any more when it is told to go on.
+	await allOf(machines.map(async ({machine}) => saveDeviceState(machine, frozenMachine(target, machine.name).state)));
 	return {networks, at};
 }
 
+/** Lets all go on that can: where one cannot, that is told by who watches it. */
 async function goOn({machines, fabric}: FreezableLab): Promise<void> {
-	await Promise.all(machines.map(async ({machine}) => machine.qmp.execute('cont')));
-	await fabric.release();
+	await Promise.allSettled(machines.map(async ({machine}) => machine.qmp.execute('cont')));
+	await fabric.release().catch(() => {});
 }
 
 /** Takes from a machine that stands still what would change if it went on, or be gone if it ended. */

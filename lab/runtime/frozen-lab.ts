@@ -5,6 +5,7 @@
 import {cp, readFile, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import type {NetworkState} from '../fabric/fabric.ts';
+import {digestFile} from '../host/digest.ts';
 import {failure} from '../host/failure.ts';
 import type {Plan} from '../plan/plan.ts';
 import type {ReadyLabInputs} from '../plan/ready-lab.ts';
@@ -19,6 +20,8 @@ export interface FrozenLab {
 	/** Milliseconds since 1970, by the host's clock: what time the guests go on from. */
 	readonly frozenAt: number;
 	readonly machines: readonly string[];
+	/** Machine -> hex sha256 of its devices' state: QEMU takes almost any, and goes on with what it makes of it. */
+	readonly states: Readonly<Record<string, string>>;
 	/** The fabric, with what was on its way. */
 	readonly networks: readonly NetworkState[];
 }
@@ -45,10 +48,15 @@ export function memoryFiles(plan: Plan): string[] {
 	return plan.machines.map(({name}) => frozenMachine('', name).memory);
 }
 
-/** Writes the record, and takes the lab's secrets along. */
-export async function writeFrozenLab(target: string, lab: FrozenLab, labFolder: string): Promise<void> {
+async function digestStates(folder: string, machines: readonly string[]): Promise<Record<string, string>> {
+	return Object.fromEntries(await Promise.all(machines.map(async (machine) => [machine, await digestFile(frozenMachine(folder, machine).state)] as const)));
+}
+
+/** Writes the record when all else is there, and takes the lab's secrets along. */
+export async function writeFrozenLab(target: string, lab: Omit<FrozenLab, 'states'>, labFolder: string): Promise<void> {
 	await copySecrets(labFolder, target);
-	await writeFile(path.join(target, recordFile), `${JSON.stringify(lab, undefined, '\t')}\n`, {mode: 0o600, flag: 'wx'});
+	const whole: FrozenLab = {...lab, states: await digestStates(target, lab.machines)};
+	await writeFile(path.join(target, recordFile), `${JSON.stringify(whole, undefined, '\t')}\n`, {mode: 0o600, flag: 'wx'});
 }
 
 /** The record of a frozen lab. Throws `frozen-lab-broken` when it cannot be read. */
@@ -63,6 +71,21 @@ export async function readFrozenLab(folder: string): Promise<FrozenLab> {
 		return lab as FrozenLab;
 	} catch (error) {
 		throw failure.frozenLabBroken(folder, `${recordFile}: ${error instanceof Error ? error.message : String(error)}`, error);
+	}
+}
+
+/**
+ * Checks what a fork cannot do without and what is quickly read: the states of its devices. Memory and disks are checked by `vmlab cache verify`.
+ *
+ * @throws `frozen-lab-broken`
+ */
+export async function checkStates(folder: string, {machines, states}: FrozenLab): Promise<void> {
+	const now = await digestStates(folder, machines).catch((error: Error) => {
+		throw failure.frozenLabBroken(folder, error.message, error);
+	});
+	const altered = machines.find((machine) => now[machine] !== states[machine]);
+	if (altered !== undefined) {
+		throw failure.frozenLabBroken(folder, `the state of the devices of ${altered} was altered`);
 	}
 }
 

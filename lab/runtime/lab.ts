@@ -21,7 +21,7 @@ import {consoleLogOf, tailOf} from './console-tail.ts';
 import {openEventLog} from './event-log.ts';
 import {collectEvidence, countEvidence, emptyEvidenceFolder} from './evidence.ts';
 import {freezeLab, tidyGuest} from './freeze.ts';
-import {copySecrets, frozenMachine, readFrozenLab} from './frozen-lab.ts';
+import {checkStates, copySecrets, frozenMachine, readFrozenLab} from './frozen-lab.ts';
 import {makeKubeconfig} from './kubeconfig.ts';
 import {removeLabFolder} from './lab-folder.ts';
 import {type ForwardRecord, keepRecord, type LabRecord, type MachineRecord} from './lab-record.ts';
@@ -104,7 +104,7 @@ function reasonOf(signal: AbortSignal): LabError {
  *
  * When it fails, or is aborted, everything that it started has ended and the lab's folder is gone when it rejects.
  *
- * @throws `lab-runs`, `no-room-for-memory`, `machine-silent`, `machine-crashed`, `machine-exited`, `machine-not-ready`,
+ * @throws `lab-runs`, `frozen-lab-broken`, `no-room-for-memory`, `machine-silent`, `machine-crashed`, `machine-exited`, `machine-not-ready`,
  * `interrupted`, `program-failed`, `disk-full`
  */
 export async function bootLab(request: BootRequest, parts: LabParts = ownParts): Promise<Lab> {
@@ -259,7 +259,8 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 	const boot = async (): Promise<string | undefined> => {
 		events({type: 'lab', reason: 'starting', lab: name});
 		const origin = frozen === undefined ? undefined : await readFrozenLab(frozen);
-		if (frozen !== undefined) {
+		if (frozen !== undefined && origin !== undefined) {
+			await checkStates(frozen, origin);
 			await copySecrets(frozen, folder);
 		}
 
@@ -333,7 +334,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		return file;
 	};
 
-	const freeze = async (target: string, inputs: ReadyLabInputs, {goesOn}: {goesOn: boolean}): Promise<void> => {
+	const freezeNow = async (target: string, inputs: ReadyLabInputs, {goesOn}: {goesOn: boolean}): Promise<void> => {
 		if (fabric === undefined) {
 			throw new Error('a lab without networks cannot be frozen');
 		}
@@ -361,6 +362,17 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		});
 		const seconds = await freezeLab({folder, plan, inputs, machines, fabric, signal}, target, {goesOn});
 		events({type: 'lab', reason: 'frozen', lab: name, seconds});
+	};
+
+	let frozenBefore: Promise<void> = Promise.resolve();
+	/** One at a time: the end of one would let machines go on that stand still for another. */
+	const freeze: Lab['freeze'] = async (target, inputs, options) => {
+		const freezing = frozenBefore.catch(() => {}).then(async () => {
+			signal.throwIfAborted();
+			await freezeNow(target, inputs, options);
+		});
+		frozenBefore = freezing;
+		return freezing;
 	};
 
 	let running: Lab | undefined;
