@@ -93,7 +93,8 @@ export function debianPackage(program: string): string {
 	return packages[program] ?? program;
 }
 
-async function locate(program: string): Promise<string> {
+/** The path of a program that must be there. Throws `program-missing`, which says how to get it. */
+export async function locate(program: string): Promise<string> {
 	const file = await findProgram(program);
 	if (file === undefined) {
 		throw failure.programMissing(program, `Install it (Debian package ${debianPackage(program)}), or run \`vmlab doctor --fix\`.`);
@@ -137,6 +138,8 @@ export async function run(program: string, args: readonly string[], options: Run
 	const {cwd, env, input, log, signal, timeout, onLine, accept = [0]} = options;
 	throwIfInterrupted(signal);
 	const [setpriv, file] = await Promise.all([locate('setpriv'), locate(program)]);
+	// An abort during the search has nobody yet who would hear it.
+	throwIfInterrupted(signal);
 	const shown = [program, ...args].join(' ');
 	const command = shown.length > 300 ? `${shown.slice(0, 300)}...` : shown;
 

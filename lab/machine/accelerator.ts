@@ -8,6 +8,7 @@ import {LabError} from '../host/error.ts';
 import {folders} from '../host/folder.ts';
 import {run} from '../host/program.ts';
 import {withTemporaryFolder} from '../host/temporary.ts';
+import {whileUnchanged} from '../host/unchanged.ts';
 import {confinement, processorArguments} from './arguments.ts';
 import {processorModel, qemuVersion} from './emulator.ts';
 import {qemuProgram} from './machine.ts';
@@ -46,6 +47,8 @@ const slowest = 60;
 /** Milliseconds that "no" is believed: a busy moment must not keep a computer from KVM for ever. */
 const refusalAge = 24 * 3_600_000;
 
+const digestKernel = whileUnchanged(async (file) => digestFile(file));
+
 /** What is kept of a probe: speed is that of an idle computer. */
 interface KeptProbe extends AcceleratorProbe {
 	readonly probed: string;
@@ -59,7 +62,7 @@ interface KeptProbe extends AcceleratorProbe {
  */
 export async function probeAccelerator(options: ProbeOptions = {}): Promise<AcceleratorProbe> {
 	const {kernel, refresh = false, signal} = options;
-	const [version, processor, device, kernelDigest] = await Promise.all([qemuVersion(signal), processorModel(), kvmDevice(), kernel === undefined ? '' : digestFile(kernel)]);
+	const [version, processor, device, kernelDigest] = await Promise.all([qemuVersion(signal), processorModel(), kvmDevice(), kernel === undefined ? '' : digestKernel(kernel)]);
 	const probed = digestOf({version, processor, device, kernelDigest, hostKernel: release(), form: 1});
 	const file = path.join(folders().cache, `probe-${probed.slice(0, 16)}.json`);
 	const kept = refresh ? undefined : await readKept(file, probed);

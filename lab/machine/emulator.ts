@@ -2,7 +2,8 @@
 import {readFile, realpath} from 'node:fs/promises';
 import path from 'node:path';
 import {digestOf} from '../host/digest.ts';
-import {run} from '../host/program.ts';
+import {locate, run} from '../host/program.ts';
+import {whileUnchanged} from '../host/unchanged.ts';
 import {qemuProgram} from './machine.ts';
 import {processorArguments} from './arguments.ts';
 import type {Accelerator} from './specification.ts';
@@ -13,10 +14,14 @@ import type {Accelerator} from './specification.ts';
  */
 export type Emulator = Readonly<Record<'accelerator' | 'qemu' | 'slirp' | 'processor', string>>;
 
+const versionOf = whileUnchanged(async (program, signal) => {
+	const {stdout} = await run(program, ['--version'], {signal});
+	return stdout.split('\n')[0] ?? '';
+});
+
 /** The first line of `qemu-system-x86_64 --version`. Throws `program-missing`. */
 export async function qemuVersion(signal: AbortSignal | undefined): Promise<string> {
-	const {stdout} = await run(qemuProgram, ['--version'], {signal});
-	return stdout.split('\n')[0] ?? '';
+	return versionOf(await locate(qemuProgram), signal);
 }
 
 /** Model, microcode and features of the first processor, as /proc/cpuinfo has them (proc(5)). */

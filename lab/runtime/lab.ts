@@ -3,11 +3,11 @@ import {setMaxListeners} from 'node:events';
 import {mkdir, rm} from 'node:fs/promises';
 import path from 'node:path';
 import type {EventSink, LabEvent} from '../event/event.ts';
-import {type Fabric, startFabric} from '../fabric/fabric.ts';
+import {type Fabric, type NetworkState, startFabric} from '../fabric/fabric.ts';
 import {checkMemory} from '../host/doctor/resources.ts';
 import {asLabError, LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
-import {probeAccelerator} from '../machine/accelerator.ts';
+import {type AcceleratorProbe, probeAccelerator} from '../machine/accelerator.ts';
 import {loadDeviceState} from '../machine/device-state.ts';
 import {tellFork} from '../machine/fork-line.ts';
 import {type Machine, startMachine} from '../machine/machine.ts';
@@ -29,7 +29,7 @@ import type {LabRequest} from './lab-request.ts';
 import {serveLab} from './lab-server.ts';
 import {reserveMemory} from './memory.ts';
 import {paceOf} from './pace.ts';
-import {diskFile, forkSocket, initramfsFile, linkSocket, type PoweredMachine, powerOn, prepareMachine, stateSocket} from './power-on.ts';
+import {diskFile, forkSocket, initramfsFile, linkSocket, type PoweredMachine, powerOn, type PreparedMachine, prepareMachine, stateSocket} from './power-on.ts';
 import {awaitAnswer, awaitReady, type AwaitedMachine} from './ready.ts';
 import {openSecrets} from './secrets.ts';
 import {stageFolder} from './stage-folder.ts';
@@ -186,8 +186,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		})),
 	});
 
-	const powerOnMachine = async (planned: PlannedMachine, accelerator: 'kvm' | 'tcg', memoryFile: string, abort: AbortSignal): Promise<Machine> => {
-		const prepared = await prepareMachine(planned, {name, folder, plan, made, secrets, frozen, signal: abort});
+	const powerOnMachine = async (planned: PlannedMachine, prepared: PreparedMachine, accelerator: 'kvm' | 'tcg', memoryFile: string, abort: AbortSignal): Promise<Machine> => {
 		const machine = await powerOn(prepared, {
 			folder, plan, accelerator, memoryFile, maintenanceMac: planned.maintenanceMac, events, signal: abort, start: parts.startMachine,
 		});
@@ -256,6 +255,22 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		}
 	};
 
+	const openFabric = async (states: readonly NetworkState[] = []): Promise<void> => {
+		const started = await parts.startFabric({
+			folder,
+			networks: plan.topology.networks.map((network) => ({
+				name: network.name,
+				state: states.find((state) => state.name === network.name),
+				ports: plan.machines.flatMap((machine) => machine.links
+					.filter((link) => link.network === network.name)
+					.map(({device}) => ({name: machine.name, socket: linkSocket(machine.name, device)}))),
+			})),
+		});
+		fabric = started;
+		cleanup.add(async () => started.stop());
+		void started.ended.then(async (error) => (error === undefined || stopping ? undefined : breakDown(error)));
+	};
+
 	const boot = async (): Promise<string | undefined> => {
 		events({type: 'lab', reason: 'starting', lab: name});
 		const origin = frozen === undefined ? undefined : await readFrozenLab(frozen);
@@ -264,7 +279,6 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 			await copySecrets(frozen, folder);
 		}
 
-		const image = stageFolder(made, plan.machines[0]?.stages.image ?? `image ${plan.imageName}`);
 		const unstarted = await Promise.all(plan.machines.map(async ({name: machine, role}) => ({
 			name: machine, role, state: 'off' as const, pid: null, ssh: await reachOf(machine, 0),
 		})));
@@ -284,30 +298,30 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 			memory = new Map(plan.machines.map((machine) => [machine.name, frozenMachine(frozen, machine.name).memory]));
 		}
 
-		const probe = await parts.probeAccelerator({kernel: path.join(image, 'vmlinuz'), signal});
-		pace = paceOf(probe.speed, plan.machines.reduce((sum, {cpus}) => sum + cpus, 0));
-		if (probe.accelerator === 'tcg') {
-			events({type: 'note', level: 'info', text: probe.reason});
+		// None of these waits for another, and together they are half of the time that a fork takes.
+		const image = stageFolder(made, plan.machines[0]?.stages.image ?? `image ${plan.imageName}`);
+		const found: {probe?: AcceleratorProbe} = {};
+		const prepared = new Map<string, PreparedMachine>();
+		await together(signal, [
+			async (abort) => {
+				found.probe = await parts.probeAccelerator({kernel: path.join(image, 'vmlinuz'), signal: abort});
+			},
+			async () => openFabric(origin?.networks),
+			...plan.machines.map((planned) => async (abort: AbortSignal) => {
+				prepared.set(planned.name, await prepareMachine(planned, {name, folder, plan, made, secrets, frozen, signal: abort}));
+			}),
+		]);
+		const {accelerator, reason, speed} = found.probe!;
+		pace = paceOf(speed, plan.machines.reduce((sum, {cpus}) => sum + cpus, 0));
+		if (accelerator === 'tcg') {
+			events({type: 'note', level: 'info', text: reason});
 		}
 
-		const started = await parts.startFabric({
-			folder,
-			networks: plan.topology.networks.map((network) => ({
-				name: network.name,
-				state: origin?.networks.find((state) => state.name === network.name),
-				ports: plan.machines.flatMap((machine) => machine.links
-					.filter((link) => link.network === network.name)
-					.map(({device}) => ({name: machine.name, socket: linkSocket(machine.name, device)}))),
-			})),
-		});
-		fabric = started;
-		cleanup.add(async () => started.stop());
-		void started.ended.then(async (error) => (error === undefined || stopping ? undefined : breakDown(error)));
 		await keeper.update(() => ({state: 'booting', speed: pace}));
 		events({type: 'lab', reason: frozen === undefined ? 'booting' : 'forking', lab: name});
 		cleanup.add(async () => allOf([...powered.values()].map(async ({machine}) => machine.powerOff())));
 		await together(signal, plan.machines.map((planned) => async (abort) => {
-			const machine = await powerOnMachine(planned, probe.accelerator, memory.get(planned.name) ?? '', abort);
+			const machine = await powerOnMachine(planned, prepared.get(planned.name)!, accelerator, memory.get(planned.name) ?? '', abort);
 			if (frozen === undefined) {
 				await awaitMachine(planned, abort);
 			} else {

@@ -1,20 +1,13 @@
-/**
- * What the rows of freezing and forking share: a project with the labs that they fork, and these labs as the compiled program prepares them.
- * The compiled program is what users run; from the sources each fork would load what compiles them, in its fabric's thread.
- */
+/** What the rows of freezing and forking share: a project with the labs that they fork, and these labs as the compiled program prepares them. */
 import {mkdir, writeFile} from 'node:fs/promises';
 import path from 'node:path';
-import {makeStages} from '../../.build/lab/build/make.js';
-import {preparePlan} from '../../.build/lab/build/prepare.js';
-import {bootLab, type BootRequest, type Lab, type LabParts} from '../../.build/lab/runtime/lab.js';
-import {makeReadyLab} from '../../.build/lab/runtime/ready-lab.js';
-import {loadScenario} from '../../.build/lab/spec/load.js';
-import {openStore} from '../../.build/lab/store/open-store.js';
 import {type EventSink, noEvents} from '../../lab/event/event.ts';
 import {packageFolder} from '../../lab/host/folder.ts';
 import {withTemporaryFolder} from '../../lab/host/temporary.ts';
 import type {Plan} from '../../lab/plan/plan.ts';
+import type {BootRequest, Lab, LabParts} from '../../lab/runtime/lab.ts';
 import type {MadeStage} from '../../lab/store/store.ts';
+import {bootLab, loadScenario, makeReadyLab, makeStages, openStore, preparePlan} from './compiled.ts';
 
 /** One machine with nothing but `base`. */
 export const smallScenario = 'bench-small';
