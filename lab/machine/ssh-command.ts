@@ -86,10 +86,20 @@ function kill(client: Client, channel: ClientChannel): void {
 	}
 }
 
-/** What the far side says of a command's end: a code, or the signal that ended it. */
+/** What the far side said of a command's end before its channel closed: a code, or the signal that ended it. */
 interface CommandEnd {
 	readonly code: number | null;
 	readonly signal?: string | undefined;
+}
+
+/**
+ * Calls back when a channel has closed, without an end where the far side told none. What a command tells in the same
+ * packet as its beginning comes before anybody can listen for it (`exit`); ssh2 repeats it when the channel closes.
+ */
+function onClose(channel: ClientChannel, closed: (end?: CommandEnd) => void): void {
+	channel.on('close', (code?: number | null, name?: string) => {
+		closed(code === undefined ? undefined : {code, signal: name?.replace(/^SIG/, '')});
+	});
 }
 
 function exitCodeOf({code, signal}: CommandEnd): number {
@@ -112,7 +122,6 @@ export async function exec(line: SshLine, machine: string, command: string, opti
 	const shown = command.length > 200 ? `${command.slice(0, 200)}...` : command;
 	const outputs = {stdout: [] as Buffer[], stderr: [] as Buffer[]};
 	let size = 0;
-	let end: CommandEnd | undefined;
 	return new Promise<ExecResult>((resolve, reject) => {
 		const settle = (finish: () => void): void => {
 			clearTimeout(alarm);
@@ -154,10 +163,7 @@ export async function exec(line: SshLine, machine: string, command: string, opti
 		}
 
 		channel.on('error', () => {});
-		channel.on('exit', (code: number | null, name?: string) => {
-			end = {code, signal: name?.replace(/^SIG/, '')};
-		});
-		channel.on('close', () => {
+		onClose(channel, (end) => {
 			settle(() => {
 				if (end === undefined) {
 					reject(lostBy(`it ended while \`${shown}\` ran`));
@@ -216,12 +222,8 @@ export async function shell(line: SshLine, machine: string, terminal: ShellTermi
 		channel.pipe(output, {end: false});
 		channel.stderr.pipe(error, {end: false});
 		return await new Promise<number>((resolve, reject) => {
-			let end: CommandEnd | undefined;
-			channel.on('exit', (code: number | null, name?: string) => {
-				end = {code, signal: name?.replace(/^SIG/, '')};
-			});
 			channel.on('error', () => {});
-			channel.on('close', () => {
+			onClose(channel, (end) => {
 				if (end === undefined) {
 					reject(lostBy('it ended while the shell was open'));
 				} else {

@@ -27,6 +27,8 @@ export interface TestServerOptions {
 	readonly files?: string;
 	/** Names that it puts into each listing of a folder. */
 	readonly lie?: readonly string[];
+	/** Commands are not run: each ends with this exit code, which arrives together with the news that it began. */
+	readonly endAtOnce?: number;
 }
 
 /** Runs the commands it is sent with sh; takes the key `userKeys` alone. */
@@ -59,7 +61,7 @@ export async function startSshServer(options: TestServerOptions = {}): Promise<T
 		});
 		client.on('session', (accept) => {
 			const session = accept();
-			serve(session);
+			serve(session, options.endAtOnce);
 			const {files} = options;
 			if (files !== undefined) {
 				session.on('sftp', (acceptFiles) => {
@@ -79,6 +81,18 @@ export async function startSshServer(options: TestServerOptions = {}): Promise<T
 		if (silent > 0) {
 			silent -= 1;
 			return;
+		}
+
+		if (options.endAtOnce !== undefined) {
+			// What is written at the same time goes out as one.
+			socket.cork();
+			const flush = setInterval(() => {
+				socket.uncork();
+				socket.cork();
+			}, 20).unref();
+			socket.on('close', () => {
+				clearInterval(flush);
+			});
 		}
 
 		server.injectSocket(socket);
@@ -108,7 +122,7 @@ export async function startSshServer(options: TestServerOptions = {}): Promise<T
 	};
 }
 
-function serve(session: Session): void {
+function serve(session: Session, endAtOnce?: number): void {
 	let size = '';
 	session.on('pty', (accept, _reject, {cols, rows}) => {
 		size = `${cols}x${rows}`;
@@ -129,6 +143,13 @@ function serve(session: Session): void {
 	});
 	session.on('exec', (accept, _reject, {command}) => {
 		const channel = accept();
+		if (endAtOnce !== undefined) {
+			channel.stderr.write('at once\n');
+			channel.exit(endAtOnce);
+			channel.end();
+			return;
+		}
+
 		const child = spawn('sh', ['-c', command], {stdio: 'pipe'});
 		channel.pipe(child.stdin);
 		child.stdin.on('error', () => {});

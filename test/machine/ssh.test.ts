@@ -29,6 +29,14 @@ test('a command gives its output and exit code', async (t) => {
 	await end();
 });
 
+test('a command that has ended before anybody could listen gives its output and exit code', async (t) => {
+	const {ssh, end} = await connected({endAtOnce: 3});
+	const result = await ssh.exec('anything');
+	t.is(result.stderr, 'at once\n');
+	t.is(result.exitCode, 3);
+	await end();
+});
+
 test('input is given to the command, and its end', async (t) => {
 	const {ssh, end} = await connected();
 	const input = 'x'.repeat(300_000);
