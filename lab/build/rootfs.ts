@@ -112,7 +112,14 @@ export async function canRunMmdebstrap(signal?: AbortSignal): Promise<boolean> {
 		return false;
 	}
 
-	return process.getuid?.() === 0 || (await run('mmdebstrap', ['--unshare-helper', 'true'], {signal, accept: anyCode}).catch(() => undefined))?.exitCode === 0;
+	if (process.getuid?.() === 0) {
+		return true;
+	}
+
+	const tried = await run('mmdebstrap', ['--unshare-helper', 'true'], {signal, accept: anyCode}).catch(() => undefined);
+	// What was interrupted has said nothing.
+	signal?.throwIfAborted();
+	return tried?.exitCode === 0;
 }
 
 const anyCode = Array.from({length: 256}, (_, code) => code);

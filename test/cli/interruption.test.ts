@@ -20,7 +20,7 @@ function slowProject(seconds: number): ProjectFiles {
 		'scripts/small.ts': `import {defineScenario} from 'vmlab';
 export default defineScenario({summary: 'small', lab: {machines: {node: {count: 1}}, overlays: ['small']}, budget: '1m', async steps() {}});
 `,
-		'bin/mmdebstrap': {text: `#!/bin/sh\n: > "$SLOW_MARK"\n[ "$1" = --version ] && exit 0\nsleep ${seconds} &\nwait\n`, mode: 0o755},
+		'bin/mmdebstrap': {text: `#!/bin/sh\n[ "$1" = --unshare-helper ] && exit 0\n: > "$SLOW_MARK"\n[ "$1" = --version ] && exit 0\nsleep ${seconds} &\nwait\n`, mode: 0o755},
 	};
 }
 
