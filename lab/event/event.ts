@@ -16,8 +16,8 @@ export type StageEvent =
 /** A lab as a whole. Seconds count from its start. */
 export type LabStateEvent =
 	| {type: 'lab'; reason: 'starting' | 'booting' | 'forking' | 'freezing'; lab: string}
-	/** Seconds that its machines stood still until their state was saved. */
-	| {type: 'lab'; reason: 'frozen'; lab: string; seconds: number}
+	/** Seconds that its machines stood still until their state was saved; none where they do not go on. */
+	| {type: 'lab'; reason: 'frozen'; lab: string; seconds?: number}
 	| {type: 'lab'; reason: 'ready'; lab: string; seconds: number}
 	| {type: 'lab'; reason: 'failed'; lab: string; error: FailureDescription}
 	| {type: 'lab'; reason: 'stopping' | 'ended'; lab: string};
@@ -63,6 +63,8 @@ export interface NoteEvent {
 	type: 'note';
 	level: 'info' | 'warning';
 	text: string;
+	/** Always so on this computer, whatever lab it is about: reports say it once. */
+	once?: true;
 }
 
 /** Anything that happens. */

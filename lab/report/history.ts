@@ -1,5 +1,5 @@
 /** What happened, folded from the events: the common ground of all reports. */
-import type {LabEvent, TimedEvent, TopologyEvent} from '../event/event.ts';
+import type {LabEvent, NoteEvent, TimedEvent, TopologyEvent} from '../event/event.ts';
 
 /** The error of an event. */
 export type ReportedError = Extract<LabEvent, {reason: 'failed'}>['error'];
@@ -36,6 +36,8 @@ export interface LabSpan extends Span {
 	/** Seconds since its start. */
 	ready?: number;
 	stopping: boolean;
+	/** It goes on from a frozen lab. */
+	forked: boolean;
 }
 
 /** A step of a scenario. */
@@ -147,7 +149,7 @@ export function addEvent(history: History, event: TimedEvent): void {
 		case 'lab': {
 			let span = last(history.labs, ({name, end}) => name === event.lab && end === undefined);
 			if (span === undefined) {
-				span = {name: event.lab, start: at, state: 'running', stopping: false};
+				span = {name: event.lab, start: at, state: 'running', stopping: false, forked: false};
 				history.labs.push(span);
 			}
 
@@ -157,6 +159,8 @@ export function addEvent(history: History, event: TimedEvent): void {
 			} else if (event.reason === 'failed') {
 				span.state = 'failed';
 				span.error = event.error;
+			} else if (event.reason === 'forking') {
+				span.forked = true;
 			} else if (event.reason === 'stopping') {
 				span.stopping = true;
 			} else if (event.reason === 'ended') {
@@ -256,10 +260,18 @@ export function addEvent(history: History, event: TimedEvent): void {
 		}
 
 		case 'note': {
-			history.notes.push({at, level: event.level, text: event.text});
+			if (!isToldAgain(history, event)) {
+				history.notes.push({at, level: event.level, text: event.text});
+			}
+
 			break;
 		}
 	}
+}
+
+/** Is it a note to be told once, and in the history already? */
+export function isToldAgain({notes}: History, {once, text}: NoteEvent): boolean {
+	return once === true && notes.some((note) => note.text === text);
 }
 
 /** Ends a span that goes on, well where there is no error. */

@@ -9,7 +9,7 @@ import {Chalk, type ChalkInstance} from 'chalk';
 import type {EventSink, LabEvent, TimedEvent} from '../event/event.ts';
 import {formatBytes, formatSeconds} from './duration.ts';
 import {renderError} from './error-text.ts';
-import {addEvent, emptyHistory, type History} from './history.ts';
+import {addEvent, emptyHistory, type History, isToldAgain, type Span} from './history.ts';
 import {printableLine} from './printable.ts';
 
 /** What a report needs of a stream; `process.stderr` is one. */
@@ -86,6 +86,10 @@ export function terminalReport(options: TerminalReportOptions = {}): TerminalRep
 	return {
 		sink(event) {
 			const timed: TimedEvent = {...event, at: now()};
+			if (event.type === 'note' && isToldAgain(history, event)) {
+				return;
+			}
+
 			addEvent(history, timed);
 			const text = lines(timed).map((line) => `${line}\n`).join('');
 			if (closed || !live) {
@@ -175,18 +179,22 @@ function createLines({chalk, color, live, history}: Appearance): (event: TimedEv
 					}
 
 					case 'booting':
-					case 'forking':
 					case 'freezing':
 					case 'stopping': {
 						return beginning(`lab ${lab}: ${event.reason}`);
 					}
 
+					case 'forking': {
+						return beginning(`lab ${lab}: forking the frozen lab`);
+					}
+
 					case 'ready': {
-						return [`${done} lab ${lab} is ready${took(event.seconds)}`];
+						return [`${done} lab ${lab} is ready${took(event.seconds)}${isForked(history, event.lab) ? chalk.dim(', forked from the frozen lab') : ''}`];
 					}
 
 					case 'frozen': {
-						return [`${done} lab ${lab} is frozen${chalk.dim(`, after standing still for ${formatSeconds(event.seconds)}`)}`];
+						const still = event.seconds === undefined ? '' : chalk.dim(`; it stood still for ${Math.ceil(event.seconds * 1000)} ms, and goes on`);
+						return [`${done} lab ${lab} is frozen${still}`];
 					}
 
 					case 'failed': {
@@ -202,10 +210,10 @@ function createLines({chalk, color, live, history}: Appearance): (event: TimedEv
 			}
 
 			case 'machine': {
-				const machine = printableLine(event.machine);
+				const machine = `${severalAtOnce(history.labs) ? `${printableLine(event.lab)}/` : ''}${printableLine(event.machine)}`;
 				switch (event.reason) {
 					case 'started': {
-						return beginning(`${machine}: powered on`, '  ');
+						return isForked(history, event.lab) ? [] : beginning(`${machine}: powered on`, '  ');
 					}
 
 					case 'answers':
@@ -251,7 +259,7 @@ function createLines({chalk, color, live, history}: Appearance): (event: TimedEv
 
 			case 'step': {
 				const indent = event.parent === undefined ? '  ' : '    ';
-				const step = printableLine(event.step);
+				const step = `${severalAtOnce(history.scenarios) ? `${printableLine(event.scenario)}: ` : ''}${printableLine(event.step)}`;
 				return event.reason === 'started'
 					? beginning(step, indent)
 					: [`${indent}${event.reason === 'passed' ? done : bad} ${step}${took(event.seconds)}`];
@@ -284,6 +292,15 @@ function createLines({chalk, color, live, history}: Appearance): (event: TimedEv
 	};
 }
 
+/** Do several of them go on at this moment, so that lines must say which one they are about? */
+function severalAtOnce(spans: readonly Span[]): boolean {
+	return spans.filter(({end}) => end === undefined).length > 1;
+}
+
+function isForked({labs}: History, lab: string): boolean {
+	return labs.findLast(({name}) => name === lab)?.forked ?? false;
+}
+
 function endsCached(event: LabEvent): boolean {
 	return event.type !== 'stage' && event.type !== 'wait' && event.type !== 'topology';
 }
@@ -300,8 +317,8 @@ export function liveView(history: History, now: number, chalk: ChalkInstance, co
 	return [
 		...history.stages.filter(({state}) => state === 'running').map(({name, start, progress}) => row('', name, start, progress)),
 		...history.labs.filter(({end, state, stopping}) => end === undefined && (state === 'running' || stopping)).map(({name, start, stopping}) => row('', `lab ${name}${stopping ? ': stopping' : ''}`, start)),
-		...history.machines.filter(({state, end}) => state === 'running' && end === undefined).map(({name, start, answers}) => row('  ', name, start, answers === undefined ? 'booting' : 'getting ready')),
-		...history.scenarios.filter(({state}) => state === 'running').flatMap(({steps}) => steps.filter(({state}) => state === 'running').map(({name, parent, start}) => row(parent === undefined ? '  ' : '    ', name, start))),
+		...history.machines.filter(({state, end}) => state === 'running' && end === undefined).map(({name, lab, start, answers}) => row('  ', severalAtOnce(history.labs) ? `${lab}/${name}` : name, start, isForked(history, lab) ? 'waking up' : answers === undefined ? 'booting' : 'getting ready')),
+		...history.scenarios.filter(({state}) => state === 'running').flatMap(({name: scenario, steps}) => steps.filter(({state}) => state === 'running').map(({name, parent, start}) => row(parent === undefined ? '  ' : '    ', severalAtOnce(history.scenarios) ? `${scenario}: ${name}` : name, start))),
 		...history.waits.filter(({state}) => state === 'running').map(({name, start, deadline}) => row('  ', `until ${name}`, start, `of ${formatSeconds(deadline)}`)),
 	];
 }

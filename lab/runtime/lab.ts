@@ -314,7 +314,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		const {accelerator, reason, speed} = found.probe!;
 		pace = paceOf(speed, plan.machines.reduce((sum, {cpus}) => sum + cpus, 0));
 		if (accelerator === 'tcg') {
-			events({type: 'note', level: 'info', text: reason});
+			events({type: 'note', level: 'info', text: reason, once: true});
 		}
 
 		await keeper.update(() => ({state: 'booting', speed: pace}));
@@ -375,7 +375,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 			}];
 		});
 		const seconds = await freezeLab({folder, plan, inputs, machines, fabric, signal}, target, {goesOn});
-		events({type: 'lab', reason: 'frozen', lab: name, seconds});
+		events({type: 'lab', reason: 'frozen', lab: name, ...(goesOn && {seconds})});
 	};
 
 	let frozenBefore: Promise<void> = Promise.resolve();

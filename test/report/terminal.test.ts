@@ -94,3 +94,35 @@ test('NO_COLOR, CI and TERM=dumb are honoured', (t) => {
 	t.false(hasColor(stream, {TERM: 'dumb'}));
 	t.false(hasColor({write() {}}, {}));
 });
+
+/** What a report writes of events, as lines. */
+function linesOf(...events: LabEvent[]): string[] {
+	return show(events.map((event): TimedEvent => ({...event, at: start}))).trimEnd().split('\n');
+}
+
+test('What is always so is said once in a run; what steps note is said as often as they do', (t) => {
+	const always: LabEvent = {type: 'note', level: 'info', text: 'no KVM', once: true};
+	const note: LabEvent = {type: 'note', level: 'info', text: 'evenly'};
+	t.deepEqual(linesOf(always, note, always, note), ['i no KVM', 'i evenly', 'i evenly']);
+});
+
+test('Lines about machines and steps say of which lab and scenario they are while there are several', (t) => {
+	const ready = (lab: string): LabEvent => ({type: 'machine', reason: 'ready', lab, machine: 'node-1', seconds: 1});
+	const step = (scenario: string): LabEvent => ({type: 'step', reason: 'started', scenario, step: 'ping'});
+	t.deepEqual(linesOf(
+		{type: 'lab', reason: 'booting', lab: 'a'}, ready('a'), {type: 'lab', reason: 'booting', lab: 'b'}, ready('b'), ready('a'),
+		{type: 'scenario', reason: 'started', scenario: 'a', summary: 'A', lab: 'a'}, step('a'), {type: 'scenario', reason: 'started', scenario: 'b', summary: 'B', lab: 'b'}, step('b'),
+	), [
+		'… lab a: booting', '  ✔ node-1 is ready 1.0 s', '… lab b: booting', '  ✔ b/node-1 is ready 1.0 s', '  ✔ a/node-1 is ready 1.0 s',
+		'', 'a A', '  … ping', '', 'b B', '  … b: ping',
+	]);
+});
+
+test('A fork is not told as powered on, and is told as a fork', (t) => {
+	t.deepEqual(linesOf(
+		{type: 'lab', reason: 'forking', lab: 'a'}, {type: 'machine', reason: 'started', lab: 'a', machine: 'node-1', pid: 1}, {type: 'lab', reason: 'ready', lab: 'a', seconds: 1},
+		{type: 'lab', reason: 'freezing', lab: 'a'}, {type: 'lab', reason: 'frozen', lab: 'a', seconds: 0.0341},
+	), [
+		'… lab a: forking the frozen lab', '✔ lab a is ready 1.0 s, forked from the frozen lab', '… lab a: freezing', '✔ lab a is frozen; it stood still for 35 ms, and goes on',
+	]);
+});
