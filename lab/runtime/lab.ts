@@ -298,7 +298,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 			memory = new Map(plan.machines.map((machine) => [machine.name, frozenMachine(frozen, machine.name).memory]));
 		}
 
-		// None of these waits for another, and together they are half of the time that a fork takes.
+		// None of these waits for another.
 		const image = stageFolder(made, plan.machines[0]?.stages.image ?? `image ${plan.imageName}`);
 		const found: {probe?: AcceleratorProbe} = {};
 		const prepared = new Map<string, PreparedMachine>();
