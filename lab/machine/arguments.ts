@@ -51,7 +51,7 @@ export function machineArguments(spec: MachineSpecification): string[] {
 		'-name', keyed(quoted(`${spec.lab}/${spec.name}`), {'debug-threads': 'on'}),
 		...confinement,
 		// A crash of QEMU should not write the guest's memory to a core file.
-		'-M', keyed('pc', {'memory-backend': 'ram', 'suppress-vmdesc': 'on', usb: 'off', vmport: 'off', 'dump-guest-core': 'off'}),
+		'-M', keyed('pc', {'memory-backend': 'ram', usb: 'off', vmport: 'off', 'dump-guest-core': 'off'}),
 		// The clock of the machine goes on from where it was frozen, through a reboot too: what it has signed stays valid.
 		'-rtc', keyed('', {base: 'utc', clock: 'vm'}),
 		...processorArguments(spec.accelerator, spec.cpus),
@@ -73,8 +73,6 @@ export function machineArguments(spec: MachineSpecification): string[] {
 		'-kernel', spec.kernel,
 		'-initrd', spec.initramfs,
 		'-append', spec.append.join(' '),
-		// Saved and loaded states do not say which machine they are of: see device-state.ts.
-		'-global', 'migration.send-configuration=off',
 		...(spec.frozen === true ? ['-S', '-incoming', 'defer'] : []),
 	];
 }

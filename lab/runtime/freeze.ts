@@ -6,13 +6,14 @@ import {mkdir, rm} from 'node:fs/promises';
 import path from 'node:path';
 import type {Fabric, NetworkState} from '../fabric/fabric.ts';
 import {run} from '../host/program.ts';
-import {saveDeviceState} from '../machine/device-state.ts';
+import {saveDeviceState, saveForkState} from '../machine/device-state.ts';
 import type {Machine} from '../machine/machine.ts';
 import {packOwnPages, type PackedPages, unpackPages} from '../machine/private-memory.ts';
 import type {SshConnection} from '../machine/ssh.ts';
 import type {Plan} from '../plan/plan.ts';
 import type {ReadyLabInputs} from '../plan/ready-lab.ts';
 import {frozenMachine, writeFrozenLab} from './frozen-lab.ts';
+import {stateSocket} from './power-on.ts';
 import {allOf} from './together.ts';
 
 /** A machine that is to be frozen, and where what it is made of lies. */
@@ -20,8 +21,11 @@ export interface FreezableMachine {
 	readonly machine: Machine;
 	/** The file of its memory. */
 	readonly memory: string;
-	/** It is a fork: the file is a frozen machine's, and what the machine wrote since is QEMU's own. */
-	readonly isFork: boolean;
+	/**
+	 * Of a fork: the state of the devices that it was started from. The file of its memory is a frozen machine's then, and what the machine wrote since is
+	 * QEMU's own.
+	 */
+	readonly origin?: string | undefined;
 	readonly disk: string;
 	/** The empty disk that all of its is on top of. */
 	readonly blankDisk: string;
@@ -71,7 +75,7 @@ interface Standstill {
 }
 
 /** Stops all machines, and saves the state of their devices. Their disks are written out afterwards, and their memory does not change. */
-async function bringToStandstill({machines, fabric}: FreezableLab, target: string): Promise<Standstill> {
+async function bringToStandstill({folder, machines, fabric, signal}: FreezableLab, target: string): Promise<Standstill> {
 	// What the fabric gave to the machines before is read by them while they answer.
 	await fabric.hold();
 	await Promise.all(machines.map(async ({machine}) => machine.qmp.execute('query-status')));
@@ -79,7 +83,10 @@ async function bringToStandstill({machines, fabric}: FreezableLab, target: strin
 	await Promise.all(machines.map(async ({machine}) => machine.qmp.execute('stop')));
 	const networks = await fabric.state();
 	// None is saved any more when it is told to go on.
-	await allOf(machines.map(async ({machine}) => saveDeviceState(machine, frozenMachine(target, machine.name).state)));
+	await allOf(machines.map(async ({machine, origin}) => {
+		const file = frozenMachine(target, machine.name).state;
+		await (origin === undefined ? saveDeviceState(machine, {cwd: folder, socket: stateSocket(machine.name), file, signal}) : saveForkState(machine, {file, origin}));
+	}));
 	return {networks, at};
 }
 
@@ -90,10 +97,10 @@ async function goOn({machines, fabric}: FreezableLab): Promise<void> {
 }
 
 /** Takes from a machine that stands still what would change if it went on, or be gone if it ended. */
-async function copyChanging({machine, memory, isFork, disk}: FreezableMachine, target: string, signal: AbortSignal): Promise<PackedPages | undefined> {
+async function copyChanging({machine, memory, origin, disk}: FreezableMachine, target: string, signal: AbortSignal): Promise<PackedPages | undefined> {
 	const files = frozenMachine(target, machine.name);
 	await run('cp', ['--sparse=always', '--reflink=auto', disk, files.disk], {signal});
-	if (isFork) {
+	if (origin !== undefined) {
 		return packOwnPages(machine.pid, memory, `${files.memory}.own`);
 	}
 

@@ -369,7 +369,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		const machines = plan.machines.flatMap(({name: machine, stages}) => {
 			const running = powered.get(machine)?.machine;
 			return running === undefined ? [] : [{
-				machine: running, memory: memory.get(machine) ?? '', isFork: frozen !== undefined, disk: path.join(folder, diskFile(machine)),
+				machine: running, memory: memory.get(machine) ?? '', origin: frozen === undefined ? undefined : frozenMachine(frozen, machine).state, disk: path.join(folder, diskFile(machine)),
 				blankDisk: path.join(stageFolder(made, stages.disk), 'disk.qcow2'),
 				initramfs: frozen === undefined ? path.join(folder, initramfsFile(machine)) : frozenMachine(frozen, machine).initramfs,
 			}];

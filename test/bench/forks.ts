@@ -161,7 +161,7 @@ async function measureWithService(prepared: PreparedLab): Promise<Row[]> {
 
 			return service;
 		}, {events: (event) => {
-			stood = event.type === 'lab' && event.reason === 'frozen' ? event.seconds : stood;
+			stood = event.type === 'lab' && event.reason === 'frozen' ? event.seconds ?? stood : stood;
 		}});
 
 		const made = new Map([...prepared.made, [readyLabName, {...prepared.made.get(readyLabName)!, folder: target}]]);

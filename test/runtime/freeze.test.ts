@@ -61,7 +61,7 @@ async function withLab(use: (scene: Scene) => Promise<void>): Promise<void> {
 			};
 
 			const machine = {name, pid: process.pid, qmp: {execute} as Partial<Qmp> as Qmp} as Partial<Machine> as Machine;
-			return {machine, memory: path.join(own, 'memory'), isFork: false, disk: path.join(own, 'disk.qcow2'), blankDisk: '/nowhere', initramfs: path.join(own, 'initramfs')};
+			return {machine, memory: path.join(own, 'memory'), disk: path.join(own, 'disk.qcow2'), blankDisk: '/nowhere', initramfs: path.join(own, 'initramfs')};
 		}));
 		const fabric = {
 			async hold() {

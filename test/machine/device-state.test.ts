@@ -1,0 +1,24 @@
+import test from 'ava';
+import {LabError} from '../../lab/host/error.ts';
+import {memoryPart} from '../../lab/machine/device-state.ts';
+
+const hex = (...parts: string[]): Buffer => Buffer.from(parts.join(''), 'hex');
+/** A piece that is not the last one, and one that ends the memory: section 2, RAM_SAVE_FLAG_EOS, its footer. */
+const piece = hex('0200000002', '0000000000000010', '7e00000002');
+const end = hex('0300000002', '0000000000000010', '7e00000002');
+const devices = hex('0400000000', '0574696d6572');
+
+test('the part of a state that is about memory ends where the first device begins', (t) => {
+	const start = Buffer.concat([Buffer.from('QEVM'), hex('00000003'), piece, end]);
+	t.deepEqual(memoryPart(Buffer.concat([start, devices, devices]), 'node-1'), start);
+});
+
+test('bytes that look like an end, of another section or before no device, are none', (t) => {
+	const start = Buffer.concat([hex('0300000002', '0000000000000010', '7e00000003'), hex('0300000002', '0000000000000010', '7e0000000205'), end]);
+	t.deepEqual(memoryPart(Buffer.concat([start, devices]), 'node-1'), start);
+});
+
+test('a state without the end of its memory is told', (t) => {
+	const error = t.throws(() => memoryPart(Buffer.concat([piece, devices]), 'node-1'), {instanceOf: LabError});
+	t.is(error?.code, 'machine-broke');
+});
