@@ -124,6 +124,9 @@ function createLines({chalk, color, live, history}: Appearance): (event: TimedEv
 	const took = (seconds: number): string => chalk.dim(` ${formatSeconds(seconds)}`);
 	const toldProgress = new Map<string, number>();
 	let cached = 0;
+	// Once there were several at a time, all lines say which one they are about.
+	let severalLabs = false;
+	let severalScenarios = false;
 
 	function cachedLine(): string[] {
 		const count = cached;
@@ -193,7 +196,7 @@ function createLines({chalk, color, live, history}: Appearance): (event: TimedEv
 					}
 
 					case 'frozen': {
-						const still = event.seconds === undefined ? '' : chalk.dim(`; it stood still for ${Math.ceil(event.seconds * 1000)} ms, and goes on`);
+						const still = event.seconds === undefined ? '' : chalk.dim(`; it stood still for ${event.seconds < 1 ? `${Math.ceil(event.seconds * 1000)} ms` : formatSeconds(event.seconds)}, and goes on`);
 						return [`${done} lab ${lab} is frozen${still}`];
 					}
 
@@ -210,7 +213,8 @@ function createLines({chalk, color, live, history}: Appearance): (event: TimedEv
 			}
 
 			case 'machine': {
-				const machine = `${severalAtOnce(history.labs) ? `${printableLine(event.lab)}/` : ''}${printableLine(event.machine)}`;
+				severalLabs ||= severalAtOnce(history.labs);
+				const machine = `${severalLabs ? `${printableLine(event.lab)}/` : ''}${printableLine(event.machine)}`;
 				switch (event.reason) {
 					case 'started': {
 						return isForked(history, event.lab) ? [] : beginning(`${machine}: powered on`, '  ');
@@ -259,7 +263,8 @@ function createLines({chalk, color, live, history}: Appearance): (event: TimedEv
 
 			case 'step': {
 				const indent = event.parent === undefined ? '  ' : '    ';
-				const step = `${severalAtOnce(history.scenarios) ? `${printableLine(event.scenario)}: ` : ''}${printableLine(event.step)}`;
+				severalScenarios ||= severalAtOnce(history.scenarios);
+				const step = `${severalScenarios ? `${printableLine(event.scenario)}: ` : ''}${printableLine(event.step)}`;
 				return event.reason === 'started'
 					? beginning(step, indent)
 					: [`${indent}${event.reason === 'passed' ? done : bad} ${step}${took(event.seconds)}`];
@@ -292,7 +297,7 @@ function createLines({chalk, color, live, history}: Appearance): (event: TimedEv
 	};
 }
 
-/** Do several of them go on at this moment, so that lines must say which one they are about? */
+/** Do several of them go on at this moment? */
 function severalAtOnce(spans: readonly Span[]): boolean {
 	return spans.filter(({end}) => end === undefined).length > 1;
 }

@@ -106,15 +106,16 @@ test('What is always so is said once in a run; what steps note is said as often 
 	t.deepEqual(linesOf(always, note, always, note), ['i no KVM', 'i evenly', 'i evenly']);
 });
 
-test('Lines about machines and steps say of which lab and scenario they are while there are several', (t) => {
+test('Lines about machines and steps say of which lab and scenario they are when there are several at a time', (t) => {
 	const ready = (lab: string): LabEvent => ({type: 'machine', reason: 'ready', lab, machine: 'node-1', seconds: 1});
 	const step = (scenario: string): LabEvent => ({type: 'step', reason: 'started', scenario, step: 'ping'});
 	t.deepEqual(linesOf(
 		{type: 'lab', reason: 'booting', lab: 'a'}, ready('a'), {type: 'lab', reason: 'booting', lab: 'b'}, ready('b'), ready('a'),
 		{type: 'scenario', reason: 'started', scenario: 'a', summary: 'A', lab: 'a'}, step('a'), {type: 'scenario', reason: 'started', scenario: 'b', summary: 'B', lab: 'b'}, step('b'),
+		{type: 'scenario', reason: 'passed', scenario: 'a', seconds: 1}, {type: 'step', reason: 'passed', scenario: 'b', step: 'ping', seconds: 1},
 	), [
 		'… lab a: booting', '  ✔ node-1 is ready 1.0 s', '… lab b: booting', '  ✔ b/node-1 is ready 1.0 s', '  ✔ a/node-1 is ready 1.0 s',
-		'', 'a A', '  … ping', '', 'b B', '  … b: ping',
+		'', 'a A', '  … ping', '', 'b B', '  … b: ping', '✔ a passed 1.0 s', '  ✔ b: ping 1.0 s',
 	]);
 });
 
