@@ -14,7 +14,7 @@
  * using it must hold it, or it may be pruned.
  */
 import {randomBytes} from 'node:crypto';
-import {appendFileSync, constants} from 'node:fs';
+import {appendFileSync, constants, rmSync} from 'node:fs';
 import {access, mkdir, mkdtemp, readFile, rename, rm, stat, utimes, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import type {EventSink} from '../event/event.ts';
@@ -120,6 +120,13 @@ class DiskStore implements Store {
 		try {
 			await withLock(this.#lock('leases'), async () => {
 				await this.#readLeases();
+				if (this.#held.size === 0) {
+					// One that is left by a process that was killed is cleared by whoever reads it next.
+					process.once('exit', () => {
+						rmSync(path.join(this.#leases, this.#lease), {force: true});
+					});
+				}
+
 				for (const key of keys) {
 					this.#held.add(key);
 				}

@@ -345,8 +345,8 @@ test('what a living process holds is not pruned, made before or after; afterward
 		t.not(await store.find(key), undefined);
 		child.stdin!.write('go on\n');
 		await once(child, 'exit');
-		t.deepEqual((await store.prune(now())).map((stage) => stage.key), [key]);
 		t.deepEqual(await names(path.join(folder, 'leases')), []);
+		t.deepEqual((await store.prune(now())).map((stage) => stage.key), [key]);
 	});
 });
 
