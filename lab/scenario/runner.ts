@@ -86,6 +86,10 @@ export async function runScenario(run: ScenarioRun): Promise<void> {
 		ending.abort(error);
 		clearTimeout(alarm);
 		if (run.evidence !== undefined) {
+			if (error.kind === 'interrupted') {
+				events({type: 'note', level: 'info', text: 'Collecting evidence from the machines first'});
+			}
+
 			const time = milliseconds(error.kind === 'interrupted' ? hurriedEvidenceTime : evidenceTime) * lab.speed;
 			const files = await collectEvidence(lab, run.evidence, AbortSignal.timeout(time));
 			events({type: 'evidence', scenario: name, path: run.evidence, files});
