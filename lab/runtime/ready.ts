@@ -17,6 +17,8 @@ export interface AwaitedMachine extends StartingMachine {
 
 /** From power-on to an answer over ssh at KVM speed, in milliseconds: some six times what it takes. */
 const answerDeadline = 30_000;
+/** After this part of it a machine that is silent is told: few take as long. */
+const patience = 0.25;
 /** One look at a condition at KVM speed, in milliseconds: a command that hangs longer is ended and tried again. */
 const lookDeadline = 20_000;
 
@@ -53,6 +55,13 @@ export async function awaitAnswer(machine: AwaitedMachine): Promise<SshConnectio
 		crashed.abort(error);
 	}, () => {});
 	const joint = AbortSignal.any([signal, crashed.signal]);
+	const alarm = setTimeout(() => {
+		const seconds = (time: number): string => `${Math.round(time / 1000)} s`;
+		machine.events({
+			type: 'note', level: 'warning',
+			text: `${name} has not answered for ${seconds(deadline * patience)}, and is waited for until ${seconds(deadline)}. Its console is in ${log}`,
+		});
+	}, deadline * patience);
 	const starting = awaitFirstProcess({...machine, signal: AbortSignal.any([joint, answered.signal])});
 	try {
 		return await until(
@@ -78,6 +87,7 @@ export async function awaitAnswer(machine: AwaitedMachine): Promise<SshConnectio
 
 		throw isExpired(error) ? failure.machineSilent(name, deadline / 1000, lastSeen(error), await tailOf(log), log) : error;
 	} finally {
+		clearTimeout(alarm);
 		answered.abort();
 		await Promise.all([watching, starting]);
 	}
