@@ -304,7 +304,7 @@ test.serial('a fork that reboots comes back, and its clock goes on from when it 
 		await node.writeFile('/root/mark', 'on disk');
 		await node.$`echo in memory >/run/mark; sync`;
 		const id = (await node.$`cat /proc/sys/kernel/random/boot_id`).stdout;
-		await node.try$`(sleep 1; reboot -f) >/dev/null 2>&1 &`;
+		await node.try$`(sleep 1; systemctl reboot) >/dev/null 2>&1 &`;
 		await until('it is back', async () => {
 			// Until then connections break.
 			const now = await node.try$`cat /proc/sys/kernel/random/boot_id`.catch((error: unknown) => ({exitCode: 255, stdout: String(error)}));
