@@ -25,6 +25,10 @@ const bench = forkBenchFor(test);
 const long = 30 * 60_000;
 const {signal} = new AbortController();
 
+test.serial.afterEach.always('what a failed test left is ended', async () => {
+	await bench.run(['down', '--all']);
+});
+
 const reasonsOf = (events: readonly LabEvent[], lab: string): string[] => events.flatMap((event) => (event.type === 'lab' && event.lab === lab ? [event.reason] : []));
 
 /** What the events of a report say of the stage that is the ready lab. */
@@ -218,10 +222,13 @@ test.serial('control: until they are told that they are forks, they make the sam
 });
 
 /** The random bytes of a TLS server's first message, and not those of the client that it repeats (RFC 8446, section 4.1.3); '' when it does not answer. */
-async function serverRandom(t: ExecutionContext, lab: string): Promise<string> {
-	const shown = await bench.ask(t, lab, 'node-1', 'openssl s_client -connect 127.0.0.1:4433 -tls1_3 -msg </dev/null 2>/dev/null | grep -A 3 ServerHello | tail -n +2 | tr -d " \\n"');
+async function serverRandom(t: ExecutionContext, lab: string, port = 4433): Promise<string> {
+	const shown = await bench.ask(t, lab, 'node-1', `openssl s_client -connect 127.0.0.1:${port} -tls1_3 -msg </dev/null 2>/dev/null | grep -A 3 ServerHello | tail -n +2 | tr -d " \\n"`);
 	return /^02.{6}0303([\da-f]{64})/.exec(shown)?.[1] ?? '';
 }
+
+/** A shell command that starts a TLS server in the background. */
+const tlsServer = (port: number): string => `setsid openssl s_server -accept ${port} -key key -cert cert -quiet </dev/null >/dev/null 2>&1 &`;
 
 test.serial('a lab that was booted is frozen while it is used, and goes on; its copies have what it had then', async (t) => {
 	t.timeout(long);
@@ -229,7 +236,7 @@ test.serial('a lab that was booted is frozen while it is used, and goes on; its 
 	t.deepEqual(reasonsOf(await readEvents(path.join(bench.state, 'labs/cold/events.jsonl')), 'cold'), ['starting', 'booting', 'ready']);
 	await bench.ask(t, 'cold', 'node-1', [
 		'cd /run && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key -out cert -subj /CN=test -days 9 2>/dev/null',
-		'(setsid openssl s_server -accept 4433 -key key -cert cert -quiet </dev/null >/dev/null 2>&1 &)',
+		`(${tlsServer(4433)})`,
 		'echo in memory >/run/mark; echo on disk >/root/mark',
 	].join('; '));
 	// A connection between two machines, which says something all the time.
@@ -250,16 +257,23 @@ test.serial('a lab that was booted is frozen while it is used, and goes on; its 
 	t.deepEqual(reasonsOf(events, 'cold'), ['starting', 'booting', 'ready', 'freezing', 'frozen']);
 	await bench.ask(t, 'cold', 'node-1', 'echo later >/run/mark; echo later >/root/mark; sync');
 	await ticksOn('cold', await ticks('cold'));
-	const randoms: string[] = [];
+	const [randoms, later]: [string[], string[]] = [[], []];
 	for (const name of ['copy-1', 'copy-2']) {
 		await bench.expect(t, 0, ['fork', 'moment', '--lab', name]);
 		t.is(await bench.ask(t, name, 'node-1', 'cat /run/mark /root/mark'), 'in memory\non disk');
 		randoms.push(await serverRandom(t, name));
+		await bench.ask(t, name, 'node-1', `cd /run && (${tlsServer(4434)})`);
+		later.push(await until('the later server answers', async () => {
+			const random = await serverRandom(t, name, 4434);
+			return random.length === 64 ? {met: true, value: random} : {met: false, seen: random};
+		}, {deadline: 60_000}));
 		await ticksOn(name, Math.max(ticked, await ticks(name)));
 	}
 
 	t.is(randoms[0]!.length, 64);
-	t.not(randoms[0], randoms[1]);
+	// A limit: OpenSSL has a generator of its own in each process, which asks the kernel only now and then.
+	t.is(randoms[0], randoms[1]);
+	t.not(later[0], later[1], 'what is started in the copy asks the kernel');
 	await bench.expect(t, 0, ['down', '--all']);
 	await nothingLeft(t, 'cold', 'copy-1', 'copy-2');
 });
@@ -304,7 +318,7 @@ test.serial('a fork that reboots comes back, and its clock goes on from when it 
 		await node.writeFile('/root/mark', 'on disk');
 		await node.$`echo in memory >/run/mark; sync`;
 		const id = (await node.$`cat /proc/sys/kernel/random/boot_id`).stdout;
-		await node.try$`(sleep 1; systemctl reboot) >/dev/null 2>&1 &`;
+		await node.$`systemctl reboot`.catch(() => {});
 		await until('it is back', async () => {
 			// Until then connections break.
 			const now = await node.try$`cat /proc/sys/kernel/random/boot_id`.catch((error: unknown) => ({exitCode: 255, stdout: String(error)}));
@@ -325,7 +339,7 @@ test.serial('twenty forks that write much leave what they are forks of as it was
 	t.timeout(long);
 	for (let count = 0; count < 20; count++) {
 		await withForks(1, async (lab) => {
-			const {stdout} = await lab.machine('node-1').$`(yes ${String(count)} || true) | head -c 100M >/dev/shm/much; cp /dev/shm/much /root/much; sync; ls /root`;
+			const {stdout} = await lab.machine('node-1').$`(yes ${String(count)} || true) | head -c 40M >/dev/shm/much; cp /dev/shm/much /root/much; sync; ls /root`;
 			t.is(stdout.trim(), 'much');
 		});
 	}

@@ -13,6 +13,10 @@ import {processesOf, remainsOf} from '../rig/remains.ts';
 const bench = forkBenchFor(test);
 const long = 30 * 60_000;
 
+test.serial.afterEach.always('what a failed test left is ended', async () => {
+	await bench.run(['down', '--all']);
+});
+
 /** Runs a command and sends it a signal when it has said something. */
 async function runUntil(words: readonly string[], said: RegExp, signal: NodeJS.Signals, options: CommandOptions = {}): Promise<CommandOutcome> {
 	let sent = false;
