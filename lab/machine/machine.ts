@@ -107,7 +107,11 @@ export async function startMachine(spec: MachineSpecification, options: StartOpt
 			},
 			{deadline, interval: 20, ...(signal && {signal})},
 		);
-		const identity = await identify(daemon.pid, machineMarker(spec));
+		const identity = await identify(daemon.pid, machineMarker(spec)).catch(async (error: unknown) => {
+			// It may have turned itself off already: its end says more.
+			await gone(1000, 'ends').catch(() => {});
+			throw end === undefined ? error : await explainEnd();
+		});
 		return {
 			name: spec.name,
 			pid: daemon.pid,

@@ -426,6 +426,10 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 					throw failure.labRuns(name, keeper.record.state);
 				}
 
+				if (signal.aborted) {
+					throw reasonOf(signal);
+				}
+
 				const [{keepLab}, {openStore}] = await Promise.all([import('./kept-lab.ts'), import('../store/open-store.ts')]);
 				return (await keepLab(running, 'frozen', keptAs, {store: await openStore(), events, signal})).bytes;
 			},
