@@ -8,7 +8,7 @@ export const readyLabName = 'ready lab';
 export const changedLabName = 'changed lab';
 
 /** To be raised when what a frozen lab holds, or how it is made, changes. */
-const revision = 4;
+const revision = 5;
 
 /**
  * All that a frozen lab depends on, as plain data: it is kept with it, and tells why another one is needed.

@@ -30,6 +30,8 @@ export interface FreezableMachine {
 	/** The empty disk that all of its is on top of. */
 	readonly blankDisk: string;
 	readonly initramfs: string;
+	/** What its console has said. */
+	readonly consoleLog: string;
 }
 
 /** A lab that is to be frozen. */
@@ -110,9 +112,10 @@ async function copyChanging({machine, memory, origin, disk}: FreezableMachine, t
 }
 
 /** Makes of what was taken the files of a frozen machine, which need no other frozen machine. */
-async function complete({machine, memory, blankDisk, initramfs}: FreezableMachine, own: PackedPages | undefined, target: string, signal: AbortSignal): Promise<void> {
+async function complete({machine, memory, blankDisk, initramfs, consoleLog}: FreezableMachine, own: PackedPages | undefined, target: string, signal: AbortSignal): Promise<void> {
 	const files = frozenMachine(target, machine.name);
 	await run('cp', ['--reflink=auto', initramfs, files.initramfs], {signal});
+	await run('cp', [consoleLog, files.console], {signal});
 	if (own !== undefined) {
 		await run('cp', ['--sparse=always', '--reflink=auto', memory, files.memory], {signal});
 		await unpackPages(own, files.memory);

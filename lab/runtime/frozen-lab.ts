@@ -35,12 +35,14 @@ export interface FrozenMachine {
 	readonly state: string;
 	readonly disk: string;
 	readonly initramfs: string;
+	/** What its console had said until then. */
+	readonly console: string;
 }
 
 /** Where the files of a machine are in the folder of a frozen lab. */
 export function frozenMachine(folder: string, machine: string): FrozenMachine {
 	const own = path.join(folder, machine);
-	return {memory: path.join(own, 'memory'), state: path.join(own, 'state'), disk: path.join(own, 'disk.qcow2'), initramfs: path.join(own, 'initramfs')};
+	return {memory: path.join(own, 'memory'), state: path.join(own, 'state'), disk: path.join(own, 'disk.qcow2'), initramfs: path.join(own, 'initramfs'), console: path.join(own, 'console.log')};
 }
 
 /** The files of a frozen lab that QEMU opens for writing, relative to it. */

@@ -372,6 +372,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 				machine: running, memory: memory.get(machine) ?? '', origin: frozen === undefined ? undefined : frozenMachine(frozen, machine).state, disk: path.join(folder, diskFile(machine)),
 				blankDisk: path.join(stageFolder(made, stages.disk), 'disk.qcow2'),
 				initramfs: frozen === undefined ? path.join(folder, initramfsFile(machine)) : frozenMachine(frozen, machine).initramfs,
+				consoleLog: path.join(folder, consoleLogOf(machine)),
 			}];
 		});
 		const seconds = await freezeLab({folder, plan, inputs, machines, fabric, signal}, target, {goesOn});

@@ -1,5 +1,5 @@
 /** From a planned machine to a running one: its files in the lab's folder, its ports, its QEMU. */
-import {stat} from 'node:fs/promises';
+import {readFile, stat, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import type {EventSink} from '../event/event.ts';
 import {LabError} from '../host/error.ts';
@@ -77,6 +77,8 @@ export async function prepareMachine(
 	const layers = [path.join(image, 'root.erofs'), path.join(stageFolder(made, stages.layer), 'layer.erofs')];
 	const [sizes] = await Promise.all([
 		Promise.all(layers.map(async (file) => (await stat(file)).size)),
+		// A fork's console goes on from what was on it.
+		origin !== undefined && writeFile(path.join(folder, consoleLogOf(name)), await readFile(origin.console)),
 		origin === undefined && writeInitramfs(planned, {image: path.join(image, 'initramfs'), target: initramfs, secrets, signal}),
 		run('qemu-img', ['create', '-q', '-f', 'qcow2', '-F', 'qcow2', '-b', origin?.disk ?? path.join(stageFolder(made, stages.disk), 'disk.qcow2'), disk], {signal}),
 	]);

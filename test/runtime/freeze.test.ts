@@ -39,7 +39,7 @@ async function withLab(use: (scene: Scene) => Promise<void>): Promise<void> {
 		const machines = await Promise.all(names.map(async (name) => {
 			const own = path.join(folder, name);
 			await mkdir(own);
-			await Promise.all(['disk.qcow2', 'initramfs', 'memory'].map(async (file) => writeFile(path.join(own, file), `${file} of ${name}`)));
+			await Promise.all(['disk.qcow2', 'initramfs', 'memory', 'console.log'].map(async (file) => writeFile(path.join(own, file), `${file} of ${name}`)));
 			const execute = async (command: string, args?: Readonly<Record<string, unknown>>): Promise<unknown> => {
 				asked.push(`${name} ${command}`);
 				if (broken.has(`${name} ${command}`)) {
@@ -61,7 +61,7 @@ async function withLab(use: (scene: Scene) => Promise<void>): Promise<void> {
 			};
 
 			const machine = {name, pid: process.pid, qmp: {execute} as Partial<Qmp> as Qmp} as Partial<Machine> as Machine;
-			return {machine, memory: path.join(own, 'memory'), disk: path.join(own, 'disk.qcow2'), blankDisk: '/nowhere', initramfs: path.join(own, 'initramfs')};
+			return {machine, memory: path.join(own, 'memory'), disk: path.join(own, 'disk.qcow2'), blankDisk: '/nowhere', initramfs: path.join(own, 'initramfs'), consoleLog: path.join(own, 'console.log')};
 		}));
 		const fabric = {
 			async hold() {
@@ -100,9 +100,9 @@ test('networks are held first, then machines stop, then what is on its way is ta
 		t.deepEqual(frozen.inputs, inputs);
 		t.true(frozen.frozenAt >= before && frozen.frozenAt <= Date.now());
 		for (const name of names) {
-			const {memory, state, disk, initramfs} = frozenMachine(target, name);
-			t.deepEqual(await Promise.all([memory, state, disk, initramfs].map(async (file) => readFile(file, 'utf8'))), [
-				`memory of ${name}`, `state of ${name}`, `disk.qcow2 of ${name}`, `initramfs of ${name}`,
+			const {memory, state, disk, initramfs, console} = frozenMachine(target, name);
+			t.deepEqual(await Promise.all([memory, state, disk, initramfs, console].map(async (file) => readFile(file, 'utf8'))), [
+				`memory of ${name}`, `state of ${name}`, `disk.qcow2 of ${name}`, `initramfs of ${name}`, `console.log of ${name}`,
 			]);
 		}
 
