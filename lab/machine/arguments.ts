@@ -61,7 +61,8 @@ export function machineArguments(spec: MachineSpecification): string[] {
 		// What starved guests of entropy in the ancestor of this project: see the design, `A machine`.
 		'-object', keyed('rng-random', {id: 'entropy', filename: '/dev/urandom'}),
 		'-device', keyed('virtio-rng-pci', {rng: 'entropy', 'max-bytes': 1024, period: 80_000}),
-		// Each QEMU makes up another id: a kernel that goes on in a fork sees that it changed, and seeds its random numbers anew.
+		// Each QEMU makes up another id: a kernel with a driver for it (Debian 13's has one, Debian 12's not) sees in a fork that it changed, and seeds its
+		// random numbers anew.
 		'-device', 'vmgenid',
 		...networkArguments(spec),
 		'-chardev', keyed('socket', {id: 'console', path: spec.consoleSocket, server: 'on', wait: 'off', logfile: spec.consoleLog, logappend: 'on'}),
