@@ -11,15 +11,16 @@ import {labFolder} from '../../lab/host/folder.ts';
 import type {LabStatus} from '../../lab/runtime/labs.ts';
 import {readEvents} from '../rig/events-file.ts';
 import {median, mustRun, round, type Row} from './measure.ts';
+import {readMappings} from './memory-use.ts';
 
 const mebibyte = 1024 ** 2;
 /** Boots of each kind for power-on-to-ssh. */
 const boots = 3;
 
-/** Up while `use` works on it, then down, whatever happens. The scenario may be one of a project's. */
-async function withLab<Value>(words: readonly string[], lab: string, env: Readonly<Record<string, string>>, use: (status: LabStatus) => Promise<Value>): Promise<Value> {
+/** Up by a boot, not a fork, while `use` works on it, then down, whatever happens. The scenario may be one of a project's. */
+async function withColdLab<Value>(words: readonly string[], lab: string, env: Readonly<Record<string, string>>, use: (status: LabStatus) => Promise<Value>): Promise<Value> {
 	try {
-		const {stdout} = await mustRun(['up', ...words, '--name', lab, '-o', 'json'], {env});
+		const {stdout} = await mustRun(['up', ...words, '--cold', '--name', lab, '-o', 'json'], {env});
 		return await use(JSON.parse(stdout) as LabStatus);
 	} finally {
 		await mustRun(['down', lab], {env});
@@ -51,7 +52,7 @@ export default defineScenario({
 		for (let boot = 0; boot < boots; boot += 1) {
 			shell.push(await bootShell(image));
 			const lab = `bench-ssh-${process.pid}`;
-			await withLab(['bench-ssh'], lab, env, async () => {
+			await withColdLab(['bench-ssh'], lab, env, async () => {
 				const answered = (await labEvents(lab)).find((event) => event.type === 'machine' && event.reason === 'answers');
 				ssh.push((answered as {seconds: number}).seconds);
 			});
@@ -103,7 +104,7 @@ async function processorSeconds(pid: number): Promise<number> {
 export async function measureCluster(wanted: ReadonlySet<string>): Promise<Row[]> {
 	await mustRun(['build', 'ipv4']);
 	const lab = `bench-${process.pid}`;
-	return withLab(['ipv4'], lab, {}, async (status) => {
+	return withColdLab(['ipv4'], lab, {}, async (status) => {
 		const pids = status.machines.flatMap(({pid}) => (pid === null ? [] : [pid]));
 		const share = async (seconds: number): Promise<number> => {
 			const used = await Promise.all(pids.map(processorSeconds));
@@ -159,20 +160,10 @@ async function measureMemory(pids: readonly number[]): Promise<Row> {
 		};
 
 		const sums = {guest: 0, layers: 0, layersShare: 0, rest: 0};
-		let kind: 'guest' | 'layers' | 'rest' = 'rest';
-		for (const line of (await readFile(`/proc/${pid}/smaps`, 'utf8')).split('\n')) {
-			const header = /^[\da-f]+-[\da-f]+ \S+ \S+ \S+ \d+\s*(.*)$/.exec(line);
-			const size = /^(Rss|Pss):\s+(\d+) kB$/.exec(line);
-			if (header !== null) {
-				kind = kindOf(header[1]!.replace(/ \(deleted\)$/, ''));
-			} else if (size !== null) {
-				const bytes = Number(size[2]) * 1024;
-				if (size[1] === 'Rss') {
-					sums[kind] += bytes;
-				} else if (kind === 'layers') {
-					sums.layersShare += bytes;
-				}
-			}
+		for (const {file, rss, pss} of await readMappings(pid)) {
+			const kind = kindOf(file);
+			sums[kind] += rss;
+			sums.layersShare += kind === 'layers' ? pss : 0;
 		}
 
 		return sums;
