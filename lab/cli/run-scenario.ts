@@ -1,13 +1,12 @@
 /** One run of one scenario: build, boot or fork, run the steps, take the lab down. */
 import path from 'node:path';
-import {makeStages} from '../build/make.ts';
 import type {EventSink} from '../event/event.ts';
 import {asLabError, type LabError} from '../host/error.ts';
 import type {Plan} from '../plan/plan.ts';
 import {attachLab} from '../runtime/attached-lab.ts';
+import {makeChain} from '../runtime/chain.ts';
 import {bootLab} from '../runtime/lab.ts';
 import type {ForkClock, LabRequest} from '../runtime/lab-request.ts';
-import {makeReadyLab} from '../runtime/ready-lab.ts';
 import {startLab} from '../runtime/supervisor-client.ts';
 import {withLab} from '../runtime/with-lab.ts';
 import {type Checkpoint, keepBeforeSteps} from '../scenario/checkpoint.ts';
@@ -89,17 +88,8 @@ export async function runPrepared({name, scenario, loaded, plan: declared}: Prep
 		}
 	};
 
-	const stagesOf = async (): Promise<LabRequest['made']> => {
-		if (from !== undefined) {
-			return from.made;
-		}
-
-		const stages = await makeStages(plan, {store, events, signal});
-		return cold ? stages : makeReadyLab({plan, made: stages, store, events, signal, evidence: folder, scenario});
-	};
-
 	try {
-		const made = await stagesOf();
+		const made = from?.made ?? await makeChain({plan, store, events, signal, evidence: folder, scenario, cold});
 		const request: LabRequest = {name, scenario, plan, made, events, signal, clock, evidence: folder};
 		if (keep) {
 			// With a supervisor of its own, so that it goes on when we end.

@@ -1,10 +1,9 @@
 /** `vmlab up`: a lab by a scenario's name, without its steps, which goes on when we end. */
 import path from 'node:path';
-import {makeStages} from '../build/make.ts';
 import {preparePlan} from '../build/prepare.ts';
 import {failure} from '../host/failure.ts';
 import {folders} from '../host/folder.ts';
-import {makeReadyLab} from '../runtime/ready-lab.ts';
+import {makeChain} from '../runtime/chain.ts';
 import {startLab} from '../runtime/supervisor-client.ts';
 import {loadScenario} from '../spec/load.ts';
 import {openStore} from '../store/open-store.ts';
@@ -29,8 +28,7 @@ export const verb = defineVerb({
 			const plan = await preparePlan(scenario.lab, {settings: set, file});
 			await withTerminal(async (events) => {
 				const evidence = path.join(folders().state, 'evidence', name);
-				const stages = await makeStages(plan, {store, events, signal});
-				const made = cold ? stages : await makeReadyLab({plan, made: stages, store, events, signal, evidence});
+				const made = await makeChain({plan, store, events, signal, evidence, scenario: scenarioName, cold});
 				await startLab({name, scenario: scenarioName, plan, made, events, signal, clock, evidence});
 			});
 		} else if (running.state === 'failed' || running.state === 'stopping') {

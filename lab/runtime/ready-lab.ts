@@ -8,6 +8,7 @@ import {changedLabName, readyLabChanges, type ReadyLabInputs, readyLabInputs, re
 import type {MadeStage, Store} from '../store/store.ts';
 import {memoryFiles, readFrozenLab} from './frozen-lab.ts';
 import {stageFolder} from './stage-folder.ts';
+import {withLab} from './with-lab.ts';
 
 /** What a ready lab is made from. */
 export interface ReadyLabRequest {
@@ -58,16 +59,13 @@ export async function makeReadyLab(request: ReadyLabRequest): Promise<ReadonlyMa
 			events({type: 'note', level: 'info', text: plan.change === undefined
 				? `The lab is booted once, as ${name}, and kept frozen when it is ready; this run and later ones start from a fork of it`
 				: `A fork of the lab with the defaults is changed, as ${name}, and kept frozen too`});
-			const lab = await bootLab({name, scenario, plan, made: origin, events, signal: work.signal, evidence});
-			try {
+			await withLab(await bootLab({name, scenario, plan, made: origin, events, signal: work.signal, evidence}), events, async (lab) => {
 				if (plan.change !== undefined) {
 					await applyChange(lab, plan.change, {events, signal: work.signal});
 				}
 
 				await lab.freeze(work.out, inputs, {goesOn: false});
-			} finally {
-				await lab.down();
-			}
+			});
 		},
 	}, {events, signal});
 	return new Map([...made, [readyLabName, stage]]);

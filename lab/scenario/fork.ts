@@ -1,10 +1,9 @@
 /** Forked labs for other test runners: a running lab as a fixture, with the words of a scenario's steps. */
-import {makeStages} from '../build/make.ts';
 import {preparePlan} from '../build/prepare.ts';
 import {type EventSink, noEvents} from '../event/event.ts';
 import {failure} from '../host/failure.ts';
+import {makeChain} from '../runtime/chain.ts';
 import {bootLab} from '../runtime/lab.ts';
-import {makeReadyLab} from '../runtime/ready-lab.ts';
 import {clearDeadLabs} from '../runtime/reaper.ts';
 import type {LabDeclaration} from '../spec/lab.ts';
 import {loadScenario} from '../spec/load.ts';
@@ -64,10 +63,10 @@ export async function fork(lab: string | LabDeclaration, options: ForkOptions = 
 			: preparePlan(lab, {settings}),
 		clearDeadLabs(),
 	]);
-	const stages = await makeStages(plan, {store, events, signal});
-	const made = await makeReadyLab({plan, made: stages, store, events, signal, evidence});
+	const scenario = typeof lab === 'string' ? lab : undefined;
+	const made = await makeChain({plan, store, events, signal, evidence, scenario});
 	const name = options.name ?? `fork-${process.pid}-${count++}`;
-	const running = await bootLab({name, scenario: typeof lab === 'string' ? lab : undefined, plan, made, events, signal, evidence});
+	const running = await bootLab({name, scenario, plan, made, events, signal, evidence});
 	const ending = new AbortController();
 	const both = AbortSignal.any([ending.signal, running.over]);
 	const machines = openMachines(running, both);

@@ -6,8 +6,9 @@ import {packageFolder} from '../../lab/host/folder.ts';
 import {withTemporaryFolder} from '../../lab/host/temporary.ts';
 import type {Plan} from '../../lab/plan/plan.ts';
 import type {BootRequest, Lab, LabParts} from '../../lab/runtime/lab.ts';
+import {withLab} from '../../lab/runtime/with-lab.ts';
 import type {MadeStage} from '../../lab/store/store.ts';
-import {bootLab, loadScenario, makeReadyLab, makeStages, openStore, preparePlan} from './compiled.ts';
+import {bootLab, loadScenario, makeChain, openStore, preparePlan} from './compiled.ts';
 
 /** One machine with nothing but `base`. */
 export const smallScenario = 'bench-small';
@@ -70,9 +71,7 @@ export interface PreparedLab {
 export async function prepareFork(scenario: string): Promise<PreparedLab> {
 	const [{scenario: {lab}, file}, store] = await Promise.all([loadScenario(scenario), openStore()]);
 	const plan = await preparePlan(lab, {settings: [], file});
-	const signal = new AbortController().signal;
-	const stages = await makeStages(plan, {store, events: noEvents, signal});
-	return {plan, made: await makeReadyLab({plan, made: stages, store, events: noEvents, signal})};
+	return {plan, made: await makeChain({plan, store, events: noEvents, signal: new AbortController().signal})};
 }
 
 let count = 0;
@@ -82,10 +81,5 @@ export async function withFork<Value>(
 	{plan, made}: PreparedLab, use: (lab: Lab) => Promise<Value>, options: {events?: EventSink; parts?: LabParts} = {},
 ): Promise<Value> {
 	const request: BootRequest = {name: `bench-${process.pid}-${count++}`, plan, made, events: options.events ?? noEvents, signal: new AbortController().signal};
-	const lab = await (options.parts === undefined ? bootLab(request) : bootLab(request, options.parts));
-	try {
-		return await use(lab);
-	} finally {
-		await lab.down();
-	}
+	return withLab(await (options.parts === undefined ? bootLab(request) : bootLab(request, options.parts)), request.events, use);
 }
