@@ -1,7 +1,7 @@
 /** `vmlab exec`: a command on a machine, with its outputs and its exit code. */
 import {failure} from '../host/failure.ts';
+import {quoteWord} from '../machine/quoting.ts';
 import {chooseMachine, withConnection} from './lab-choice.ts';
-import {quoteWord} from '../scenario/quoting.ts';
 import {defineVerb} from './verb.ts';
 
 export const verb = defineVerb({

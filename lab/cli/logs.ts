@@ -1,6 +1,6 @@
 /** `vmlab logs`: a machine's journal. */
+import {quoteWord} from '../machine/quoting.ts';
 import {chooseMachine, withConnection} from './lab-choice.ts';
-import {quoteWord} from '../scenario/quoting.ts';
 import {defineVerb} from './verb.ts';
 
 export const verb = defineVerb({

@@ -2,7 +2,7 @@
 import {formatBytes} from '../report/duration.ts';
 import {preparePlan} from '../build/prepare.ts';
 import type {PlannedStage} from '../plan/plan.ts';
-import {changedLabName, readyLabKey, readyLabName, readyLabNeeds} from '../plan/ready-lab.ts';
+import {readyLabKey, readyLabName, readyLabNeeds, readyStageName} from '../plan/ready-lab.ts';
 import {inputsOfReadyLab} from '../runtime/ready-lab.ts';
 import {loadScenario} from '../spec/load.ts';
 import {openStore} from '../store/open-store.ts';
@@ -45,10 +45,9 @@ export const verb = defineVerb({
 		const stages = await Promise.all(plan.stages.map(show));
 		// The lab itself, ready and frozen: what it depends on is known when the stages are there.
 		const needs = readyLabNeeds(plan);
-		for (const [name, lab] of plan.change === undefined ? [[readyLabName, plan] as const] : [[readyLabName, plan.change.early] as const, [changedLabName, plan] as const]) {
-			stages.push(needs.every((stage) => found.has(stage))
-				? await show({name, key: readyLabKey(await inputsOfReadyLab(lab, found)), needs: name === changedLabName ? [...needs, readyLabName] : needs})
-				: {name, key: '', cached: false, needs});
+		for (const lab of plan.change === undefined ? [plan] : [plan.change.early, plan]) {
+			const stage = {name: readyStageName(lab), needs: lab.change === undefined ? needs : [...needs, readyLabName]};
+			stages.push(needs.every((need) => found.has(need)) ? await show({...stage, key: readyLabKey(await inputsOfReadyLab(lab, found))}) : {...stage, key: '', cached: false});
 		}
 
 		await print(output, {scenario: name, key: plan.key, overlays: plan.overlays, machines: plan.machines.map((machine) => machine.name), stages}, (shown) => ({

@@ -1,6 +1,6 @@
 /** `vmlab ssh`: a shell on a machine, on this terminal. */
+import {quoteWord} from '../machine/quoting.ts';
 import {chooseMachine, withConnection} from './lab-choice.ts';
-import {quoteWord} from '../scenario/quoting.ts';
 import {defineVerb} from './verb.ts';
 
 export const verb = defineVerb({

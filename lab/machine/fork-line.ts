@@ -33,6 +33,7 @@ export interface ForkLine {
 export async function tellFork({machine, socket, clock, deadline, signal}: ForkLine): Promise<void> {
 	const line = await connectConsole(socket);
 	let heard = '';
+	const seen = (): string => (heard === '' ? 'silence' : plainText(heard));
 	line.setEncoding('latin1');
 	line.on('data', (text: string) => {
 		heard = (heard + text).slice(-longestAnswer);
@@ -43,11 +44,11 @@ export async function tellFork({machine, socket, clock, deadline, signal}: ForkL
 		line.write(`forked ${randomBytes(seedBytes).toString('hex')}${clock === undefined ? '' : ` clock ${(clock / 1000).toFixed(3)}`}\n`);
 		await until(
 			`${machine} has taken its new random numbers`,
-			async () => (/^seeded$/m.test(heard) ? {met: true, value: undefined} : {met: false, seen: heard === '' ? 'silence' : plainText(heard)}),
+			async () => (/^seeded$/m.test(heard) ? {met: true, value: undefined} : {met: false, seen: seen()}),
 			{deadline, interval: 20, ...(signal && {signal})},
 		).catch((error: unknown) => {
 			signal?.throwIfAborted();
-			throw error instanceof Error && 'code' in error && error.code === 'wait-expired' ? failure.forkSilent(machine, deadline / 1000, heard === '' ? 'silence' : plainText(heard)) : error;
+			throw error instanceof Error && 'code' in error && error.code === 'wait-expired' ? failure.forkSilent(machine, deadline / 1000, seen()) : error;
 		});
 	} finally {
 		line.destroy();

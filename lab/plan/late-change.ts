@@ -4,15 +4,14 @@
  */
 import {digestOf} from '../host/digest.ts';
 import type {FileDeclaration} from '../spec/secret.ts';
-import type {Setting} from './options.ts';
 import type {LateChange, Plan, PlannedMachine} from './plan.ts';
 import type {ResolvedOverlay} from './resolution.ts';
 
-/** The settings that put all late options back to their defaults, and the commands by which machines take them on, in the order of the overlays. */
-export function lateOptions(overlays: readonly ResolvedOverlay[]): {settings: Setting[]; commands: string[]} {
+/** The settings (`overlay.option=value`) that put all late options back to their defaults, and the commands by which machines take them on, in the order of the overlays. */
+export function lateOptions(overlays: readonly ResolvedOverlay[]): {settings: string[]; commands: string[]} {
 	const changed = overlays.flatMap(({overlay, options}) => Object.entries(overlay.manifest.options ?? {})
 		.filter(([name, {late, default: before}]) => late !== undefined && options[name] !== before)
-		.map(([name, {late, default: before}]) => ({setting: {overlay: overlay.name, option: name, value: String(before)}, command: late ?? ''})));
+		.map(([name, {late, default: before}]) => ({setting: `${overlay.name}.${name}=${String(before)}`, command: late ?? ''})));
 	return {settings: changed.map(({setting}) => setting), commands: [...new Set(changed.map(({command}) => command))]};
 }
 

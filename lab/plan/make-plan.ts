@@ -95,7 +95,7 @@ export function makePlan(input: PlanInput): Plan {
 		return whole;
 	}
 
-	const change = lateChange(makePlan({...input, settings: [...input.settings ?? [], ...late.settings.map(({overlay, option, value}) => `${overlay}.${option}=${value}`)]}), whole, late.commands);
+	const change = lateChange(makePlan({...input, settings: [...input.settings ?? [], ...late.settings]}), whole, late.commands);
 	return change === undefined ? whole : {...whole, change};
 }
 

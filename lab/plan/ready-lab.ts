@@ -7,6 +7,11 @@ export const readyLabName = 'ready lab';
 /** That of a lab that is a late change of another one. */
 export const changedLabName = 'changed lab';
 
+/** The name of the stage that the ready lab of a plan is. */
+export function readyStageName(plan: Plan): string {
+	return plan.change === undefined ? readyLabName : changedLabName;
+}
+
 /** To be raised when what a frozen lab holds, or how it is made, changes. */
 const revision = 5;
 

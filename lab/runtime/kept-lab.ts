@@ -3,7 +3,7 @@ import type {EventSink} from '../event/event.ts';
 import {digestOf} from '../host/digest.ts';
 import {failure} from '../host/failure.ts';
 import type {Plan} from '../plan/plan.ts';
-import {readyLabChanges, type ReadyLabInputs, readyLabName} from '../plan/ready-lab.ts';
+import {readyLabChanges, type ReadyLabInputs, readyLabName, readyLabNeeds} from '../plan/ready-lab.ts';
 import type {MadeStage, Store} from '../store/store.ts';
 import {memoryFiles, readFrozenLab} from './frozen-lab.ts';
 import {inputsOfReadyLab} from './ready-lab.ts';
@@ -94,7 +94,7 @@ export async function findKeptLab(kind: KeptKind, name: string, store: Store, si
 		}
 	}
 
-	const missing = plan.machines.flatMap(({stages}) => Object.values(stages)).find((part) => !made.has(part));
+	const missing = readyLabNeeds(plan).find((part) => !made.has(part));
 	const changes = missing === undefined ? readyLabChanges(inputs, await inputsOfReadyLab(plan, made, signal)) : [`the stage ${missing} is not there any more`];
 	if (changes.length > 0) {
 		throw failure.frozenLabStale(name, changes);

@@ -29,10 +29,10 @@ import type {LabRequest} from './lab-request.ts';
 import {serveLab} from './lab-server.ts';
 import {reserveMemory} from './memory.ts';
 import {paceOf} from './pace.ts';
-import {diskFile, forkSocket, initramfsFile, linkSocket, type PoweredMachine, powerOn, type PreparedMachine, prepareMachine, stateSocket} from './power-on.ts';
+import {forkSocket, linkSocket, type PoweredMachine, powerOn, type PreparedMachine, prepareMachine, stateSocket} from './power-on.ts';
 import {awaitAnswer, awaitReady, type AwaitedMachine} from './ready.ts';
 import {openSecrets} from './secrets.ts';
-import {stageFolder} from './stage-folder.ts';
+import {kernelOf, stageFolder} from './stage-folder.ts';
 import {allOf, together} from './together.ts';
 import {writeFileWhole} from './whole-file.ts';
 
@@ -130,6 +130,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 	const secrets = openSecrets(folder);
 	const powered = new Map<string, PoweredMachine>();
 	const connections = new Set<SshConnection>();
+	const prepared = new Map<string, PreparedMachine>();
 	let memory: ReadonlyMap<string, string> = new Map();
 	let fabric: Fabric | undefined;
 	let pace = 1;
@@ -299,12 +300,10 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		}
 
 		// None of these waits for another.
-		const image = stageFolder(made, plan.machines[0]?.stages.image ?? `image ${plan.imageName}`);
 		const found: {probe?: AcceleratorProbe} = {};
-		const prepared = new Map<string, PreparedMachine>();
 		await together(signal, [
 			async (abort) => {
-				found.probe = await parts.probeAccelerator({kernel: path.join(image, 'vmlinuz'), signal: abort});
+				found.probe = await parts.probeAccelerator({kernel: kernelOf(plan, made), signal: abort});
 			},
 			async () => openFabric(origin?.networks),
 			...plan.machines.map((planned) => async (abort: AbortSignal) => {
@@ -368,11 +367,15 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 
 		const machines = plan.machines.flatMap(({name: machine, stages}) => {
 			const running = powered.get(machine)?.machine;
-			return running === undefined ? [] : [{
-				machine: running, memory: memory.get(machine) ?? '', origin: frozen === undefined ? undefined : frozenMachine(frozen, machine).state, disk: path.join(folder, diskFile(machine)),
+			const files = prepared.get(machine);
+			return running === undefined || files === undefined ? [] : [{
+				machine: running,
+				memory: memory.get(machine) ?? '',
+				origin: frozen === undefined ? undefined : frozenMachine(frozen, machine).state,
+				disk: files.disk,
 				blankDisk: path.join(stageFolder(made, stages.disk), 'disk.qcow2'),
-				initramfs: frozen === undefined ? path.join(folder, initramfsFile(machine)) : frozenMachine(frozen, machine).initramfs,
-				consoleLog: path.join(folder, consoleLogOf(machine)),
+				initramfs: files.initramfs,
+				consoleLog: path.join(folder, files.consoleLog),
 			}];
 		});
 		const seconds = await freezeLab({folder, plan, inputs, machines, fabric, signal}, target, {goesOn});

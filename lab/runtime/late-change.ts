@@ -1,6 +1,7 @@
 /** Makes of a running lab another one that differs only late: writes files, has machines take them on, and waits until each is ready as that lab is. */
 import type {EventSink} from '../event/event.ts';
 import {failure} from '../host/failure.ts';
+import {writeCommand} from '../machine/quoting.ts';
 import type {SshConnection} from '../machine/ssh.ts';
 import type {LateChange} from '../plan/plan.ts';
 import type {FileDeclaration} from '../spec/secret.ts';
@@ -51,9 +52,7 @@ async function writeFile(connection: SshConnection, machine: string, file: FileD
 		throw new Error(`the change writes ${file.path}, which has no text`);
 	}
 
-	const target = `'${file.path.replaceAll("'", "'\\''")}'`;
-	const mode = (file.mode ?? 0o644).toString(8);
-	await must(connection, machine, `set -e; mkdir -p -- "$(dirname -- ${target})"; umask 077; cat >${target}.partial; chmod ${mode} ${target}.partial; mv -- ${target}.partial ${target}`, {input: file.text, signal});
+	await must(connection, machine, `set -e; ${writeCommand(file.path, file.mode ?? 0o644)}`, {input: file.text, signal});
 }
 
 async function must(connection: SshConnection, machine: string, command: string, options: {input?: string; timeout?: number; signal: AbortSignal}): Promise<void> {

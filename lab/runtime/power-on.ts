@@ -46,16 +46,6 @@ export function forkSocket(machine: string): string {
 	return path.join(machine, 'fork.sock');
 }
 
-/** A machine's own disk, relative to the lab's folder. */
-export function diskFile(machine: string): string {
-	return path.join(machine, 'disk.qcow2');
-}
-
-/** What a machine boots from, relative to the lab's folder. */
-export function initramfsFile(machine: string): string {
-	return path.join(machine, 'initramfs');
-}
-
 /**
  * Writes a machine's files into its folder: its initramfs with its seed, and its disk on top of the blank one. A fork has the initramfs
  * of what it is a fork of, and its disk is on top of that one's.
@@ -72,8 +62,8 @@ export async function prepareMachine(
 	const {folder, plan, made, secrets, frozen, signal} = lab;
 	const image = stageFolder(made, stages.image);
 	const origin = frozen === undefined ? undefined : frozenMachine(frozen, name);
-	const disk = path.join(folder, diskFile(name));
-	const initramfs = origin?.initramfs ?? path.join(folder, initramfsFile(name));
+	const disk = path.join(folder, name, 'disk.qcow2');
+	const initramfs = origin?.initramfs ?? path.join(folder, name, 'initramfs');
 	const layers = [path.join(image, 'root.erofs'), path.join(stageFolder(made, stages.layer), 'layer.erofs')];
 	const [sizes] = await Promise.all([
 		Promise.all(layers.map(async (file) => (await stat(file)).size)),

@@ -1,13 +1,12 @@
 /** The last stage of a chain: the lab itself, booted until it was ready, and frozen. It is made inside machines, and so here. */
-import path from 'node:path';
 import type {EventSink} from '../event/event.ts';
 import {probeAccelerator} from '../machine/accelerator.ts';
 import {describeEmulator} from '../machine/emulator.ts';
 import type {Plan} from '../plan/plan.ts';
-import {changedLabName, readyLabChanges, type ReadyLabInputs, readyLabInputs, readyLabKey, readyLabName} from '../plan/ready-lab.ts';
+import {changedLabName, readyLabChanges, type ReadyLabInputs, readyLabInputs, readyLabKey, readyLabName, readyStageName} from '../plan/ready-lab.ts';
 import type {MadeStage, Store} from '../store/store.ts';
 import {memoryFiles, readFrozenLab} from './frozen-lab.ts';
-import {stageFolder} from './stage-folder.ts';
+import {kernelOf} from './stage-folder.ts';
 import {withLab} from './with-lab.ts';
 
 /** What a ready lab is made from. */
@@ -26,8 +25,7 @@ export interface ReadyLabRequest {
 
 /** What a ready lab of this plan, made here and now, depends on. Throws `program-missing`, `program-failed`. */
 export async function inputsOfReadyLab(plan: Plan, made: ReadonlyMap<string, MadeStage>, signal?: AbortSignal): Promise<ReadyLabInputs> {
-	const kernel = path.join(stageFolder(made, plan.machines[0]?.stages.image ?? `image ${plan.imageName}`), 'vmlinuz');
-	const {accelerator} = await probeAccelerator({kernel, signal});
+	const {accelerator} = await probeAccelerator({kernel: kernelOf(plan, made), signal});
 	return readyLabInputs(plan, made, await describeEmulator(accelerator, signal));
 }
 
@@ -47,7 +45,7 @@ export async function makeReadyLab(request: ReadyLabRequest): Promise<ReadonlyMa
 	// What it is a change of comes first, as a stage of its own; and is not needed where this one is there.
 	const origin = plan.change === undefined || await store.find(key) !== undefined ? made : await makeReadyLab({...request, plan: plan.change.early});
 	const stage = await store.make({
-		name: plan.change === undefined ? readyLabName : changedLabName,
+		name: readyStageName(plan),
 		key,
 		writable: memoryFiles(plan),
 		async make(work) {

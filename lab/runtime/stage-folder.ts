@@ -1,4 +1,6 @@
 /** Where the stages of a plan are. */
+import path from 'node:path';
+import type {Plan} from '../plan/plan.ts';
 import type {MadeStage} from '../store/store.ts';
 
 /** A stage that the plan names. That it was made is the caller's promise. */
@@ -9,4 +11,9 @@ export function stageFolder(made: ReadonlyMap<string, MadeStage>, name: string):
 	}
 
 	return stage.folder;
+}
+
+/** The kernel that the machines of a plan boot. */
+export function kernelOf(plan: Plan, made: ReadonlyMap<string, MadeStage>): string {
+	return path.join(stageFolder(made, plan.machines[0]?.stages.image ?? `image ${plan.imageName}`), 'vmlinuz');
 }

@@ -3,11 +3,11 @@ import {stringify} from 'yaml';
 import type {SourcePlace} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import {run} from '../host/program.ts';
+import {quoteCommand, quoteWord} from '../machine/quoting.ts';
 import {kubectlIn, kubectlStage} from '../runtime/kubectl.ts';
 import {commandSignal, waitIsOver} from './command-scope.ts';
 import {lastLines} from './output.ts';
 import {callPlace} from './place.ts';
-import {quoteCommand, quoteWord} from './quoting.ts';
 import type {ClusterHandle, CommandResult} from './scenario.ts';
 import type {ScenarioLab} from './scenario-lab.ts';
 

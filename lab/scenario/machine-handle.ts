@@ -1,11 +1,11 @@
 /** Machines as steps see them: commands over an ssh connection that is kept open. */
 import {LabError, type SourcePlace} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
+import {quoteCommand, quoteWord, writeCommand} from '../machine/quoting.ts';
 import type {LabMachine} from '../spec/topology.ts';
 import {commandSignal, waitIsOver} from './command-scope.ts';
 import {lastLines} from './output.ts';
 import {callPlace} from './place.ts';
-import {quoteCommand, quoteWord} from './quoting.ts';
 import type {CommandResult, CommandTag, MachineHandle} from './scenario.ts';
 import type {ScenarioConnection, ScenarioLab} from './scenario-lab.ts';
 
@@ -108,10 +108,7 @@ export function openMachines(lab: ScenarioLab, signal: AbortSignal): Machines {
 				return (await must(`cat -- ${quoteWord(path)}`, callPlace())).stdout;
 			},
 			async writeFile(path, text, mode = 0o644) {
-				const target = quoteWord(path);
-				const partial = quoteWord(`${path}.partial`);
-				// Renamed into place: who reads it sees the old text or the new.
-				await must(`mkdir -p -- "$(dirname -- ${target})"; umask 077; cat >${partial}; chmod ${mode.toString(8)} -- ${partial}; mv -- ${partial} ${target}`, callPlace(), text);
+				await must(writeCommand(path, mode), callPlace(), text);
 			},
 		};
 	}

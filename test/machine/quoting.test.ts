@@ -1,6 +1,6 @@
 import {execFileSync} from 'node:child_process';
 import test from 'ava';
-import {quoteCommand, quoteWord, type Word} from '../../lab/scenario/quoting.ts';
+import {quoteCommand, quoteWord, type Word} from '../../lab/machine/quoting.ts';
 
 function command(pieces: TemplateStringsArray, ...values: ReadonlyArray<Word | readonly Word[]>): string {
 	return quoteCommand(pieces, values);

@@ -44,3 +44,16 @@ export function quoteCommand(pieces: TemplateStringsArray, values: ReadonlyArray
 		return piece + (Array.isArray(value) ? value.map((word: Word) => quoteWord(word)).join(' ') : quoteWord(value as Word));
 	}).join('');
 }
+
+/**
+ * The command that writes its standard input to a file of a machine, in a folder that is made where it is missing. Renamed into place: who reads the
+ * file sees the old text or the new. It is to be run by a shell that stops at the first command that fails.
+ *
+ * @param mode of the file, such as 0o644
+ * @throws `bad-value` like `quoteWord`
+ */
+export function writeCommand(path: string, mode: number): string {
+	const target = quoteWord(path);
+	const partial = quoteWord(`${path}.partial`);
+	return `mkdir -p -- "$(dirname -- ${target})"; umask 077; cat >${partial}; chmod ${mode.toString(8)} -- ${partial}; mv -- ${partial} ${target}`;
+}
