@@ -5,16 +5,10 @@ import {exitCodes, LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import {suggest} from '../host/suggestion.ts';
 import type {OutputFormat, Verb, VerbEntry} from './verb.ts';
-import {verbs} from './verbs.ts';
+import {findVerb, nameOfVerb, verbNames, verbs} from './verbs.ts';
 
 /** The internals of yargs that its types leave out: the names of all options declared so far. */
 type DeclaredOptions = {getOptions(): {key: Record<string, unknown>; alias: Record<string, string[]>}};
-
-/** The first word of what yargs calls a command. */
-const nameOf = (command: string): string => command.split(' ')[0] ?? '';
-
-/** The words that a command line may begin with. */
-const verbNames = [...verbs.map(({command}) => nameOf(command)), 'completion', 'help'];
 
 /** The options of every verb. */
 function addCommonOptions(parser: Argv) {
@@ -45,14 +39,13 @@ function allowOtherVariables(parser: Argv): Argv {
 
 /** The verb among the words, where there is one. */
 function verbAmong(words: readonly string[]): VerbEntry | undefined {
-	const name = words.find((word) => verbNames.includes(word));
-	return verbs.find(({command}) => nameOf(command) === name);
+	return findVerb(words.find((word) => verbNames.includes(word)));
 }
 
 /** What yargs found wrong, as a sentence, with what may have been meant. Its messages are pinned with its version; tests hold them. */
 function explainUsage(message: string, parser: Argv, words: readonly string[]): LabError {
 	const entry = verbAmong(words);
-	const called = entry === undefined ? 'vmlab' : `vmlab ${nameOf(entry.command)}`;
+	const called = entry === undefined ? 'vmlab' : `vmlab ${nameOfVerb(entry)}`;
 	const help = `See \`${called} --help\`.`;
 	const flag = (name: string): string => (entry?.command.match(/[\w-]+/g)?.includes(name) === true ? `<${name}>` : `${name.length === 1 ? '-' : '--'}${name}`);
 	const unknown = /^Unknown (?:argument|command)s?: (.*)$/.exec(message)?.[1]?.split(', ');

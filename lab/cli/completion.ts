@@ -1,24 +1,20 @@
 /** What completes a word of the command line: verbs, options, and names of scenarios, labs, machines, overlays and images. */
 import yargs from 'yargs';
 import {listImages, listOverlays, listScenarios} from '../spec/load.ts';
-import {verbs} from './verbs.ts';
+import {findVerb, nameOfVerb, verbNames, verbs} from './verbs.ts';
 
 /** The words that `current` may become, after these words (`vmlab` first). What cannot be found out is no error here. */
 export async function complete(current: string, words: readonly string[]): Promise<string[]> {
 	const [, verb] = words;
 	if (verb === undefined || words.length <= 2) {
-		return [...names(), 'completion', 'help'];
+		return [...verbNames];
 	}
 
 	return (current.startsWith('-') ? completeOption(verb) : completeName(words)).catch(() => []);
 }
 
-function names(): string[] {
-	return verbs.map(({command}) => command.split(' ')[0] ?? '');
-}
-
 async function completeOption(verb: string): Promise<string[]> {
-	const entry = verbs.find(({command}) => command.split(' ')[0] === verb);
+	const entry = findVerb(verb);
 	const declared = (await entry?.load())?.verb.options(yargs([])) as unknown as {getOptions(): {key: Record<string, unknown>}} | undefined;
 	const positionals = [...(entry?.command ?? '').matchAll(/[<[]([a-z]+)/g)].map(([, name]) => name);
 	const names = [...Object.keys(declared?.getOptions().key ?? {}), 'output', 'cache-dir', 'state-dir', 'project', 'help'];
@@ -29,7 +25,7 @@ async function completeName(words: readonly string[]): Promise<string[]> {
 	const [, verb, action] = words;
 	switch (verb) {
 		case 'help': {
-			return names();
+			return verbs.map(nameOfVerb);
 		}
 
 		case 'start':

@@ -27,3 +27,16 @@ export const verbs: readonly VerbEntry[] = [
 	{command: 'init <name>', summary: 'Write an overlay to start from', load: async () => import('./init.ts')},
 	{command: 'version', summary: 'Print the version', load: async () => import('./version.ts')},
 ];
+
+/** The word that calls a verb: the first of what yargs calls a command. */
+export function nameOfVerb({command}: Pick<VerbEntry, 'command'>): string {
+	return command.split(' ')[0] ?? '';
+}
+
+/** The words that a command line may begin with. */
+export const verbNames: readonly string[] = [...verbs.map(nameOfVerb), 'completion', 'help'];
+
+/** The verb that a word calls, where it calls one. */
+export function findVerb(name: string | undefined): VerbEntry | undefined {
+	return verbs.find((entry) => nameOfVerb(entry) === name);
+}
