@@ -11,8 +11,10 @@ const pageBytes = 4096;
 const entryBytes = 8;
 const presentBits = 0xC0;
 const fileBit = 0x20;
-/** Pages are copied in pieces of this many bytes at most. */
-const pieceBytes = 4 * 1024 ** 2;
+/** Pages are copied in pieces of this many at most: 4 MiB. */
+const piecePages = 1024;
+/** So many pages between two runs are read along with them. */
+const widestGap = 16;
 
 /** A part of a file in the memory of a process. */
 interface Mapping {
@@ -55,65 +57,108 @@ export function ownPages(entries: Buffer): Array<{first: number; count: number}>
 	return ranges;
 }
 
-/** Pages of a process, packed into a file one after the other: where each run of them belongs. Bytes. */
-export interface PackedPages {
-	readonly file: string;
-	readonly runs: ReadonlyArray<{readonly offset: number; readonly bytes: number}>;
+/** Pages that are copied together, as they lie in a mapping: with what lies between them, where that is little. Pages. */
+export interface Span {
+	readonly first: number;
+	readonly count: number;
+	/** The pages of it that are wanted. */
+	readonly runs: ReadonlyArray<{readonly first: number; readonly count: number}>;
+}
+
+/** Joins runs that lie close together, up to the size of a piece: to read a few pages more is quicker than to read twice. */
+export function spansOf(runs: ReadonlyArray<{readonly first: number; readonly count: number}>): Span[] {
+	const spans: Array<{first: number; count: number; runs: Array<{first: number; count: number}>}> = [];
+	for (let {first, count} of runs) {
+		while (count > 0) {
+			const last = spans.at(-1);
+			const joins = last !== undefined && first - (last.first + last.count) <= widestGap && first - last.first < piecePages;
+			const span = joins ? last : {first, count: 0, runs: []};
+			if (!joins) {
+				spans.push(span);
+			}
+
+			const taken = Math.min(count, span.first + piecePages - first);
+			span.runs.push({first, count: taken});
+			span.count = first + taken - span.first;
+			first += taken;
+			count -= taken;
+		}
+	}
+
+	return spans;
+}
+
+/** Pages of a process as they were at one moment: in memory, and what was too much for that in a file. Bytes. */
+export interface TakenPages {
+	/** Where they belong; those without content are in the file, in this order. */
+	readonly pieces: ReadonlyArray<{readonly offset: number; readonly bytes: number; readonly content?: Buffer}>;
+	readonly overflow: string;
 }
 
 /**
- * Packs the pages that a stopped process has of its own in its private mapping of a file.
+ * Takes the pages that a stopped process has of its own in its private mapping of a file.
  *
- * @param target a file that is not there yet
+ * @param room how much may be taken into memory, in bytes: the process stands still meanwhile, and memory is many times quicker than a disk
+ * @param overflow the file for the rest; written only where there is any, and not there yet
  * @throws `machine-broke` when the process has no such mapping, the system's error when its memory may not be read (ptrace(2))
  */
-export async function packOwnPages(pid: number, file: string, target: string): Promise<PackedPages> {
+export async function takeOwnPages(pid: number, file: string, {room, overflow}: {room: number; overflow: string}): Promise<TakenPages> {
 	// The kernel tells where a file really is.
 	const mappings = privateMappings(await readFile(`/proc/${pid}/maps`, 'utf8'), await realpath(file));
 	if (mappings.length === 0) {
 		throw failure.machineBroke(`process ${pid}`, `it does not map ${file}`);
 	}
 
-	return withFiles([[`/proc/${pid}/pagemap`, 'r'], [`/proc/${pid}/mem`, 'r'], [target, 'wx']], async ([map, memory, out]) => {
-		const runs: Array<{offset: number; bytes: number}> = [];
-		for (const {address, offset, bytes} of mappings) {
-			const entries = Buffer.alloc((bytes / pageBytes) * entryBytes);
-			await readWhole(map!, entries, (address / pageBytes) * entryBytes);
-			for (const {first, count} of ownPages(entries)) {
-				const run = {offset: offset + first * pageBytes, bytes: count * pageBytes};
-				await eachPiece(run.bytes, async (piece, done) => {
-					await readWhole(memory!, piece, address + first * pageBytes + done);
-					await out!.write(piece);
-				});
-				runs.push(run);
+	return withFiles([[`/proc/${pid}/pagemap`, 'r'], [`/proc/${pid}/mem`, 'r']], async ([map, memory]) => {
+		const pieces: Array<{offset: number; bytes: number; content?: Buffer}> = [];
+		let left = room;
+		let rest: FileHandle | undefined;
+		try {
+			for (const {address, offset, bytes} of mappings) {
+				const entries = Buffer.alloc((bytes / pageBytes) * entryBytes);
+				await readWhole(map!, entries, (address / pageBytes) * entryBytes);
+				for (const {first, count, runs} of spansOf(ownPages(entries))) {
+					const content = Buffer.allocUnsafeSlow(count * pageBytes);
+					await readWhole(memory!, content, address + first * pageBytes);
+					const fits = content.length <= left;
+					left -= fits ? content.length : 0;
+					for (const run of runs) {
+						const [begin, end] = [(run.first - first) * pageBytes, (run.first + run.count - first) * pageBytes];
+						const piece = {offset: offset + run.first * pageBytes, bytes: end - begin};
+						if (fits) {
+							pieces.push({...piece, content: content.subarray(begin, end)});
+						} else {
+							rest ??= await open(overflow, 'wx', 0o600);
+							await rest.write(content, begin, end - begin);
+							pieces.push(piece);
+						}
+					}
+				}
 			}
+		} finally {
+			await rest?.close();
 		}
 
-		return {file: target, runs};
+		return {pieces, overflow};
 	});
 }
 
-/** Puts packed pages where they belong in a file. */
-export async function unpackPages({file, runs}: PackedPages, target: string): Promise<void> {
-	await withFiles([[file, 'r'], [target, 'r+']], async ([packed, out]) => {
+/** Puts pages that were taken where they belong in a file. Throws when what was written of them is not whole. */
+export async function putPages({pieces, overflow}: TakenPages, target: string): Promise<void> {
+	const hasRest = pieces.some(({content}) => content === undefined);
+	await withFiles([[target, 'r+'], ...(hasRest ? [[overflow, 'r'] as const] : [])], async ([out, rest]) => {
 		let at = 0;
-		for (const {offset, bytes} of runs) {
-			const begin = at;
-			await eachPiece(bytes, async (piece, done) => {
-				await readWhole(packed!, piece, begin + done);
-				await out!.write(piece, 0, piece.length, offset + done);
-			});
-			at += bytes;
+		for (const {offset, bytes, content} of pieces) {
+			let whole = content;
+			if (whole === undefined) {
+				whole = Buffer.allocUnsafe(bytes);
+				await readWhole(rest!, whole, at);
+				at += bytes;
+			}
+
+			await out!.write(whole, 0, bytes, offset);
 		}
 	});
-}
-
-/** Calls `use` for so many bytes, in pieces of one buffer that is used again. */
-async function eachPiece(bytes: number, use: (piece: Buffer, done: number) => Promise<void>): Promise<void> {
-	const buffer = Buffer.allocUnsafe(Math.min(pieceBytes, bytes));
-	for (let done = 0; done < bytes; done += pieceBytes) {
-		await use(buffer.subarray(0, Math.min(pieceBytes, bytes - done)), done);
-	}
 }
 
 async function withFiles<Value>(names: ReadonlyArray<readonly [name: string, flags: string]>, use: (files: FileHandle[]) => Promise<Value>): Promise<Value> {

@@ -5,10 +5,11 @@
 import {mkdir, rm} from 'node:fs/promises';
 import path from 'node:path';
 import type {Fabric, NetworkState} from '../fabric/fabric.ts';
+import {availableMemory} from '../host/doctor/resources.ts';
 import {run} from '../host/program.ts';
 import {saveDeviceState, saveForkState} from '../machine/device-state.ts';
 import type {Machine} from '../machine/machine.ts';
-import {packOwnPages, type PackedPages, unpackPages} from '../machine/private-memory.ts';
+import {putPages, type TakenPages, takeOwnPages} from '../machine/private-memory.ts';
 import type {SshConnection} from '../machine/ssh.ts';
 import type {Plan} from '../plan/plan.ts';
 import type {ReadyLabInputs} from '../plan/ready-lab.ts';
@@ -59,6 +60,8 @@ const tidyCommand = [
 	'umount /run/vmlab-zeros && rmdir /run/vmlab-zeros',
 ].join('; ');
 
+/** The part of the memory that is available, which what machines wrote is kept in until they go on. */
+const shareOfMemory = 0.5;
 /** Milliseconds at KVM speed that a guest may take for that. */
 const tidyDeadline = 30_000;
 
@@ -98,28 +101,31 @@ async function goOn({machines, fabric}: FreezableLab): Promise<void> {
 	await fabric.release().catch(() => {});
 }
 
-/** Takes from a machine that stands still what would change if it went on, or be gone if it ended. */
-async function copyChanging({machine, memory, origin, disk}: FreezableMachine, target: string, signal: AbortSignal): Promise<PackedPages | undefined> {
+/** Takes from a machine that stands still what would change if it went on, or be gone if it ended. Of its memory at most `room` bytes are kept in ours. */
+async function takeChanging({machine, memory, origin, disk}: FreezableMachine, target: string, room: number, signal: AbortSignal): Promise<TakenPages | undefined> {
 	const files = frozenMachine(target, machine.name);
-	await run('cp', ['--sparse=always', '--reflink=auto', disk, files.disk], {signal});
-	if (origin !== undefined) {
-		return packOwnPages(machine.pid, memory, `${files.memory}.own`);
-	}
-
 	// Zeros become holes.
-	await run('cp', ['--sparse=always', memory, files.memory], {signal});
-	return undefined;
+	const copy = async (from: string, to: string): Promise<undefined> => {
+		await run('cp', ['--sparse=always', '--reflink=auto', from, to], {signal});
+	};
+
+	const [own] = await allOf<TakenPages | undefined>([
+		origin === undefined ? copy(memory, files.memory) : takeOwnPages(machine.pid, memory, {room, overflow: `${files.memory}.own`}),
+		copy(disk, files.disk),
+	]);
+	return own;
 }
 
 /** Makes of what was taken the files of a frozen machine, which need no other frozen machine. */
-async function complete({machine, memory, blankDisk, initramfs, consoleLog}: FreezableMachine, own: PackedPages | undefined, target: string, signal: AbortSignal): Promise<void> {
+async function complete({machine, memory, blankDisk, initramfs, consoleLog}: FreezableMachine, own: TakenPages | undefined, target: string, signal: AbortSignal): Promise<void> {
 	const files = frozenMachine(target, machine.name);
 	await run('cp', ['--reflink=auto', initramfs, files.initramfs], {signal});
 	await run('cp', [consoleLog, files.console], {signal});
 	if (own !== undefined) {
-		await run('cp', ['--sparse=always', '--reflink=auto', memory, files.memory], {signal});
-		await unpackPages(own, files.memory);
-		await rm(own.file);
+		// Its holes stay holes.
+		await run('cp', ['--sparse=auto', '--reflink=auto', memory, files.memory], {signal});
+		await putPages(own, files.memory);
+		await rm(own.overflow, {force: true});
 		await run('qemu-img', ['rebase', '-q', '-f', 'qcow2', '-F', 'qcow2', '-b', blankDisk, files.disk], {signal});
 	}
 }
@@ -138,13 +144,12 @@ export async function freezeLab(lab: FreezableLab, target: string, options: {goe
 	const seconds = (): number => (performance.now() - begin) / 1000;
 	let stood = 0;
 	let standstill: Standstill;
-	const own: Array<PackedPages | undefined> = [];
+	let own: Array<TakenPages | undefined>;
+	const room = (await availableMemory() ?? 0) * shareOfMemory / machines.length;
 	try {
 		standstill = await bringToStandstill(lab, target);
 		stood = seconds();
-		for (const machine of machines) {
-			own.push(await copyChanging(machine, target, signal));
-		}
+		own = await allOf(machines.map(async (machine) => takeChanging(machine, target, room, signal)));
 	} finally {
 		if (options.goesOn) {
 			await goOn(lab);

@@ -24,10 +24,12 @@ export async function together<Value>(signal: AbortSignal, tasks: ReadonlyArray<
 }
 
 /** Waits until all have settled, whatever fails of it; then throws what failed, of several the first in the list. */
-export async function allOf(promises: ReadonlyArray<Promise<unknown>>): Promise<void> {
+export async function allOf<Value>(promises: ReadonlyArray<Promise<Value>>): Promise<Value[]> {
 	const settled = await Promise.allSettled(promises);
 	const failed = settled.find((result) => result.status === 'rejected');
 	if (failed !== undefined) {
 		throw failed.reason;
 	}
+
+	return settled.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
 }

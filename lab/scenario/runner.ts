@@ -33,8 +33,9 @@ export interface ScenarioRun {
 /** For `eventually` without options. */
 const defaultDeadline: Duration = '30s';
 const defaultInterval: Duration = '1s';
-/** How long evidence may take at KVM speed, after a failure, and after Ctrl-C or `vmlab down`, when somebody waits. */
+/** How long evidence may take at KVM speed after a failure. */
 const evidenceTime: Duration = '60s';
+/** How long it may take after Ctrl-C or `vmlab down`, on any machine: somebody waits. */
 const hurriedEvidenceTime: Duration = '10s';
 
 /**
@@ -90,7 +91,7 @@ export async function runScenario(run: ScenarioRun): Promise<void> {
 				events({type: 'note', level: 'info', text: 'Collecting evidence from the machines first'});
 			}
 
-			const time = milliseconds(error.kind === 'interrupted' ? hurriedEvidenceTime : evidenceTime) * lab.speed;
+			const time = error.kind === 'interrupted' ? milliseconds(hurriedEvidenceTime) : milliseconds(evidenceTime) * lab.speed;
 			const files = await collectEvidence(lab, run.evidence, AbortSignal.timeout(time));
 			events({type: 'evidence', scenario: name, path: run.evidence, files});
 		}

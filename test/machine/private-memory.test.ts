@@ -1,12 +1,12 @@
 import {spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {copyFile, readFile, stat, symlink, writeFile} from 'node:fs/promises';
+import {copyFile, readFile, rm, stat, symlink, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import {withTemporaryFolder} from '../../lab/host/temporary.ts';
 import {until} from '../../lab/host/wait.ts';
 import {connectQmp} from '../../lab/machine/qmp.ts';
-import {ownPages, packOwnPages, privateMappings, unpackPages} from '../../lab/machine/private-memory.ts';
+import {ownPages, privateMappings, putPages, spansOf, type TakenPages, takeOwnPages} from '../../lab/machine/private-memory.ts';
 
 const maps = `5581d0a00000-5581d0a01000 rw-p 00000000 fe:00 1                          /usr/bin/qemu-system-x86_64
 7f0000000000-7f0010000000 rw-p 00000000 fe:00 77                         /cache/node 1/memory
@@ -43,6 +43,17 @@ test('pages that are the process\'s own are told from those of the file, in runs
 	t.deepEqual(ownPages(entries('ff--')), []);
 	t.deepEqual(ownPages(entries('ooo')), [{first: 0, count: 3}]);
 	t.deepEqual(ownPages(Buffer.alloc(0)), []);
+});
+
+test('runs that lie close together are read at once, and none is read in pieces beyond 4 MiB', (t) => {
+	t.deepEqual(spansOf([]), []);
+	t.deepEqual(spansOf([{first: 3, count: 2}, {first: 6, count: 2}, {first: 24, count: 1}, {first: 42, count: 1}]), [
+		{first: 3, count: 22, runs: [{first: 3, count: 2}, {first: 6, count: 2}, {first: 24, count: 1}]},
+		{first: 42, count: 1, runs: [{first: 42, count: 1}]},
+	]);
+	const long = spansOf([{first: 10, count: 1}, {first: 12, count: 3000}]);
+	t.deepEqual(long.map(({first, count}) => [first, count]), [[10, 1024], [1034, 1024], [2058, 954]]);
+	t.deepEqual(long.flatMap(({runs}) => runs), [{first: 10, count: 1}, {first: 12, count: 1022}, {first: 1034, count: 1024}, {first: 2058, count: 954}]);
 });
 
 const page = 4096;
@@ -87,7 +98,7 @@ async function withWriter(writes: ReadonlyMap<number, Buffer>, use: (scene: {pid
 	});
 }
 
-test('what a process wrote to its private memory is packed and unpacked, and nothing else', async (t) => {
+test('what a process wrote to its private memory is taken and put elsewhere, and nothing else', async (t) => {
 	// A few bytes; a run that is no whole number of pages; more than one piece; the last page.
 	const writes = new Map([
 		[0x20_0010, Buffer.from('a few bytes')],
@@ -101,55 +112,71 @@ test('what a process wrote to its private memory is packed and unpacked, and not
 			bytes.copy(after, address);
 		}
 
-		const packed = await packOwnPages(pid, file, path.join(folder, 'own'));
-		t.true(packed.runs.every(({offset, bytes}) => offset % page === 0 && bytes % page === 0));
-		const runs = new Set(packed.runs.flatMap(({offset, bytes}) => Array.from({length: bytes / page}, (_, index) => offset / page + index)));
-		t.true([0x200, 0x300, 0x305, 0x400, 0xa00, pages - 1].every((index) => runs.has(index)));
-		t.false([0x1ff, 0x201, 0x306, 0xa01, pages - 2].some((index) => runs.has(index)));
-		t.is((await stat(packed.file)).size, packed.runs.reduce((sum, {bytes}) => sum + bytes, 0));
-		t.is((await stat(packed.file)).mode & 0o777, 0o600);
+		const overflow = path.join(folder, 'own');
+		// All in memory; all in the file; both.
+		for (const [index, room] of [2 ** 30, 0, 5 * 1024 ** 2].entries()) {
+			const taken = await takeOwnPages(pid, file, {room, overflow});
+			t.true(taken.pieces.every(({offset, bytes}) => offset % page === 0 && bytes % page === 0));
+			const owned = new Set(taken.pieces.flatMap(({offset, bytes}) => Array.from({length: bytes / page}, (_, of) => offset / page + of)));
+			t.true([0x200, 0x300, 0x305, 0x400, 0xa00, pages - 1].every((number) => owned.has(number)));
+			t.false([0x1ff, 0x201, 0x306, 0xa01, pages - 2].some((number) => owned.has(number)));
+			const inMemory = taken.pieces.reduce((sum, {content}) => sum + (content?.length ?? 0), 0);
+			const inAll = taken.pieces.reduce((sum, {bytes}) => sum + bytes, 0);
+			t.true(inMemory <= room);
+			t.is(inMemory > 0, room > 0);
+			if (inMemory < inAll) {
+				t.is((await stat(overflow)).size, inAll - inMemory);
+				t.is((await stat(overflow)).mode & 0o777, 0o600);
+			} else {
+				await t.throwsAsync(stat(overflow), {code: 'ENOENT'});
+			}
 
-		t.true((await readFile(file)).equals(before), 'the file is as it was');
-		const copy = path.join(folder, 'copy');
-		await copyFile(file, copy);
-		await unpackPages(packed, copy);
-		const result = await readFile(copy);
-		t.is(result.length, after.length);
-		for (let index = 0; index < pages; index++) {
-			// What the firmware's place has (below 1 MiB) is QEMU's matter.
-			if (index >= 0x100 && !result.subarray(index * page, (index + 1) * page).equals(after.subarray(index * page, (index + 1) * page))) {
-				t.fail(`page ${index} differs`);
+			t.true((await readFile(file)).equals(before), 'the file is as it was');
+			const copy = path.join(folder, `copy-${index}`);
+			await copyFile(file, copy);
+			await putPages(taken, copy);
+			await rm(overflow, {force: true});
+			const result = await readFile(copy);
+			t.is(result.length, after.length);
+			for (let number = 0; number < pages; number++) {
+				// What the firmware's place has (below 1 MiB) is QEMU's matter.
+				if (number >= 0x100 && !result.subarray(number * page, (number + 1) * page).equals(after.subarray(number * page, (number + 1) * page))) {
+					t.fail(`page ${number} differs`);
+				}
 			}
 		}
 
 		// By another name of the folder, as where a cache is behind a link.
 		const link = path.join(folder, 'link');
 		await symlink(folder, link);
-		t.deepEqual((await packOwnPages(pid, path.join(link, 'memory'), path.join(folder, 'again'))).runs, packed.runs);
+		const places = ({pieces}: TakenPages): Array<[number, number]> => pieces.map(({offset, bytes}) => [offset, bytes]);
+		const room = 2 ** 30;
+		t.deepEqual(places(await takeOwnPages(pid, path.join(link, 'memory'), {room, overflow})), places(await takeOwnPages(pid, file, {room, overflow})));
 
-		await t.throwsAsync(packOwnPages(pid, file, path.join(folder, 'own')), {code: 'EEXIST'});
-		await t.throwsAsync(packOwnPages(pid, path.join(folder, 'copy'), path.join(folder, 'other')), {code: 'machine-broke', message: /does not map/});
+		await writeFile(overflow, '');
+		await t.throwsAsync(takeOwnPages(pid, file, {room: 0, overflow}), {code: 'EEXIST'});
+		await t.throwsAsync(takeOwnPages(pid, path.join(folder, 'copy-0'), {room, overflow}), {code: 'machine-broke', message: /does not map/});
 	});
 });
 
-test('a process that wrote nothing has nothing packed', async (t) => {
+test('of a process that wrote nothing nothing is taken', async (t) => {
 	await withWriter(new Map(), async ({pid, file, folder}) => {
-		const {runs} = await packOwnPages(pid, file, path.join(folder, 'own'));
-		t.deepEqual(runs.filter(({offset}) => offset >= 0x10_0000), []);
+		const {pieces} = await takeOwnPages(pid, file, {room: 2 ** 30, overflow: path.join(folder, 'own')});
+		t.deepEqual(pieces.filter(({offset}) => offset >= 0x10_0000), []);
 	});
 });
 
-test('pages that were packed and cut short are not taken for whole ones', async (t) => {
+test('pages in a file that was cut short are not taken for whole ones', async (t) => {
 	await withTemporaryFolder(async (folder) => {
-		const [file, target] = [path.join(folder, 'own'), path.join(folder, 'memory')];
-		await writeFile(file, Buffer.alloc(page));
+		const [overflow, target] = [path.join(folder, 'own'), path.join(folder, 'memory')];
+		await writeFile(overflow, Buffer.alloc(page));
 		await writeFile(target, Buffer.alloc(4 * page));
-		await t.throwsAsync(unpackPages({file, runs: [{offset: 0, bytes: 2 * page}]}, target), {message: /only 4096 of 8192 bytes/});
+		await t.throwsAsync(putPages({overflow, pieces: [{offset: 0, bytes: 2 * page}]}, target), {message: /only 4096 of 8192 bytes/});
 	});
 });
 
 test('a process that is gone is the system\'s error', async (t) => {
 	await withTemporaryFolder(async (folder) => {
-		await t.throwsAsync(packOwnPages(2 ** 22 + 1, folder, path.join(folder, 'own')), {code: 'ENOENT'});
+		await t.throwsAsync(takeOwnPages(2 ** 22 + 1, folder, {room: 0, overflow: path.join(folder, 'own')}), {code: 'ENOENT'});
 	});
 });

@@ -13,12 +13,17 @@ function inGib(bytes: number): string {
 	return `${(bytes / gib).toFixed(1)} GiB`;
 }
 
+/** The memory that programs can still have without any being taken from others: bytes; undefined where the kernel does not say (proc(5), cgroups(7)). */
+export async function availableMemory(): Promise<number | undefined> {
+	const text = await readFile('/proc/meminfo', 'utf8').catch(() => '');
+	const available = /^MemAvailable:\s+(\d+) kB$/m.exec(text)?.[1];
+	const limit = await readControlGroupLimit();
+	return available === undefined ? undefined : Math.min(Number(available) * 1024, limit);
+}
+
 /** Is there memory for machines of that size together? Bytes. */
 export async function checkMemory(wanted: number): Promise<Finding[]> {
-	const text = await readFile('/proc/meminfo', 'utf8').catch(() => '');
-	const available = Number(/^MemAvailable:\s+(\d+) kB$/m.exec(text)?.[1] ?? Number.NaN) * 1024;
-	const limit = await readControlGroupLimit();
-	return [memoryFinding(Number.isNaN(available) ? undefined : Math.min(available, limit), wanted)];
+	return [memoryFinding(await availableMemory(), wanted)];
 }
 
 /** The finding for what is available (bytes, undefined where the kernel does not say). */
