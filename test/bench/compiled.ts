@@ -20,4 +20,3 @@ export const {bootLab} = await load<typeof import('../../lab/runtime/lab.ts')>('
 export const {inputsOfReadyLab} = await load<typeof import('../../lab/runtime/ready-lab.ts')>('runtime/ready-lab');
 export const {loadScenario} = await load<typeof import('../../lab/spec/load.ts')>('spec/load');
 export const {openStore} = await load<typeof import('../../lab/store/open-store.ts')>('store/open-store');
-export const {fork} = await load<typeof import('../../lab/index.ts')>('index');

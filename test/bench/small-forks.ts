@@ -10,7 +10,7 @@ import {withTemporaryFolder} from '../../lab/host/temporary.ts';
 import {until} from '../../lab/host/wait.ts';
 import type {Machine} from '../../lab/machine/machine.ts';
 import {remainsOf} from '../rig/remains.ts';
-import {connectSsh, fork, inputsOfReadyLab, probeAccelerator, startFabric, startMachine} from './compiled.ts';
+import {connectSsh, inputsOfReadyLab, probeAccelerator, startFabric, startMachine} from './compiled.ts';
 import {prepareFork, smallScenario, withFork, withForkProject} from './fork-project.ts';
 import {median, round, type Row} from './measure.ts';
 import {diskUse} from './memory-use.ts';
@@ -38,23 +38,23 @@ export async function measureSmallForks(wanted: ReadonlySet<string>): Promise<Ro
 	});
 }
 
-/** Seconds from the call of `fork` until it returns, and until ssh has answered, of a fork that ends again. */
-async function timeFork(): Promise<{ready: number; answered: number; name: string}> {
+/** A fork that ends again, in seconds from the start: until it is ready, until ssh has taken a login, until a first command has ended. */
+async function timeFork(): Promise<{ready: number; answered: number; commanded: number; name: string}> {
 	const start = performance.now();
-	const lab = await fork(smallScenario);
-	try {
-		const ready = (performance.now() - start) / 1000;
-		await lab.machine(lab.lab.machines[0]!.name).$`true`;
-		return {ready, answered: (performance.now() - start) / 1000, name: lab.name};
-	} finally {
-		await lab.down();
-	}
+	const seconds = (): number => (performance.now() - start) / 1000;
+	return withFork(await prepareFork(smallScenario), async (lab) => {
+		const ready = seconds();
+		const connection = await lab.ssh(lab.plan.machines[0]!.name);
+		const answered = seconds();
+		await connection.exec('true');
+		return {ready, answered, commanded: seconds(), name: lab.name};
+	});
 }
 
-/** From the library's call to the first answered command: finding the frozen lab by its key, the fork, the login. */
+/** From a scenario's name to an answered login: finding the frozen lab by its key, the fork, the handshake. */
 async function measureForkToSsh(): Promise<Row> {
 	const first = await timeFork();
-	const times: Array<{ready: number; answered: number}> = [];
+	const times: Array<{ready: number; answered: number; commanded: number}> = [];
 	for (let round = 0; round < forks; round++) {
 		times.push(await timeFork());
 	}
@@ -63,8 +63,8 @@ async function measureForkToSsh(): Promise<Row> {
 	return {
 		name: 'fork-to-ssh', value: round(seconds), unit: 's', goal: '< 0.5', met: seconds < 0.5,
 		compared: {
-			'of these until fork() returns, s': round(median(times.map(({ready}) => ready))), 'quickest, s': round(Math.min(...times.map(({answered}) => answered))),
-			'the first of the process, s': round(first.answered), forks,
+			'of these until the fork is ready, s': round(median(times.map(({ready}) => ready))), 'until a first command has ended, s': round(median(times.map(({commanded}) => commanded))),
+			'quickest, s': round(Math.min(...times.map(({answered}) => answered))), 'the first of the process, s': round(first.answered), forks,
 		},
 	};
 }
