@@ -3,6 +3,7 @@ export {defineOverlay} from './spec/overlay.ts';
 export {defineImage} from './spec/image.ts';
 export {defineLab} from './spec/lab.ts';
 export {addressAt, familyOf, subnetSize, urlHost} from './spec/address.ts';
+export {wholeReference} from './spec/image-reference.ts';
 export {defineScenario} from './scenario/scenario.ts';
 export {fork} from './scenario/fork-on-demand.ts';
 export {claim} from './scenario/assertion.ts';

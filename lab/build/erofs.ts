@@ -12,5 +12,10 @@ const granule = 2 * 1024 ** 2;
 export async function makeErofs(tree: string, file: string, uuid: string, options: {signal: AbortSignal; log: string}): Promise<void> {
 	// Without extended attributes: those of the host's files (SELinux labels) are none of the machine's.
 	await run('mkfs.erofs', ['--quiet', '-x-1', '-T0', '-U', uuid, '-E', 'noinline_data', '--all-root', file, tree], options);
+	await padLayer(file);
+}
+
+/** Makes an image as long as virtio-pmem wants it. */
+export async function padLayer(file: string): Promise<void> {
 	await truncate(file, Math.ceil((await stat(file)).size / granule) * granule);
 }

@@ -8,7 +8,8 @@ import path from 'node:path';
 import {digestFile} from '../host/digest.ts';
 import {failure} from '../host/failure.ts';
 import {run} from '../host/program.ts';
-import {type Blob, type Descriptor, fileBlob, type Manifest, mediaTypes, platform, textBlob, wholeReference, writeLayout} from './image-layout.ts';
+import {wholeReference} from '../spec/image-reference.ts';
+import {type Blob, type Descriptor, fileBlob, type Manifest, mediaTypes, platform, textBlob, writeLayout} from './image-layout.ts';
 
 /** What `docker save` writes of each image into manifest.json. */
 interface SavedImage {

@@ -5,6 +5,7 @@
 import {createHash} from 'node:crypto';
 import {stat} from 'node:fs/promises';
 import {digestFile} from '../host/digest.ts';
+import {wholeReference} from '../spec/image-reference.ts';
 import {type TarEntry, writeTar} from './tar.ts';
 
 /** Points at a blob (OCI image-spec, descriptor.md). Size in bytes. */
@@ -50,17 +51,6 @@ export function textBlob(mediaType: string, text: string): {blob: Blob; descript
 export async function fileBlob(mediaType: string, file: string): Promise<{blob: Blob; descriptor: Descriptor}> {
 	const digest = `sha256:${await digestFile(file)}`;
 	return {blob: {digest, file}, descriptor: {mediaType, digest, size: (await stat(file)).size}};
-}
-
-/**
- * The whole name of an image, as container runtimes have it: `busybox` is `docker.io/library/busybox:latest`; pure.
- * The first part is a registry when it has a dot or a port, or is `localhost` (the rule of Docker's reference package).
- */
-export function wholeReference(reference: string): string {
-	const [first = '', ...rest] = reference.split('/');
-	const hasRegistry = rest.length > 0 && (/[.:]/.test(first) || first === 'localhost');
-	const named = hasRegistry ? reference : `docker.io/${rest.length === 0 ? 'library/' : ''}${reference}`;
-	return /[:@][^/]*$/.test(named) ? named : `${named}:latest`;
 }
 
 /** Writes the layout of one image: the blobs of its manifest, its config and its layers, and an index that names it. */

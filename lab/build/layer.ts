@@ -8,8 +8,8 @@ import type {MadeStage, StageWork} from '../store/store.ts';
 import {makeErofs} from './erofs.ts';
 import {uuidOf} from './rootfs.ts';
 
-/** Where nodes find container images that they are to have: a folder each, with an OCI layout (OCI image-spec, image-layout.md). */
-const imageFolder = '/usr/lib/vmlab/images';
+/** Where a layer has its container images: a folder each, with an OCI layout (OCI image-spec, image-layout.md). */
+export const imageFolder = '/usr/lib/vmlab/images';
 
 /**
  * Makes layer.erofs in work.out: the trees in the order of the recipe (a later file takes the place of an earlier one, which

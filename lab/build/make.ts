@@ -2,7 +2,7 @@
 import type {EventSink} from '../event/event.ts';
 import {LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
-import type {Plan, PlannedStage} from '../plan/plan.ts';
+import type {Plan, PlannedStage, StageRecipe} from '../plan/plan.ts';
 import type {MadeStage, StageWork, Store} from '../store/store.ts';
 
 /** How a chain is made. */
@@ -12,12 +12,14 @@ export interface MakeOptions {
 	readonly signal: AbortSignal;
 	/** Only these stages, by name, and what they need. Default: all of the plan. */
 	readonly only?: readonly string[];
+	/** Makes what is made inside machines, for plans that have such stages. */
+	readonly makeInMachine?: (recipe: Extract<StageRecipe, {kind: 'image-store'}>, made: ReadonlyMap<string, MadeStage>, work: StageWork) => Promise<void>;
 }
 
 /** How many heavy stages are made at once: each uses several processors, and much of the disk, by itself. */
 const heavyAtOnce = 2;
 
-const heavy: ReadonlySet<PlannedStage['recipe']['kind']> = new Set(['image', 'component', 'layer']);
+const heavy: ReadonlySet<PlannedStage['recipe']['kind']> = new Set(['image', 'component', 'layer', 'image-store']);
 
 /**
  * Makes what is not in the store yet. What only stages that are there would need is not made again; it is in the result
@@ -52,7 +54,7 @@ export async function makeStages(plan: Plan, options: MakeOptions): Promise<Read
 		const make = async (): Promise<void> => {
 			throwIfAborted(signal);
 			try {
-				made.set(name, await store.make({name, key, make: async (work) => makeRecipe(stage, made, work)}, {events, signal}));
+				made.set(name, await store.make({name, key, make: async (work) => makeRecipe(stage, made, work, options)}, {events, signal}));
 			} catch (error) {
 				// Before the place is free: nothing else begins.
 				first ??= {error};
@@ -105,7 +107,7 @@ function throwIfAborted(signal: AbortSignal): void {
 }
 
 /** Each kind's builder is imported when it is used: a command that finds everything made pays for none. */
-async function makeRecipe({recipe}: PlannedStage, made: ReadonlyMap<string, MadeStage>, work: StageWork): Promise<void> {
+async function makeRecipe({recipe}: PlannedStage, made: ReadonlyMap<string, MadeStage>, work: StageWork, {makeInMachine}: MakeOptions): Promise<void> {
 	switch (recipe.kind) {
 		case 'image': {
 			const {makeImage} = await import('./image.ts');
@@ -130,6 +132,14 @@ async function makeRecipe({recipe}: PlannedStage, made: ReadonlyMap<string, Made
 		case 'disk': {
 			const {makeDisk} = await import('./disk.ts');
 			return makeDisk(recipe, work);
+		}
+
+		case 'image-store': {
+			if (makeInMachine === undefined) {
+				throw new Error('an image store is made inside a machine, and nobody here has one');
+			}
+
+			return makeInMachine(recipe, made, work);
 		}
 	}
 }

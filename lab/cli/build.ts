@@ -1,7 +1,7 @@
 /** `vmlab build`: everything up to the boot. */
-import {makeStages} from '../build/make.ts';
 import {preparePlan} from '../build/prepare.ts';
 import {formatBytes} from '../report/duration.ts';
+import {makeChain} from '../runtime/chain.ts';
 import {loadScenario} from '../spec/load.ts';
 import {openStore} from '../store/open-store.ts';
 import {print} from './output.ts';
@@ -21,7 +21,7 @@ export const verb = defineVerb({
 		const stages = new Map(await withTerminal(async (events) => {
 			const made = [];
 			for (const plan of plans) {
-				made.push(...await makeStages(plan, {store, events, signal}));
+				made.push(...await makeChain({plan, store, events, signal, cold: true}));
 			}
 
 			return made;

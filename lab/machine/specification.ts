@@ -32,7 +32,7 @@ export interface MachineSpecification {
 	readonly initramfs: string;
 	/** Kernel arguments. */
 	readonly append: readonly string[];
-	/** erofs images, lowest first, with their sizes in bytes (multiples of 2 MiB), attached as virtio-pmem. */
+	/** erofs images, with their sizes in bytes (multiples of 2 MiB), attached as virtio-pmem in this order: those of the root, lowest first, then the image store. */
 	readonly layers: ReadonlyArray<{readonly file: string; readonly bytes: number}>;
 	/** qcow2. */
 	readonly disk: string;

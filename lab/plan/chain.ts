@@ -6,7 +6,19 @@ import type {Role} from '../spec/topology.ts';
 import {type Claim, settle, treeClaims} from './files.ts';
 import type {InstalledProgram, PlannedStage} from './plan.ts';
 import type {ResolvedOverlay} from './resolution.ts';
-import {componentStage, containerImageStage, diskStage, imageStage, layerStage, type LocalDigests} from './stages.ts';
+import {componentStage, containerImageStage, diskStage, imageStage, layerStage, type LocalDigests, makerLayerRole} from './stages.ts';
+
+/** The machine that makes the image store of a lab. */
+export interface StoreMaker {
+	/** The lab's container runtime, and what that needs, in order: an edit of any other overlay leaves the store as it is. */
+	readonly overlays: readonly ResolvedOverlay[];
+	/** The overlay that is the runtime. */
+	readonly runtime: LoadedOverlay;
+	/** A role that has the runtime. */
+	readonly role: Role;
+	/** Bytes. */
+	readonly disk: number;
+}
 
 /** What the chain is made from. */
 export interface ChainInput {
@@ -19,6 +31,8 @@ export interface ChainInput {
 	readonly disks: readonly number[];
 	readonly localDigests: LocalDigests;
 	readonly replaces: ReadonlyMap<string, readonly string[]>;
+	/** What makes the store of the lab's container images; without it nobody can use them, and none is made. */
+	readonly maker?: StoreMaker | undefined;
 }
 
 /** Does a role get an overlay? */
@@ -91,33 +105,36 @@ export function sourceProblems(overlays: readonly ResolvedOverlay[]): string[] {
 
 /** The stages of a lab, each after what it needs. Only what some machine has is in it. */
 export function chainOf(input: ChainInput): PlannedStage[] {
-	const {overlays, roles, localDigests} = input;
+	const {overlays, roles, localDigests, maker} = input;
+	const byName = (a: PlannedStage, b: PlannedStage): number => (a.name < b.name ? -1 : 1);
 	const there = overlays.filter(({overlay}) => roles.some((role) => hasRole(overlay, role)));
 	const components = new Map(overlays.flatMap(({overlay, components: declared}) => declared.map((component) => [component.name, componentStage(component, overlay, localDigests)] as const)));
-	const images = new Map(there.flatMap(({images: declared}) => declared.map((image) => [
+	const images = maker === undefined ? [] : [...new Map(there.flatMap(({images: declared}) => declared.map((image) => [
 		image.reference,
 		containerImageStage(image, 'component' in image.source ? components.get(image.source.component) : undefined, localDigests),
-	] as const)));
+	] as const))).values()].sort(byName);
 
-	const layers = roles.map((role) => {
-		const own = there.filter(({overlay}) => hasRole(overlay, role));
+	const layerOf = (name: string, own: readonly ResolvedOverlay[], content: readonly PlannedStage[]): PlannedStage => {
 		const holding = settle(own.flatMap(layerClaims), input.replaces).claims;
-		return layerStage(role, {
+		return layerStage(name, {
 			overlays: own.map(({overlay}) => overlay),
 			components: own.flatMap((overlay) => installed(overlay).map(({component, programs}) => ({
 				stage: components.get(component.name)!,
 				programs: programs.filter(({path}) => holding.some((claim) => claim.by === 'program' && claim.path === path && claim.overlay === overlay.overlay.name)),
 			}))).filter(({programs}) => programs.length > 0),
-			images: [...new Set(own.flatMap(({images: declared}) => declared.map(({reference}) => reference)))].sort().map((reference) => images.get(reference)!),
+			images: content,
 		});
-	});
-	const needed = new Set([...images.values(), ...layers].flatMap(({needs}) => needs));
-	const byName = (a: PlannedStage, b: PlannedStage): number => (a.name < b.name ? -1 : 1);
+	};
+	const layers = [
+		...roles.map((role) => layerOf(role, there.filter(({overlay}) => hasRole(overlay, role)), [])),
+		...(maker === undefined ? [] : [layerOf(makerLayerRole, maker.overlays.filter(({overlay}) => hasRole(overlay, maker.role)), images)]),
+	];
+	const needed = new Set([...images, ...layers].flatMap(({needs}) => needs));
 	return [
 		imageStage(input.imageName, input.image, overlays.map(({overlay}) => overlay)),
 		...[...components.values()].filter(({name}) => needed.has(name)).sort(byName),
-		...[...images.values()].sort(byName),
+		...images,
 		...layers,
-		...[...new Set(input.disks)].sort((a, b) => a - b).map(diskStage),
+		...[...new Set([...input.disks, ...(maker === undefined ? [] : [maker.disk])])].sort((a, b) => a - b).map(diskStage),
 	];
 }

@@ -21,14 +21,17 @@ export type StageRecipe =
 	/** The merged layer of a role: out/layer.erofs. */
 	| {
 		readonly kind: 'layer';
+		/** Of the machines that have it; 'image-store' for the one that makes the image store. */
 		readonly role: Role;
 		/** rootfs/ folders, in the order of the overlays. */
 		readonly trees: ReadonlyArray<{readonly overlay: string; readonly folder: string}>;
 		/** Component stages, by stage name, and where their programs go. */
 		readonly components: ReadonlyArray<{readonly stage: string; readonly programs: readonly InstalledProgram[]}>;
-		/** Container image stages, by stage name: OCI layouts in /usr/lib/vmlab/images. */
+		/** Container image stages, by stage name: OCI layouts in /usr/lib/vmlab/images. Only the layer that an image store is made with has any. */
 		readonly images: readonly string[];
 	}
+	/** The container images of the lab in the store of its container runtime: out/store.erofs. `lab` is the one machine that makes it. */
+	| {readonly kind: 'image-store'; readonly lab: Plan}
 	/** An empty ext4 disk: out/disk.qcow2. Bytes. */
 	| {readonly kind: 'disk'; readonly size: number};
 
@@ -59,8 +62,8 @@ export interface PlannedMachine extends LabMachine {
 	readonly state: readonly string[];
 	readonly ready: readonly ReadyCondition[];
 	readonly evidence: readonly EvidenceDeclaration[];
-	/** Stage names: its image, its role's layer, its blank disk. */
-	readonly stages: {readonly image: string; readonly layer: string; readonly disk: string};
+	/** Stage names: its image, its role's layer, its blank disk; where it has a container runtime, the store of its images. */
+	readonly stages: {readonly image: string; readonly layer: string; readonly disk: string; readonly store?: string};
 }
 
 /** How a lab comes from another one that is ready. */

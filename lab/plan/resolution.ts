@@ -24,6 +24,8 @@ export interface ResolutionInput {
 export interface ResolvedOverlay {
 	readonly overlay: LoadedOverlay;
 	readonly options: ResolvedOptions;
+	/** Names of overlays. */
+	readonly needs: readonly string[];
 	readonly components: readonly ComponentDeclaration[];
 	readonly images: readonly ContainerImageDeclaration[];
 }
@@ -104,12 +106,12 @@ export function resolveOverlays(input: ResolutionInput): Resolution {
 	}
 
 	const overlays = names.map((name): ResolvedOverlay => {
-		const {overlay, options, problems: own} = all.find(({node}) => node.name === name)!;
+		const {overlay, options, node, problems: own} = all.find((candidate) => candidate.node.name === name)!;
 		problems.push(...own);
 		const {manifest} = overlay;
 		const components = ask(overlay, 'components', '', () => manifest.components?.(options), problems) ?? [];
 		const images = ask(overlay, 'images', '', () => manifest.images?.(options), problems) ?? [];
-		return {overlay, options, components: components.map(withoutEmptyFolder), images: images.map((image) => withWholePath(image, overlay.folder))};
+		return {overlay, options, needs: node.needs.map((need) => providers[need] ?? need), components: components.map(withoutEmptyFolder), images: images.map((image) => withWholePath(image, overlay.folder))};
 	});
 	return {overlays, providers, problems};
 }

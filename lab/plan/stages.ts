@@ -3,14 +3,13 @@ import {digestOf} from '../host/digest.ts';
 import type {ComponentDeclaration, ContainerImageDeclaration} from '../spec/component.ts';
 import type {ImageDeclaration} from '../spec/image.ts';
 import type {LoadedOverlay} from '../spec/load.ts';
-import type {Role} from '../spec/topology.ts';
-import type {InstalledProgram, PlannedStage, StageRecipe} from './plan.ts';
+import type {InstalledProgram, Plan, PlannedStage, StageRecipe} from './plan.ts';
 
 /** Hashes of what declarations only point at, by where that is: a local build's programs, a container image's file or Docker's own id of it. */
 export type LocalDigests = Readonly<Record<string, string>>;
 
 /** Part of each key: to be raised when the code that makes such a stage changes what it makes. */
-const revisions: Readonly<Record<StageRecipe['kind'], number>> = {image: 2, component: 1, 'container-image': 1, layer: 2, disk: 1};
+const revisions: Readonly<Record<StageRecipe['kind'], number>> = {image: 2, component: 1, 'container-image': 1, layer: 2, disk: 1, 'image-store': 1};
 
 function stage(name: string, needs: readonly PlannedStage[], recipe: StageRecipe, content: unknown): PlannedStage {
 	const {kind} = recipe;
@@ -66,15 +65,15 @@ export function containerImageStage(image: ContainerImageDeclaration, from: Plan
 	);
 }
 
-/** What goes into the layer of a role. */
+/** What goes into a layer. */
 export interface LayerParts {
 	readonly overlays: readonly LoadedOverlay[];
 	readonly components: ReadonlyArray<{readonly stage: PlannedStage; readonly programs: readonly InstalledProgram[]}>;
 	readonly images: readonly PlannedStage[];
 }
 
-/** The one layer of all machines of a role. Roles with the same content share a key, and so the file. */
-export function layerStage(role: Role, {overlays, components, images}: LayerParts): PlannedStage {
+/** The one layer of all machines of a role, or of those that something is made in. Those with the same content share a key, and so the file. */
+export function layerStage(role: string, {overlays, components, images}: LayerParts): PlannedStage {
 	const trees = overlays.filter(({tree}) => tree.length > 0);
 	return stage(
 		`layer ${role}`,
@@ -90,8 +89,16 @@ export function layerStage(role: Role, {overlays, components, images}: LayerPart
 	);
 }
 
+/** Whose the layer of the machine is that makes an image store. */
+export const makerLayerRole = 'image-store';
+
 /** An empty disk of a size in bytes. */
 export function diskStage(size: number): PlannedStage {
 	const mebibytes = size / 1024 ** 2;
 	return stage(`disk ${mebibytes % 1024 === 0 ? `${mebibytes / 1024}GiB` : `${mebibytes}MiB`}`, [], {kind: 'disk', size}, {size, format: 'qcow2'});
+}
+
+/** The store of a lab's container images, from the lab of one machine that makes it. */
+export function imageStoreStage(lab: Plan): PlannedStage {
+	return stage('image store', lab.stages, {kind: 'image-store', lab}, {lab: lab.key});
 }

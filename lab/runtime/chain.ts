@@ -17,6 +17,13 @@ export interface ChainRequest extends Omit<ReadyLabRequest, 'made'> {
  */
 export async function makeChain({cold = false, ...request}: ChainRequest): Promise<ReadonlyMap<string, MadeStage>> {
 	const {plan, store, events, signal} = request;
-	const made = await makeStages(plan, {store, events, signal});
+	const made = await makeStages(plan, {
+		store, events, signal,
+		async makeInMachine(recipe, there, work) {
+			// Whoever finds all of it made does not load all that runs labs.
+			const {makeImageStore} = await import('./image-store.ts');
+			await makeImageStore(recipe.lab, there, work, request);
+		},
+	});
 	return cold ? made : makeReadyLab({...request, made});
 }

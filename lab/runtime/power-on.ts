@@ -14,7 +14,7 @@ import type {ForwardRecord} from './lab-record.ts';
 import {findPorts} from './ports.ts';
 import type {LabSecrets} from './secrets.ts';
 import {writeInitramfs} from './seed.ts';
-import {stageFolder} from './stage-folder.ts';
+import {imageStoreFile, stageFolder} from './stage-folder.ts';
 
 /** Where ssh is on every machine. */
 const sshPort = 22;
@@ -65,8 +65,10 @@ export async function prepareMachine(
 	const disk = path.join(folder, name, 'disk.qcow2');
 	const initramfs = origin?.initramfs ?? path.join(folder, name, 'initramfs');
 	const layers = [path.join(image, 'root.erofs'), path.join(stageFolder(made, stages.layer), 'layer.erofs')];
-	const [sizes] = await Promise.all([
-		Promise.all(layers.map(async (file) => (await stat(file)).size)),
+	// Not one of the layers of the root: what containers see is stacked on the store itself.
+	const attached = stages.store === undefined ? [] : [path.join(stageFolder(made, stages.store), imageStoreFile)];
+	const [devices] = await Promise.all([
+		Promise.all([...layers, ...attached].map(async (file) => ({file, bytes: (await stat(file)).size}))),
 		// A fork's console goes on from what was on it.
 		origin !== undefined && writeFile(path.join(folder, consoleLogOf(name)), await readFile(origin.console)),
 		origin === undefined && writeInitramfs(planned, {image: path.join(image, 'initramfs'), target: initramfs, secrets, signal}),
@@ -79,8 +81,8 @@ export async function prepareMachine(
 		memory: planned.memory,
 		kernel: path.join(image, 'vmlinuz'),
 		initramfs,
-		append: [...new Set(['console=ttyS0', ...plan.image.kernelArguments ?? [], `vmlab.layers=${layers.length}`, 'vmlab.disk=/dev/vda'])],
-		layers: layers.map((file, index) => ({file, bytes: sizes[index] ?? 0})),
+		append: [...new Set(['console=ttyS0', ...plan.image.kernelArguments ?? [], `vmlab.layers=${layers.length}`, 'vmlab.disk=/dev/vda', ...attached.map((_, index) => `vmlab.image-store=/dev/pmem${layers.length + index}`)])],
+		layers: devices,
 		disk,
 		...(origin !== undefined && {frozen: true}),
 		links: planned.links.map(({mac, device}) => ({mac, socket: linkSocket(name, device)})),

@@ -3,6 +3,9 @@ import path from 'node:path';
 import type {Plan} from '../plan/plan.ts';
 import type {MadeStage} from '../store/store.ts';
 
+/** What is made of an image store, in its stage: a read-only filesystem. */
+export const imageStoreFile = 'store.erofs';
+
 /** A stage that the plan names. That it was made is the caller's promise. */
 export function stageFolder(made: ReadonlyMap<string, MadeStage>, name: string): string {
 	const stage = made.get(name);

@@ -30,6 +30,6 @@ export default defineOverlay({
 		...words(docker).map(reference => ({reference, source: {docker: reference}})),
 	],
 	units: () => ['vmlab-images.service'],
-	ready: ({machine}) => [{sentence: `the container images are on ${machine.name}`, deadline: '60s', unit: 'vmlab-images.service'}],
-	evidence: () => [{name: 'images.txt', command: 'ls -l /usr/lib/vmlab/images; journalctl --no-pager -u vmlab-images.service'}],
+	ready: ({machine}) => [{sentence: `the store of container images is on ${machine.name}`, deadline: '20s', unit: 'vmlab-images.service'}],
+	evidence: () => [{name: 'images.txt', command: 'findmnt /run/vmlab/image-store; find /run/vmlab/image-store -maxdepth 3; journalctl --no-pager -u vmlab-images.service'}],
 });

@@ -1,5 +1,5 @@
 /** What every node has: kubelet and kube-proxy. */
-import {urlHost, type FileDeclaration, type KernelDeclaration, type LabMachine, type LabTopology, type Route} from 'vmlab';
+import {urlHost, wholeReference, type FileDeclaration, type KernelDeclaration, type LabMachine, type LabTopology, type Route} from 'vmlab';
 import {
 	addressesOf, anyAddress, apiServerPort, apiServerUrl, cidrList, controlPlane, loopbackAddress, primaryAddress, serviceAddresses,
 } from './cluster.ts';
@@ -110,6 +110,7 @@ export function nodeFiles(lab: LabTopology, machine: LabMachine, routes: readonl
 		]),
 		{path: '/etc/kubernetes/cluster.env', text: clusterEnvironment(lab, machine, routes, options)},
 		{path: '/etc/kubernetes/resolv.conf', text: ''},
+		{path: '/etc/kubernetes/images', text: lab.images.map(reference => `${wholeReference(reference)}\n`).join('')},
 		{path: '/etc/crictl.yaml', text: `runtime-endpoint: ${runtimeEndpoint(lab)}\nimage-endpoint: ${runtimeEndpoint(lab)}\ntimeout: 30\n`},
 	];
 }

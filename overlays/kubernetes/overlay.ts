@@ -27,7 +27,7 @@ export default defineOverlay({
 	},
 	components,
 	images,
-	packages: ['conntrack', 'curl', 'ethtool', 'ipset', 'iptables', 'ipvsadm', 'nftables'],
+	packages: ['conntrack', 'curl', 'ethtool', 'ipset', 'iptables', 'ipvsadm', 'jq', 'nftables'],
 	kernel: ({options}) => nodeKernel(options),
 	state: ['/var/lib/kubelet', '/var/log/pods'],
 	files: ({lab, machine, routes, options}) => [
@@ -40,6 +40,7 @@ export default defineOverlay({
 			{sentence: 'the API server is ready', deadline: '60s', unit: 'vmlab-api-server.service'} as const,
 			{sentence: 'the manifests of the overlays are applied', deadline: '60s', unit: 'vmlab-manifests.service'} as const,
 		] : []),
+		{sentence: `the container images are on ${machine.name}`, deadline: '30s', command: '/usr/lib/vmlab/images-are-there'},
 		{sentence: `${machine.name} is Ready`, deadline: '90s', command: '/usr/lib/vmlab/node-is-ready'},
 		{sentence: `kube-proxy on ${machine.name} has written its rules`, deadline: '60s', command: '/usr/lib/vmlab/proxy-is-ready'},
 	],

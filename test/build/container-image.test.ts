@@ -3,7 +3,7 @@ import {mkdir, readdir, readFile, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import {makeContainerImage} from '../../lab/build/container-image.ts';
-import {wholeReference} from '../../lab/build/image-layout.ts';
+import {wholeReference} from '../../lab/spec/image-reference.ts';
 import {digestFile} from '../../lab/host/digest.ts';
 import type {LabError} from '../../lab/host/error.ts';
 import {run} from '../../lab/host/program.ts';
