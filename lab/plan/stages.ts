@@ -98,7 +98,7 @@ export function diskStage(size: number): PlannedStage {
 	return stage(`disk ${mebibytes % 1024 === 0 ? `${mebibytes / 1024}GiB` : `${mebibytes}MiB`}`, [], {kind: 'disk', size}, {size, format: 'qcow2'});
 }
 
-/** The store of a lab's container images, from the lab of one machine that makes it. */
+/** The store of a lab's container images, from the lab of one machine that makes it. How that machine is booted and watched is no part of what it makes. */
 export function imageStoreStage(lab: Plan): PlannedStage {
-	return stage('image store', lab.stages, {kind: 'image-store', lab}, {lab: lab.key});
+	return stage('image store', lab.stages, {kind: 'image-store', lab}, lab.machines.map(({files, units, state}) => ({files, units, state})));
 }

@@ -4,7 +4,7 @@ import {makeStages} from '../../lab/build/make.ts';
 import {noEvents} from '../../lab/event/event.ts';
 import {failure} from '../../lab/host/failure.ts';
 import type {Plan, PlannedStage, StageRecipe} from '../../lab/plan/plan.ts';
-import type {MadeStage, StageRequest, Store} from '../../lab/store/store.ts';
+import type {MadeStage, StageRequest, StageWork, Store} from '../../lab/store/store.ts';
 
 function stage(name: string, needs: readonly string[] = [], key = name, kind: StageRecipe['kind'] = 'component'): PlannedStage {
 	// Nothing is really made here, so that a recipe is only its kind.
@@ -162,4 +162,16 @@ test('an interruption before the start makes nothing', async (t) => {
 	controller.abort(failure.interrupted('SIGINT'));
 	await t.throwsAsync(makeStages(plan(stage('a')), {store, events: noEvents, signal: controller.signal}), {code: 'interrupted', message: /SIGINT/});
 	t.deepEqual(store.started, []);
+});
+
+test('what is made inside machines is made by whoever has some, from the stages that it needs', async (t) => {
+	const seen: string[][] = [];
+	const real = new FakeStore([], async (request) => request.make({} as StageWork));
+	const stages = plan({...stage('disk'), recipe: {kind: 'disk', size: 1}}, stage('store', ['disk'], 'store', 'image-store'));
+	real.there.add('disk');
+	await makeStages(stages, {store: real, events: noEvents, signal, makeInMachine: async (_recipe, made) => {
+		seen.push([...made.keys()]);
+	}});
+	t.deepEqual(seen, [['disk']]);
+	await t.throwsAsync(makeStages(stages, {store: new FakeStore(['disk'], async (request) => request.make({} as StageWork)), events: noEvents, signal}), {message: /made inside a machine/});
 });

@@ -75,7 +75,7 @@ test('a plan has the chain of the lab, each stage after what it needs', (t) => {
 	const {stages} = planOf(cluster());
 	t.deepEqual(stages.map(({name}) => name), [
 		'image bookworm', 'component containerd', 'component etcd', 'component kubernetes', 'container-image registry.k8s.io/kube-proxy:v1.36.3',
-		'layer node', 'layer router', 'layer tester', 'disk 4GiB',
+		'layer node', 'layer router', 'layer tester', 'layer image-store', 'disk 4GiB', 'disk 16GiB', 'image store',
 	]);
 	for (const [index, stage] of stages.entries()) {
 		t.true(stage.needs.every((need) => stages.slice(0, index).some(({name}) => name === need)), stage.name);
@@ -83,7 +83,7 @@ test('a plan has the chain of the lab, each stage after what it needs', (t) => {
 	}
 });
 
-test('the layer of a role has the trees, programs and container images of its overlays', (t) => {
+test('the layer of a role has the trees and programs of its overlays', (t) => {
 	const {stages} = planOf(cluster());
 	t.like(stages.find(({name}) => name === 'layer node')?.recipe, {
 		trees: [{overlay: 'base', folder: '/overlays/base/rootfs'}],
@@ -92,15 +92,67 @@ test('the layer of a role has the trees, programs and container images of its ov
 			{stage: 'component etcd', programs: [{name: 'etcd', path: '/usr/bin/etcd'}]},
 			{stage: 'component kubernetes', programs: [{name: 'kubelet', path: '/usr/bin/kubelet'}]},
 		],
-		images: ['container-image registry.k8s.io/kube-proxy:v1.36.3'],
+		images: [],
 	});
 	t.like(stages.find(({name}) => name === 'layer tester')?.recipe, {components: [], images: []});
 });
 
+test('the container images are in a store that the runtime makes, with nothing else of the lab', (t) => {
+	const {stages, machines} = planOf(cluster(), {families: ['ipv4', 'ipv6']});
+	t.like(stages.find(({name}) => name === 'layer image-store')?.recipe, {
+		trees: [{overlay: 'base', folder: '/overlays/base/rootfs'}],
+		components: [{stage: 'component containerd', programs: [{name: 'containerd', path: '/usr/bin/containerd'}]}],
+		images: ['container-image registry.k8s.io/kube-proxy:v1.36.3'],
+	});
+	const store = stages.find(({name}) => name === 'image store');
+	t.deepEqual(store?.needs, ['image bookworm', 'layer image-store', 'disk 16GiB']);
+	const lab = store?.recipe.kind === 'image-store' ? store.recipe.lab : undefined;
+	t.like(lab, {overlays: ['base', 'containerd'], topology: {providers: {cri: 'containerd'}, images: ['registry.k8s.io/kube-proxy:v1.36.3']}});
+	t.deepEqual(lab?.machines.map(({name, overlays, stages: own}) => ({name, overlays, own})), [
+		{name: 'node-1', overlays: ['base', 'containerd'], own: {image: 'image bookworm', layer: 'layer image-store', disk: 'disk 16GiB'}},
+	]);
+	t.deepEqual(machines.map(({name, stages: own}) => [name, own.store]), [['node-1', 'image store'], ['node-2', 'image store'], ['router-1', undefined], ['tester-1', undefined]]);
+});
+
+test('another container image, another version or file of the runtime, or another image of the machines makes another store', (t) => {
+	const store = (overlays: LoadedOverlay[], lab: Partial<LabDeclaration> = {}): string | undefined => keys(planOf(overlays, lab))['image store'];
+	const before = store(cluster());
+	t.regex(before ?? '', /^[0-9a-f]{64}$/);
+	const others = {
+		'an image': cluster({kubernetes: {images: () => [{reference: 'busybox:1', source: {docker: 'busybox:1'}}]}}),
+		'a version': cluster({containerd: {components: () => [component('containerd', '2.0.0')]}}),
+		'a file of the machine': cluster({containerd: {files: () => [{path: '/etc/containerd/config.toml', text: 'version = 3'}]}}),
+		'a package': cluster({containerd: {packages: ['runc']}}),
+		'what the runtime needs': cluster({}, {'usr/lib/systemd/system/base.service': 'another'}),
+	};
+	for (const [what, overlays] of Object.entries(others)) {
+		t.not(store(overlays), before, what);
+	}
+});
+
+test('what has nothing to do with container images leaves the store as it is', (t) => {
+	const store = (overlays: LoadedOverlay[], lab: Partial<LabDeclaration> = {}): string | undefined => keys(planOf(overlays, lab))['image store'];
+	const before = store(cluster());
+	t.is(store(cluster(), {families: ['ipv4', 'ipv6'], machines: {node: {count: 5, memory: '4GiB'}}}), before, 'the lab\'s machines, and a second family');
+	t.is(store(cluster({etcd: {components: () => [component('etcd', '4.0.0')], files: () => [{path: '/etc/etcd', text: ''}]}})), before, 'another overlay');
+	t.is(store(cluster({base: {evidence: () => [{name: 'more.txt', command: 'more'}], ready: () => [{sentence: 'it is there', deadline: '5s', command: 'true'}]}})), before, 'what is waited for and collected');
+	const edited = cluster().map((one) => (one.name === 'kubernetes' ? overlay('kubernetes', one.manifest, {'usr/lib/vmlab/any': 'edited'}) : one));
+	t.deepEqual(changed(planOf(cluster()), planOf(edited)), ['layer node']);
+});
+
+test('a lab without a container runtime, or without container images, has no image store', (t) => {
+	const names = (overlays: LoadedOverlay[], lab: Partial<LabDeclaration> = {}): string[] => planOf(overlays, lab).stages.map(({name}) => name);
+	const withImage = overlay('a', {images: () => [{reference: 'busybox:1', source: {docker: 'busybox:1'}}]});
+	t.deepEqual(names([withImage]), ['image bookworm', 'layer node', 'layer router', 'layer tester', 'disk 4GiB']);
+	t.false(names(cluster({kubernetes: {images: () => []}})).includes('image store'));
+	t.false(names(cluster(), {machines: {router: {count: 1}}}).includes('image store'));
+});
+
 test('a program without a path is in no layer, and there for container images', (t) => {
-	const {stages} = planOf([overlay('a', {components: () => [component('pause', '1.0.0', {programs: [{name: 'pause'}]})], images: () => [{reference: 'pause:3', source: {component: 'pause', programs: {pause: '/pause'}, entrypoint: ['/pause']}}]})]);
+	const {stages} = planOf([overlay('a', {provides: ['cri'], components: () => [component('pause', '1.0.0', {programs: [{name: 'pause'}]})], images: () => [{reference: 'pause:3', source: {component: 'pause', programs: {pause: '/pause'}, entrypoint: ['/pause']}}]})]);
 	t.true(stages.some(({name}) => name === 'component pause'));
-	t.like(stages.find(({name}) => name === 'layer node')?.recipe, {components: [], images: ['container-image pause:3']});
+	t.like(stages.find(({name}) => name === 'layer node')?.recipe, {components: []});
+	t.like(stages.find(({name}) => name === 'layer image-store')?.recipe, {components: [], images: ['container-image pause:3']});
 	t.like(stages.find(({name}) => name === 'container-image pause:3'), {needs: ['component pause'], recipe: {from: 'component pause'}});
 });
 
@@ -173,20 +225,20 @@ test('keys do not depend on where things are', (t) => {
 
 test('a changed file of an overlay changes the layers that have it, and nothing before them', (t) => {
 	const [before, after] = [planOf(cluster()), planOf(cluster({}, {'usr/lib/systemd/system/base.service': 'another'}))];
-	t.deepEqual(changed(before, after), ['layer node', 'layer router', 'layer tester']);
+	t.deepEqual(changed(before, after), ['image store', 'layer image-store', 'layer node', 'layer router', 'layer tester']);
 	t.not(before.key, after.key);
 });
 
 test('a changed mode of a file changes the layer', (t) => {
 	const other = cluster();
 	other[0] = {...other[0]!, tree: other[0]!.tree.map((entry) => (entry.kind === 'file' ? {...entry, mode: 0o755} : entry))};
-	t.deepEqual(changed(planOf(cluster()), planOf(other)), ['layer node', 'layer router', 'layer tester']);
+	t.deepEqual(changed(planOf(cluster()), planOf(other)), ['image store', 'layer image-store', 'layer node', 'layer router', 'layer tester']);
 });
 
 test('another version changes its component, and what is made from it', (t) => {
 	t.deepEqual(changed(planOf(cluster()), planOf(cluster(), {}, {settings: ['etcd.version=3.6.4']})), ['component etcd', 'layer node']);
 	t.deepEqual(changed(planOf(cluster()), planOf(cluster({kubernetes: {images: () => [{reference: 'kube-proxy:1', source: {component: 'kubernetes', programs: {'kube-proxy': '/kube-proxy'}, entrypoint: ['/kube-proxy', '-v']}}]}}))), [
-		'container-image kube-proxy:1', 'container-image registry.k8s.io/kube-proxy:v1.36.3', 'layer node',
+		'container-image kube-proxy:1', 'container-image registry.k8s.io/kube-proxy:v1.36.3', 'image store', 'layer image-store',
 	]);
 });
 
@@ -195,8 +247,8 @@ test('changed Go modules change the components that are built from them', (t) =>
 	t.deepEqual(changed(planOf(cluster()), planOf(other)), ['component etcd', 'layer node']);
 });
 
-test('another package changes the image only', (t) => {
-	t.deepEqual(changed(planOf(cluster()), planOf(cluster({base: {packages: ['openssh-server', 'iproute2', 'tcpdump']}}))), ['image bookworm']);
+test('another package changes the image, and the store that is made with it', (t) => {
+	t.deepEqual(changed(planOf(cluster()), planOf(cluster({base: {packages: ['openssh-server', 'iproute2', 'tcpdump']}}))), ['image bookworm', 'image store']);
 });
 
 test('another text of a machine\'s file changes no stage, but the lab', (t) => {
@@ -215,7 +267,7 @@ test('a local build counts by its content, not by its folder', (t) => {
 	const plan = (folder: string, digest: string): Plan => planOf(cluster(), {}, {settings: [`kubernetes.dir=${folder}`], localDigests: {[localBuildId('kubernetes', folder)]: digest}});
 	t.deepEqual(changed(plan('/a', '1'), plan('/b', '1')), []);
 	t.is(plan('/a', '1').key, plan('/b', '1').key);
-	t.deepEqual(changed(plan('/a', '1'), plan('/a', '2')), ['component kubernetes', 'container-image registry.k8s.io/kube-proxy:v1.36.3', 'layer node']);
+	t.deepEqual(changed(plan('/a', '1'), plan('/a', '2')), ['component kubernetes', 'container-image registry.k8s.io/kube-proxy:v1.36.3', 'image store', 'layer image-store', 'layer node']);
 	t.like(plan('/a', '1').stages.find(({name}) => name === 'component kubernetes')?.recipe, {localDigest: '1', component: {dir: '/a'}});
 	t.deepEqual(changed(plan('', ''), planOf(cluster())), [], 'an empty folder is none');
 });
@@ -228,7 +280,7 @@ test('roles with the same content share a layer', (t) => {
 
 test('each size of disk is made once', (t) => {
 	const {stages, machines} = planOf(cluster(), {machines: {node: {count: 2, disk: '8GiB'}, router: {count: 1}, tester: {count: 1, disk: '512MiB'}}});
-	t.deepEqual(stages.filter(({recipe}) => recipe.kind === 'disk').map(({name}) => name), ['disk 512MiB', 'disk 4GiB', 'disk 8GiB']);
+	t.deepEqual(stages.filter(({recipe}) => recipe.kind === 'disk').map(({name}) => name), ['disk 512MiB', 'disk 4GiB', 'disk 8GiB', 'disk 16GiB']);
 	t.is(machines[0]!.stages.disk, 'disk 8GiB');
 });
 

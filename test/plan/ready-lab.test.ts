@@ -55,6 +55,12 @@ test('a ready lab depends on the content of all that its machines run on, and on
 	t.deepEqual(found.computer, {qemu: 'one'});
 });
 
+test('a ready lab depends on the content of the image store that its nodes have mapped', (t) => {
+	const cluster = planOf([overlay('runtime', {provides: ['cri'], images: () => [{reference: 'busybox:1', source: {docker: 'busybox:1'}}]})]);
+	t.true(readyLabNeeds(cluster).includes('image store'));
+	t.false(readyLabNeeds(cluster).includes('layer image-store'), 'how it was made does not count');
+});
+
 test('a stage that was not made is a mistake of ours', (t) => {
 	t.throws(() => readyLabInputs(plan, new Map([...made].filter(([name]) => name !== 'layer node')), {}), {message: /"layer node".*not made/});
 });
