@@ -7,6 +7,7 @@ import path from 'node:path';
 import test from 'ava';
 import {packageFolder} from '../../lab/host/folder.ts';
 import {run} from '../../lab/host/program.ts';
+import {expectImageStore} from '../rig/image-store.ts';
 import {benchFor} from '../rig/machines.ts';
 import {remainsOf} from '../rig/remains.ts';
 
@@ -38,6 +39,11 @@ test.serial('an own build of the kubelet is used, with CRI-O, and scenario ipv4 
 	await bench.expect(t, 0, ['run', 'ipv4', '--keep', '--set', 'kubernetes.runtime=crio', '--set', `kubernetes.dir=${programs()}`]);
 	const nodes = await bench.expect(t, 0, ['kubectl', 'ipv4', '--', 'get', 'nodes', '-o', 'jsonpath={range .items[*]}{.status.nodeInfo.kubeletVersion} {.status.nodeInfo.containerRuntimeVersion};{end}']);
 	t.regex(nodes, /^(?:v1\.36\.3-own\.build cri-o:\/\/\S+;){2}$/);
+});
+
+test.serial('with CRI-O pods run on the image store, and one with an image that the store lacks does not start', async (t) => {
+	t.timeout(15 * 60_000);
+	await expectImageStore(t, bench, 'ipv4');
 });
 
 test.serial('when a file of the own build changes, it is taken up again', async (t) => {

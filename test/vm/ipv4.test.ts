@@ -6,6 +6,7 @@ import path from 'node:path';
 import test from 'ava';
 import {run} from '../../lab/host/program.ts';
 import {readEvents} from '../rig/events-file.ts';
+import {expectImageStore} from '../rig/image-store.ts';
 import {type Bench, benchFor} from '../rig/machines.ts';
 import {remainsOf} from '../rig/remains.ts';
 
@@ -63,6 +64,11 @@ test.serial('all that listens for the lab on the host listens on 127.0.0.1', asy
 	const ours = stdout.split('\n').filter((line) => machines.some(({pid}) => line.includes(`pid=${pid},`)));
 	t.true(ours.length >= machines.length);
 	t.deepEqual(ours.filter((line) => !/\s127\.0\.0\.1:\d+\s/.test(line)), []);
+});
+
+test.serial('pods run on the image store, and one with an image that the store lacks does not start', async (t) => {
+	t.timeout(15 * 60_000);
+	await expectImageStore(t, bench, 'ipv4');
 });
 
 test.serial('a command on a machine gives its output and its exit code', async (t) => {
