@@ -66,7 +66,7 @@ test.serial('the store is made before the boot, is part of the chain, and is not
 	t.true((built.find(({name}) => name === 'image store')?.bytes ?? 0) > 0);
 	const {stages} = JSON.parse(await expect(t, 0, 'plan', 'greeting', '-o', 'json')) as {stages: Array<{name: string; cached: boolean}>};
 	t.true(stages.find(({name}) => name === 'image store')?.cached);
-	t.deepEqual(await readdir(path.join(bench.state, 'labs')), [], 'the machine that made it is gone');
+	t.deepEqual(await readdir(path.join(bench.state, 'labs')).catch(() => []), [], 'the machine that made it is gone');
 	const again = await bench.run(['build', 'greeting'], {env: environment()});
 	t.is(again.code, 0, outcomeText(again));
 	t.notRegex(again.stderr, /image store/);
@@ -97,13 +97,14 @@ test.serial('what a node has done with its images is still so when it is reboote
 		const {code, stdout} = await bench.run(['exec', 'greeting', 'node-1', '--', `${boot}; systemctl is-active --wait --quiet containerd`]);
 		return code === 0 && stdout.trim() !== before ? {met: true, value: undefined} : {met: false, seen: `exit code ${code}, ${stdout}`};
 	}, {deadline: 300_000, interval: 2000});
-	t.is(await ask(t, 'greeting', 'ctr --namespace=k8s.io images list --quiet'), 'example.org/own:1');
+	// The CRI has a name of its own for each image beside those that it was given: its digest.
+	t.is(await ask(t, 'greeting', 'ctr --namespace=k8s.io images list --quiet | grep -v ^sha256:'), 'example.org/own:1');
 	t.regex(await ask(t, 'greeting', 'ctr --namespace=k8s.io run --rm example.org/own:1 three 2>&1'), /hello from a container/);
 });
 
 test.serial('an image that is removed from a node is gone there, and nowhere else', async (t) => {
 	t.timeout(long);
-	await ask(t, 'greeting', 'ctr --namespace=k8s.io images remove --sync example.org/own:1');
+	await ask(t, 'greeting', 'ctr --namespace=k8s.io images remove --sync $(ctr --namespace=k8s.io images list --quiet)');
 	t.is(await ask(t, 'greeting', `ls ${snapshots}`), '');
 	t.regex(await ask(t, 'greeting', '! ctr --namespace=k8s.io run --rm example.org/own:1 four 2>&1'), /not found/);
 	await expect(t, 0, 'up', 'greeting', '--name', 'twin');
