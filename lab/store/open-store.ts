@@ -5,7 +5,7 @@
  *     stages/KEY/files/       what was made, read-only
  *     stages/KEY/log          how it was made
  *     locks/KEY               held while the stage is made or removed
- *     scratch/KEY.RANDOM/     what is being made; when nobody holds the lock of KEY, its maker is dead
+ *     scratch/KEY.RANDOM/     what is being made; when nobody holds the lock of KEY, its maker is dead. Not stages alone, see `withScratch`
  *     logs/                   of makings that failed
  *     leases/PID-RANDOM       the keys of stages that a living process holds, see `Lease`
  *     locks/leases            held while a lease is written, and while stages are pruned
@@ -15,7 +15,7 @@
  */
 import {randomBytes} from 'node:crypto';
 import {appendFileSync, constants, rmSync} from 'node:fs';
-import {access, mkdir, mkdtemp, readFile, rename, rm, stat, utimes, writeFile} from 'node:fs/promises';
+import {access, mkdir, readFile, rename, rm, stat, utimes, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import type {EventSink} from '../event/event.ts';
 import {asLabError, LabError} from '../host/error.ts';
@@ -24,6 +24,7 @@ import {failure} from '../host/failure.ts';
 import {withLock} from '../host/lock.ts';
 import {identify, isAlive, type ProcessIdentity} from '../host/process.ts';
 import {explainFullDisk} from './full-disk.ts';
+import {lockOf, makeScratch, scratchFolder} from './scratch.ts';
 import {flush, flushTree, makeReadOnly, removeTree} from './seal.ts';
 import {describeFiles, filesName, findDifferences, logName, looksWhole, madeStage, namesIn, readRecord, recordName, type StageRecord} from './stage-record.ts';
 import type {MadeStage, PruneOptions, StageRequest, StageWork, Store} from './store.ts';
@@ -228,10 +229,10 @@ class DiskStore implements Store {
 		const log = path.join(this.#logs, `${stage.replaceAll(/[^\w.-]+/g, '-')}-${key.slice(0, 12)}.log`);
 		let folder: string | undefined;
 		try {
-			await Promise.all([this.#stages, this.#scratch, this.#logs].map(async (each) => mkdir(each, {recursive: true})));
+			await Promise.all([this.#stages, this.#logs].map(async (each) => mkdir(each, {recursive: true})));
 			// A stage that lost a file is no stage any more.
 			await this.#remove(key);
-			folder = await mkdtemp(path.join(this.#scratch, `${key}.`));
+			folder = await makeScratch(this.folder, key);
 			const out = path.join(folder, 'stage', filesName);
 			const scratch = path.join(folder, 'work');
 			await mkdir(out, {recursive: true});
@@ -284,8 +285,7 @@ class DiskStore implements Store {
 
 	/** Takes a stage away; in one step, so that nobody finds half of it. */
 	async #remove(key: string): Promise<void> {
-		await mkdir(this.#scratch, {recursive: true});
-		const end = await mkdtemp(path.join(this.#scratch, `${key}.`));
+		const end = await makeScratch(this.folder, key);
 		try {
 			await rename(this.#stage(key), path.join(end, 'stage'));
 		} catch (error) {
@@ -302,7 +302,7 @@ class DiskStore implements Store {
 	}
 
 	get #scratch(): string {
-		return path.join(this.folder, 'scratch');
+		return scratchFolder(this.folder);
 	}
 
 	get #leases(): string {
@@ -318,6 +318,6 @@ class DiskStore implements Store {
 	}
 
 	#lock(key: string): string {
-		return path.join(this.folder, 'locks', key);
+		return lockOf(this.folder, key);
 	}
 }

@@ -1,4 +1,4 @@
-import {readFile, stat, writeFile} from 'node:fs/promises';
+import {mkdir, readdir, readFile, stat, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import {gzipSync} from 'node:zlib';
 import test from 'ava';
@@ -94,5 +94,25 @@ test('a declared mode wins over the one for secrets', async (t) => {
 	await withTemporaryFolder(async (folder) => {
 		const entries = await seedEntries({...machine, units: [], files: [{path: '/etc/k', certificateKey: certificate, mode: 0o640}]}, openSecrets(folder));
 		t.like(entries[0], {path: '/etc/k', mode: 0o640});
+	});
+});
+
+test.serial('a seed is put together in the folder of its machine, which is cleared with the lab, and nowhere else', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const before = process.env['TMPDIR'];
+		process.env['TMPDIR'] = path.join(folder, 'no-such-folder');
+		try {
+			const image = path.join(folder, 'image');
+			await writeFile(image, Buffer.alloc(4));
+			await mkdir(path.join(folder, 'node-1'));
+			await writeInitramfs({...machine, files: [], units: []}, {image, target: path.join(folder, 'node-1/initramfs'), secrets: openSecrets(folder)});
+			t.deepEqual(await readdir(path.join(folder, 'node-1')), ['initramfs']);
+		} finally {
+			if (before === undefined) {
+				delete process.env['TMPDIR'];
+			} else {
+				process.env['TMPDIR'] = before;
+			}
+		}
 	});
 });

@@ -1,12 +1,14 @@
 /**
  * Makes a stage as a process of its own: `maker.ts FOLDER KEY HOW`. Says on stdout, one JSON text a line, what happens. With
- * `slow` it goes on for a minute unless it is ended; with `hold` it makes nothing, but holds the stage until its stdin has a line.
+ * `slow` it goes on for a minute unless it is ended; with `hold` it makes nothing, but holds the stage until its stdin has a line,
+ * with `scratch` it has a folder of scratch for so long.
  */
 import {spawn} from 'node:child_process';
 import {once} from 'node:events';
 import {writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import {openStore} from '../../lab/store/open-store.ts';
+import {withScratch} from '../../lab/store/scratch.ts';
 
 const [folder = '', key = '', how] = process.argv.slice(2);
 const store = await openStore(folder);
@@ -18,6 +20,15 @@ if (how === 'hold') {
 	await store.hold([key], new AbortController().signal);
 	say({holding: process.pid});
 	await once(process.stdin, 'data');
+	process.exit(0);
+}
+
+if (how === 'scratch') {
+	await withScratch(folder, 'probe-1', async (place) => {
+		await writeFile(path.join(place, 'half'), 'made');
+		say({scratch: place});
+		await once(process.stdin, 'data');
+	});
 	process.exit(0);
 }
 

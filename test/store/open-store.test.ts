@@ -199,6 +199,30 @@ test('after a maker is killed the next command clears what it left, and the stag
 	});
 });
 
+test('a folder of scratch stays as long as who has it lives, and is gone with it; one that was killed left it to the next command', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const scratch = path.join(folder, 'scratch');
+		const ended = startMaker(folder, 'scratch');
+		await ended.said('scratch');
+		await openStore(folder);
+		t.is((await names(scratch)).length, 1);
+		ended.child.stdin!.write('go on\n');
+		await once(ended.child, 'exit');
+		t.deepEqual(await names(scratch), []);
+
+		const killed = startMaker(folder, 'scratch');
+		await killed.said('scratch');
+		killed.child.kill('SIGKILL');
+		await once(killed.child, 'exit');
+		t.is((await names(scratch)).length, 1);
+		await until('what the killed process left is cleared', async () => {
+			await openStore(folder);
+			const left = await names(scratch);
+			return left.length === 0 ? {met: true, value: undefined} : {met: false, seen: left.join(' ')};
+		}, {deadline: 5000, interval: 200});
+	});
+});
+
 test('no space left is told as such, whoever notices', async (t) => {
 	await withTemporaryFolder(async (folder) => {
 		const store = await openStore(folder);
