@@ -1,16 +1,16 @@
 /** How guests are run on this computer: by KVM where a guest really runs with it, else by emulation (TCG); and how fast. */
 import {constants} from 'node:fs';
-import {access, mkdir, readFile, rename, stat, writeFile} from 'node:fs/promises';
+import {access, readFile, rename, stat, writeFile} from 'node:fs/promises';
 import {cpus, loadavg, release} from 'node:os';
 import path from 'node:path';
 import {digestFile, digestOf} from '../host/digest.ts';
 import {LabError} from '../host/error.ts';
 import {folders} from '../host/folder.ts';
 import {run} from '../host/program.ts';
-import {withTemporaryFolder} from '../host/temporary.ts';
 import {whileUnchanged} from '../host/unchanged.ts';
+import {withScratch} from '../store/scratch.ts';
 import {confinement, processorArguments} from './arguments.ts';
-import {processorModel, qemuVersion} from './emulator.ts';
+import {opensReadOnly, processorModel, qemuVersion} from './emulator.ts';
 import {qemuProgram} from './machine.ts';
 import {probeKernel, probeLines} from './probe-kernel.ts';
 import type {Accelerator} from './specification.ts';
@@ -22,6 +22,8 @@ export interface AcceleratorProbe {
 	readonly reason: string;
 	/** How many times slower than under KVM on an idle computer things are to be expected; at least 1. Deadlines are multiplied by it. */
 	readonly speed: number;
+	/** Can QEMU open a frozen memory file for reading alone, and let a machine run on it? 8.2 and newer can. */
+	readonly readOnlyMemory: boolean;
 }
 
 /** How to probe. */
@@ -63,15 +65,23 @@ interface KeptProbe extends AcceleratorProbe {
 export async function probeAccelerator(options: ProbeOptions = {}): Promise<AcceleratorProbe> {
 	const {kernel, refresh = false, signal} = options;
 	const [version, processor, device, kernelDigest] = await Promise.all([qemuVersion(signal), processorModel(), kvmDevice(), kernel === undefined ? '' : digestKernel(kernel)]);
-	const probed = digestOf({version, processor, device, kernelDigest, hostKernel: release(), form: 1});
-	const file = path.join(folders().cache, `probe-${probed.slice(0, 16)}.json`);
-	const kept = refresh ? undefined : await readKept(file, probed);
-	const found = kept ?? {...(await probe(kernel, device, signal)), probed};
-	if (kept === undefined) {
-		await keep(file, found);
-	}
+	const probed = digestOf({version, processor, device, kernelDigest, hostKernel: release(), form: 2});
+	const {cache} = folders();
+	const name = `probe-${probed.slice(0, 16)}`;
+	const file = path.join(cache, `${name}.json`);
+	const known = async (): Promise<KeptProbe | undefined> => (refresh ? undefined : readKept(file, probed));
+	const found = await known() ?? await withScratch(cache, name, async (scratch) => {
+		// Somebody else may have found it out while we waited.
+		const other = await known();
+		if (other !== undefined) {
+			return other;
+		}
 
-	return {accelerator: found.accelerator, reason: found.reason, speed: Math.min(slowest, Math.max(1, found.speed) * busyness())};
+		const fresh = {...(await probe(scratch, kernel, device, signal)), probed};
+		await keep(scratch, file, fresh);
+		return fresh;
+	}, signal);
+	return {accelerator: found.accelerator, reason: found.reason, readOnlyMemory: found.readOnlyMemory, speed: Math.min(slowest, Math.max(1, found.speed) * busyness())};
 }
 
 /** How many times longer things take than on an idle computer: runnable processes for each processor. */
@@ -101,7 +111,7 @@ async function readKept(file: string, probed: string): Promise<KeptProbe | undef
 			return undefined;
 		}
 
-		return value.probed === probed && (value.accelerator === 'kvm' || value.accelerator === 'tcg') && typeof value.reason === 'string' && typeof value.speed === 'number'
+		return value.probed === probed && (value.accelerator === 'kvm' || value.accelerator === 'tcg') && typeof value.reason === 'string' && typeof value.speed === 'number' && typeof value.readOnlyMemory === 'boolean'
 			? (value as KeptProbe)
 			: undefined;
 	} catch {
@@ -109,36 +119,36 @@ async function readKept(file: string, probed: string): Promise<KeptProbe | undef
 	}
 }
 
-async function keep(file: string, probe: KeptProbe): Promise<void> {
-	await mkdir(path.dirname(file), {recursive: true});
-	await writeFile(`${file}.${process.pid}`, `${JSON.stringify(probe, undefined, '\t')}\n`);
-	await rename(`${file}.${process.pid}`, file);
+async function keep(scratch: string, file: string, probe: KeptProbe): Promise<void> {
+	const coming = path.join(scratch, path.basename(file));
+	await writeFile(coming, `${JSON.stringify(probe, undefined, '\t')}\n`);
+	await rename(coming, file);
 }
 
-async function probe(kernel: string | undefined, device: {problem?: string}, signal: AbortSignal | undefined): Promise<AcceleratorProbe> {
-	return withTemporaryFolder(async (folder) => {
-		const guest = path.join(folder, 'probe-kernel');
-		await writeFile(guest, probeKernel());
-		let problem = device.problem;
-		if (problem === undefined) {
-			const seconds = await runProbe('kvm', guest, kvmDeadline, signal);
-			if (seconds === undefined) {
-				problem = '/dev/kvm opens, but a guest does not get beyond its BIOS with it';
-			} else if (kernel !== undefined && !(await kernelRuns(kernel, signal))) {
-				problem = '/dev/kvm opens, but the kernel of the image does not come up with it';
-			} else {
-				return {accelerator: 'kvm', reason: 'KVM: a probe guest ran with it', speed: Math.max(1, seconds / references.kvm / busyness())};
-			}
+async function probe(scratch: string, kernel: string | undefined, device: {problem?: string}, signal: AbortSignal | undefined): Promise<AcceleratorProbe> {
+	const guest = path.join(scratch, 'probe-kernel');
+	await writeFile(guest, probeKernel());
+	const readOnlyMemory = await opensReadOnly(signal);
+	let problem = device.problem;
+	if (problem === undefined) {
+		const seconds = await runProbe('kvm', guest, kvmDeadline, signal);
+		if (seconds === undefined) {
+			problem = '/dev/kvm opens, but a guest does not get beyond its BIOS with it';
+		} else if (kernel !== undefined && !(await kernelRuns(kernel, signal))) {
+			problem = '/dev/kvm opens, but the kernel of the image does not come up with it';
+		} else {
+			return {accelerator: 'kvm', reason: 'KVM: a probe guest ran with it', speed: Math.max(1, seconds / references.kvm / busyness()), readOnlyMemory};
 		}
+	}
 
-		const seconds = await runProbe('tcg', guest, tcgDeadline, signal);
-		return {
-			accelerator: 'tcg',
-			reason: `TCG, QEMU's own emulation, since ${problem}: everything is some ten times slower, and guests are no security boundary`,
-			// Never less than 8: what the calls do not tell, such as memory management, is no faster.
-			speed: Math.max(8, (seconds ?? 0) / references.tcg / busyness()),
-		};
-	});
+	const seconds = await runProbe('tcg', guest, tcgDeadline, signal);
+	return {
+		accelerator: 'tcg',
+		reason: `TCG, QEMU's own emulation, since ${problem}: everything is some ten times slower, and guests are no security boundary`,
+		// Never less than 8: what the calls do not tell, such as memory management, is no faster.
+		speed: Math.max(8, (seconds ?? 0) / references.tcg / busyness()),
+		readOnlyMemory,
+	};
 }
 
 /** Seconds that the probe guest's calls took; undefined where it hung or ended early under KVM. Under TCG that throws. */

@@ -78,7 +78,7 @@ export function machineArguments(spec: MachineSpecification): string[] {
 	];
 }
 
-function memoryArguments({memory, memoryFile, layers, frozen}: MachineSpecification): string[] {
+function memoryArguments({memory, memoryFile, layers, frozen, readOnlyMemory}: MachineSpecification): string[] {
 	// Layers are mapped above the memory, in a window that maxmem opens. Each may need alignment: one granule more each.
 	const window = layers.reduce((sum, layer) => sum + Math.ceil(layer.bytes / mebibyte + 128) * mebibyte, 0);
 	return [
@@ -87,7 +87,11 @@ function memoryArguments({memory, memoryFile, layers, frozen}: MachineSpecificat
 			...(layers.length === 0 ? {} : {slots: layers.length, maxmem: `${(memory + window) / kibibyte}K`}),
 		}),
 		// In a file and shared, so that a lab can be frozen where its memory is; or private, on what was frozen.
-		'-object', keyed('memory-backend-file', {id: 'ram', 'mem-path': memoryFile, size: memory, share: frozen === true ? 'off' : 'on'}),
+		'-object', keyed('memory-backend-file', {
+			id: 'ram', 'mem-path': memoryFile, size: memory, share: frozen === true ? 'off' : 'on',
+			// Not even QEMU can change the file then. The machine may write: without `rom` its memory would be read-only too.
+			...(frozen === true && readOnlyMemory === true ? {readonly: 'on', rom: 'off'} : {}),
+		}),
 	];
 }
 

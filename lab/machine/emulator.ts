@@ -24,6 +24,20 @@ export async function qemuVersion(signal: AbortSignal | undefined): Promise<stri
 	return versionOf(await locate(qemuProgram), signal);
 }
 
+/**
+ * Can QEMU map a file privately, for a machine to write to, that it opens for reading alone? It can where such memory has the property `rom`, since
+ * without it what is opened so is read-only for the machine too. Throws `program-missing`, `program-failed`.
+ */
+export async function opensReadOnly(signal: AbortSignal | undefined): Promise<boolean> {
+	const {stdout} = await run(qemuProgram, ['-object', 'memory-backend-file,help'], {signal});
+	return hasReadOnlyMemory(stdout);
+}
+
+/** The same, from what QEMU tells of the properties of memory in a file: a line each, `  rom=<OnOffAuto> - ...`. */
+export function hasReadOnlyMemory(properties: string): boolean {
+	return /^\s*rom=/m.test(properties);
+}
+
 /** Model, microcode and features of the first processor, as /proc/cpuinfo has them (proc(5)). */
 export async function processorModel(): Promise<string> {
 	const text = await readFile('/proc/cpuinfo', 'utf8').catch(() => '');

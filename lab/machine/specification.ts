@@ -27,6 +27,8 @@ export interface MachineSpecification {
 	 * QEMU waits, stopped, for the state of the devices that belongs to it (`loadDeviceState`).
 	 */
 	readonly frozen?: boolean;
+	/** The memory file of a frozen machine is opened for reading alone, which QEMU must be able to do: see `AcceleratorProbe`. */
+	readonly readOnlyMemory?: boolean;
 	/** Files; initramfs is the image's followed by the machine's seed. */
 	readonly kernel: string;
 	readonly initramfs: string;

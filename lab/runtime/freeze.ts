@@ -2,7 +2,7 @@
  * Freezing a lab: all machines at one moment, with what is on its way between them. How it is done, and why in this order, is in the
  * design, `Freeze and fork`.
  */
-import {mkdir, rm} from 'node:fs/promises';
+import {chmod, mkdir, rm} from 'node:fs/promises';
 import path from 'node:path';
 import type {Fabric, NetworkState} from '../fabric/fabric.ts';
 import {availableMemory} from '../host/doctor/resources.ts';
@@ -124,6 +124,8 @@ async function complete({machine, memory, blankDisk, initramfs, consoleLog}: Fre
 	if (own !== undefined) {
 		// Its holes stay holes.
 		await run('cp', ['--sparse=auto', '--reflink=auto', memory, files.memory], {signal});
+		// What it is a copy of may be read-only.
+		await chmod(files.memory, 0o600);
 		await putPages(own, files.memory);
 		await rm(own.overflow, {force: true});
 		await run('qemu-img', ['rebase', '-q', '-f', 'qcow2', '-F', 'qcow2', '-b', blankDisk, files.disk], {signal});

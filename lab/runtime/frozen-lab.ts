@@ -45,7 +45,7 @@ export function frozenMachine(folder: string, machine: string): FrozenMachine {
 	return {memory: path.join(own, 'memory'), state: path.join(own, 'state'), disk: path.join(own, 'disk.qcow2'), initramfs: path.join(own, 'initramfs'), console: path.join(own, 'console.log')};
 }
 
-/** The files of a frozen lab that QEMU opens for writing, relative to it. */
+/** The files of a frozen lab that a QEMU before 8.2 opens for writing, relative to it. */
 export function memoryFiles(plan: Plan): string[] {
 	return plan.machines.map(({name}) => frozenMachine('', name).memory);
 }

@@ -5,8 +5,8 @@ import {failure} from '../host/failure.ts';
 import type {Plan} from '../plan/plan.ts';
 import {readyLabChanges, type ReadyLabInputs, readyLabName, readyLabNeeds} from '../plan/ready-lab.ts';
 import type {MadeStage, Store} from '../store/store.ts';
-import {memoryFiles, readFrozenLab} from './frozen-lab.ts';
-import {inputsOfReadyLab} from './ready-lab.ts';
+import {readFrozenLab} from './frozen-lab.ts';
+import {inputsOfReadyLab, writableFiles} from './ready-lab.ts';
 
 /** What the names of such stages begin with: 'frozen NAME', 'checkpoint RUN/STEP'. */
 export type KeptKind = 'frozen' | 'checkpoint';
@@ -49,7 +49,7 @@ export async function keepLab(lab: Freezable, kind: KeptKind, name: string, opti
 	return store.make({
 		name: stage,
 		key,
-		writable: memoryFiles(lab.plan),
+		writable: await writableFiles(lab.plan, lab.made, signal),
 		async make({out}) {
 			await lab.freeze(out, inputs, {goesOn: true});
 			await attach?.(out);

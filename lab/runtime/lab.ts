@@ -187,9 +187,9 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		})),
 	});
 
-	const powerOnMachine = async (planned: PlannedMachine, prepared: PreparedMachine, accelerator: 'kvm' | 'tcg', memoryFile: string, abort: AbortSignal): Promise<Machine> => {
+	const powerOnMachine = async (planned: PlannedMachine, prepared: PreparedMachine, probe: AcceleratorProbe, memoryFile: string, abort: AbortSignal): Promise<Machine> => {
 		const machine = await powerOn(prepared, {
-			folder, plan, accelerator, memoryFile, maintenanceMac: planned.maintenanceMac, events, signal: abort, start: parts.startMachine,
+			folder, plan, probe, memoryFile, maintenanceMac: planned.maintenanceMac, events, signal: abort, start: parts.startMachine,
 		});
 		powered.set(planned.name, machine);
 		void watchEnd(machine.machine);
@@ -310,7 +310,8 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 				prepared.set(planned.name, await prepareMachine(planned, {name, folder, plan, made, secrets, frozen, signal: abort}));
 			}),
 		]);
-		const {accelerator, reason, speed} = found.probe!;
+		const probe = found.probe!;
+		const {accelerator, reason, speed} = probe;
 		pace = paceOf(speed, plan.machines.reduce((sum, {cpus}) => sum + cpus, 0));
 		if (accelerator === 'tcg') {
 			events({type: 'note', level: 'info', text: reason, once: true});
@@ -320,7 +321,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		events({type: 'lab', reason: frozen === undefined ? 'booting' : 'forking', lab: name});
 		cleanup.add(async () => allOf([...powered.values()].map(async ({machine}) => machine.powerOff())));
 		await together(signal, plan.machines.map((planned) => async (abort) => {
-			const machine = await powerOnMachine(planned, prepared.get(planned.name)!, accelerator, memory.get(planned.name) ?? '', abort);
+			const machine = await powerOnMachine(planned, prepared.get(planned.name)!, probe, memory.get(planned.name) ?? '', abort);
 			if (frozen === undefined) {
 				await awaitMachine(planned, abort);
 			} else {

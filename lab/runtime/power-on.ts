@@ -4,8 +4,9 @@ import path from 'node:path';
 import type {EventSink} from '../event/event.ts';
 import {LabError} from '../host/error.ts';
 import {run} from '../host/program.ts';
+import type {AcceleratorProbe} from '../machine/accelerator.ts';
 import type {Machine, StartOptions} from '../machine/machine.ts';
-import type {Accelerator, MachineSpecification} from '../machine/specification.ts';
+import type {MachineSpecification} from '../machine/specification.ts';
 import type {Plan, PlannedMachine} from '../plan/plan.ts';
 import type {MadeStage} from '../store/store.ts';
 import {consoleLogOf} from './console-tail.ts';
@@ -22,7 +23,7 @@ const sshPort = 22;
 const mostAttempts = 5;
 
 /** A machine whose files are there. Paths of sockets and logs are relative to the lab's folder, which QEMU is started in. */
-export type PreparedMachine = Omit<MachineSpecification, 'accelerator' | 'memoryFile' | 'maintenance'>;
+export type PreparedMachine = Omit<MachineSpecification, 'accelerator' | 'readOnlyMemory' | 'memoryFile' | 'maintenance'>;
 
 /** A machine that runs, and how the host reaches it. */
 export interface PoweredMachine {
@@ -102,11 +103,11 @@ export async function prepareMachine(
 export async function powerOn(
 	prepared: PreparedMachine,
 	lab: {
-		folder: string; plan: Plan; accelerator: Accelerator; memoryFile: string; maintenanceMac: string; events: EventSink; signal: AbortSignal;
+		folder: string; plan: Plan; probe: Pick<AcceleratorProbe, 'accelerator' | 'readOnlyMemory'>; memoryFile: string; maintenanceMac: string; events: EventSink; signal: AbortSignal;
 		start: (spec: MachineSpecification, options: StartOptions) => Promise<Machine>;
 	},
 ): Promise<PoweredMachine> {
-	const {folder, plan, accelerator, memoryFile, maintenanceMac, events, signal, start} = lab;
+	const {folder, plan, probe: {accelerator, readOnlyMemory}, memoryFile, maintenanceMac, events, signal, start} = lab;
 	const declared = plan.forwards.filter(({machine}) => machine === prepared.name);
 	for (let attempt = 1; ; attempt++) {
 		const [ssh = 0, ...hostPorts] = await findPorts([undefined, ...declared.map(({hostPort}) => hostPort)]);
@@ -115,6 +116,7 @@ export async function powerOn(
 			const machine = await start({
 				...prepared,
 				accelerator,
+				readOnlyMemory,
 				memoryFile,
 				maintenance: {
 					mac: maintenanceMac,

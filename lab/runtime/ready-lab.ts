@@ -29,6 +29,12 @@ export async function inputsOfReadyLab(plan: Plan, made: ReadonlyMap<string, Mad
 	return readyLabInputs(plan, made, await describeEmulator(accelerator, signal));
 }
 
+/** The files of a frozen lab of this plan that keep their owner's right to write: none where QEMU need not open them for that. Throws like `inputsOfReadyLab`. */
+export async function writableFiles(plan: Plan, made: ReadonlyMap<string, MadeStage>, signal?: AbortSignal): Promise<string[]> {
+	const {readOnlyMemory} = await probeAccelerator({kernel: kernelOf(plan, made), signal});
+	return readOnlyMemory ? [] : memoryFiles(plan);
+}
+
 /**
  * Finds the frozen lab of a plan, or boots the lab and freezes it. Of two processes that want the same one makes it. As long as this process
  * lives it is not pruned.
@@ -47,7 +53,7 @@ export async function makeReadyLab(request: ReadyLabRequest): Promise<ReadonlyMa
 	const stage = await store.make({
 		name: readyStageName(plan),
 		key,
-		writable: memoryFiles(plan),
+		writable: await writableFiles(plan, made, signal),
 		async make(work) {
 			await tellWhy(store, inputs, events);
 			// Whoever only asks for the key does not load all that runs labs.

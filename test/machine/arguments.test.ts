@@ -48,6 +48,13 @@ test('a machine that was frozen maps its memory privately, and waits for the sta
 	t.deepEqual(rest(machineArguments(exampleMachine(changes))), rest(machineArguments(exampleMachine())));
 });
 
+test('where QEMU can, it opens what was frozen for reading alone, and the machine may write still', (t) => {
+	const changes = {memoryFile: 'memory', readOnlyMemory: true};
+	const memory = (more: Partial<MachineSpecification>): string[] => values('-object', {...changes, ...more}).filter((value) => value.includes('id=ram'));
+	t.deepEqual(memory({frozen: true}), ['memory-backend-file,id=ram,mem-path=memory,size=536870912,share=off,readonly=on,rom=off']);
+	t.deepEqual(memory({}), ['memory-backend-file,id=ram,mem-path=memory,size=536870912,share=on'], 'what is to be frozen is written');
+});
+
 test('a machine that boots runs at once', (t) => {
 	t.false(machineArguments(exampleMachine()).includes('-S'));
 	t.deepEqual(values('-incoming'), []);

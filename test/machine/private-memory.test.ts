@@ -5,6 +5,7 @@ import path from 'node:path';
 import test from 'ava';
 import {withTemporaryFolder} from '../../lab/host/temporary.ts';
 import {until} from '../../lab/host/wait.ts';
+import {opensReadOnly} from '../../lab/machine/emulator.ts';
 import {connectQmp} from '../../lab/machine/qmp.ts';
 import {ownPages, privateMappings, putPages, spansOf, type TakenPages, takeOwnPages} from '../../lab/machine/private-memory.ts';
 
@@ -69,7 +70,10 @@ function contentOf(count: number): Buffer {
 	return content;
 }
 
-/** A QEMU that does not run yet, whose memory is the file, privately, and that has written to some places of it. */
+/**
+ * A QEMU that does not run yet, whose memory is the file, privately, and that has written to some places of it. Where it can, it has opened the file
+ * for reading alone.
+ */
 async function withWriter(writes: ReadonlyMap<number, Buffer>, use: (scene: {pid: number; file: string; before: Buffer; folder: string}) => Promise<void>): Promise<void> {
 	await withTemporaryFolder(async (folder) => {
 		const file = path.join(folder, 'memory');
@@ -80,9 +84,10 @@ async function withWriter(writes: ReadonlyMap<number, Buffer>, use: (scene: {pid
 			await writeFile(source, bytes);
 			return ['-device', `loader,file=${source},addr=${address},force-raw=on`];
 		}));
+		const readOnly = await opensReadOnly(undefined);
 		const child = spawn('qemu-system-x86_64', [
 			'-nodefaults', '-no-user-config', '-display', 'none', '-S', '-accel', 'tcg', '-M', 'pc,memory-backend=ram', '-m', `${pages * page / 1024}K`,
-			'-object', `memory-backend-file,id=ram,mem-path=${file},size=${pages * page},share=off`, '-qmp', `unix:${folder}/qmp.sock,server=on,wait=off`, ...loaded.flat(),
+			'-object', `memory-backend-file,id=ram,mem-path=${file},size=${pages * page},share=off${readOnly ? ',readonly=on,rom=off' : ''}`, '-qmp', `unix:${folder}/qmp.sock,server=on,wait=off`, ...loaded.flat(),
 		], {stdio: ['ignore', 'ignore', 'inherit']});
 		const gone = once(child, 'exit');
 		try {

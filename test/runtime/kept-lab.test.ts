@@ -20,7 +20,7 @@ interface Scene {
 	readonly lab: Freezable;
 	readonly plan: Plan;
 	/** Changes this computer's QEMU. */
-	upgrade(version: string): Promise<void>;
+	upgrade(version: string, properties?: string): Promise<void>;
 	/** Makes a stage of the plan again, with other bytes. */
 	remake(name: string, content: string): Promise<MadeStage>;
 }
@@ -31,8 +31,8 @@ async function withStore(use: (scene: Scene) => Promise<void>): Promise<void> {
 		const before = {...process.env};
 		const qemu = path.join(folder, 'bin/qemu-system-x86_64');
 		await mkdir(path.dirname(qemu));
-		const upgrade = async (version: string): Promise<void> => {
-			await writeFile(qemu, `#!/bin/sh\n[ "$1" = --version ] && echo "QEMU emulator version ${version}" && exit\necho "vmlab probe: begins"; echo "vmlab probe: done"; echo "Kernel panic"\n`);
+		const upgrade = async (version: string, properties = ''): Promise<void> => {
+			await writeFile(qemu, `#!/bin/sh\n[ "$1" = --version ] && echo "QEMU emulator version ${version}" && exit\n[ "$1" = -object ] && echo "  ${properties}" && exit\necho "vmlab probe: begins"; echo "vmlab probe: done"; echo "Kernel panic"\n`);
 			await chmod(qemu, 0o755);
 		};
 
@@ -100,6 +100,15 @@ test.serial('a lab that was kept is found with all that a fork of it needs', asy
 		t.deepEqual(modes, [0o600, 0o600]);
 		t.is((await stat(frozenMachine(stage.folder, 'node-1').state)).mode & 0o777, 0o400);
 		t.deepEqual(await store.verify(stage), []);
+	});
+});
+
+test.serial('where QEMU opens what was frozen for reading alone, nobody may write to it', async (t) => {
+	await withStore(async ({store, lab, plan, upgrade}) => {
+		await upgrade('10.0.13', 'rom=<OnOffAuto>');
+		const stage = await keepLab(lab, 'frozen', 'monday', {store, events: noEvents, signal});
+		const modes = await Promise.all(memoryFiles(plan).map(async (file) => (await stat(path.join(stage.folder, file))).mode & 0o777));
+		t.deepEqual(modes, [0o400, 0o400]);
 	});
 });
 

@@ -79,7 +79,7 @@ export function createStandIns(options: {answer?: Answer; silent?: readonly stri
 	return {
 		machines,
 		counts,
-		probeAccelerator: async () => ({accelerator: 'tcg', reason: 'a stand-in', speed}),
+		probeAccelerator: async () => ({accelerator: 'tcg', reason: 'a stand-in', speed, readOnlyMemory: false}),
 		async startFabric() {
 			counts.fabrics += 1;
 			let end: (value: undefined) => void = () => {};

@@ -1,6 +1,7 @@
 /** Real QEMU processes, with a guest of half a kilobyte: they start in a moment, whatever the computer. */
 import {once} from 'node:events';
-import {readFile, stat, writeFile} from 'node:fs/promises';
+import {constants} from 'node:fs';
+import {readdir, readFile, readlink, stat, writeFile} from 'node:fs/promises';
 import {createServer} from 'node:net';
 import path from 'node:path';
 import test from 'ava';
@@ -11,6 +12,7 @@ import {run} from '../../lab/host/program.ts';
 import {withTemporaryFolder} from '../../lab/host/temporary.ts';
 import {until} from '../../lab/host/wait.ts';
 import {connectConsole} from '../../lab/machine/console.ts';
+import {opensReadOnly} from '../../lab/machine/emulator.ts';
 import {startMachine} from '../../lab/machine/machine.ts';
 import {probeKernel, probeLines} from '../../lab/machine/probe-kernel.ts';
 import type {MachineSpecification} from '../../lab/machine/specification.ts';
@@ -82,6 +84,33 @@ test('a guest that does not heed its power button is ended after the grace', asy
 	});
 });
 
+/** How a process has opened a file: the access mode of open(2), from /proc/PID/fdinfo (proc(5)). */
+async function accessTo(file: string, pid: number): Promise<number[]> {
+	const found: number[] = [];
+	for (const fd of await readdir(`/proc/${pid}/fd`)) {
+		const target = await readlink(`/proc/${pid}/fd/${fd}`).catch(() => '');
+		if (target === file) {
+			const [, flags = ''] = /^flags:\s*(\d+)/m.exec(await readFile(`/proc/${pid}/fdinfo/${fd}`, 'utf8')) ?? [];
+			found.push(Number.parseInt(flags, 8) & (constants.O_RDONLY | constants.O_WRONLY | constants.O_RDWR));
+		}
+	}
+
+	return found;
+}
+
+test('a machine on frozen memory has opened it for reading alone where this QEMU can', async (t) => {
+	const readOnlyMemory = await opensReadOnly(undefined);
+	await withParts(async (folder, spec) => {
+		await writeFile(spec.memoryFile, Buffer.alloc(spec.memory, 'frozen'));
+		const machine = await startMachine({...spec, frozen: true, readOnlyMemory}, {cwd: folder});
+		try {
+			t.deepEqual(await accessTo(spec.memoryFile, machine.pid), [readOnlyMemory ? constants.O_RDONLY : constants.O_RDWR]);
+		} finally {
+			await machine.powerOff();
+		}
+	});
+});
+
 test('two machines share a layer', async (t) => {
 	await withParts(async (folder, spec) => {
 		const other = {...spec, name: 'node-2', memoryFile: path.join(folder, 'memory-2'), disk: 'disk-2.qcow2', qmpSocket: 'qmp-2.sock', consoleSocket: 'console-2.sock', forkSocket: 'fork-2.sock'};
@@ -121,7 +150,8 @@ test('a machine that cannot start fails with what QEMU said of it', async (t) =>
 test('a machine dies with the process that started it, even by SIGKILL', async (t) => {
 	await withParts(async (folder, spec) => {
 		await writeFile(path.join(folder, 'start.mts'), `
-			import {startMachine} from ${JSON.stringify(new URL('../../lab/machine/machine.ts', import.meta.url).href)};
+			import {opensReadOnly} from '../../lab/machine/emulator.ts';
+import {startMachine} from ${JSON.stringify(new URL('../../lab/machine/machine.ts', import.meta.url).href)};
 			const machine = await startMachine(${JSON.stringify(spec)}, {cwd: ${JSON.stringify(folder)}});
 			console.log(JSON.stringify(machine.identity));
 			process.kill(process.pid, 'SIGKILL');
