@@ -5,7 +5,7 @@ import path from 'node:path';
 import {parse, stringify} from 'yaml';
 import {failure} from '../host/failure.ts';
 import {labFolder} from '../host/folder.ts';
-import {writeFileWhole} from '../runtime/whole-file.ts';
+import {writeFileWhole} from '../host/whole-file.ts';
 import {chooseLab} from './lab-choice.ts';
 import {print, say} from './output.ts';
 import {defineVerb} from './verb.ts';

@@ -83,7 +83,7 @@ export async function findKeptLab(kind: KeptKind, name: string, store: Store, si
 	const {plan, inputs} = await readFrozenLab(stage.folder);
 	await store.hold(plan.stages.map(({key}) => key), signal);
 	if (await store.find(stage.key) === undefined) {
-		throw failure.frozenLabBroken(stage.folder, 'a file is missing, or has another size than it had');
+		throw failure.frozenLabBroken(stage.folder, (await store.problems(stage.key)).join('; ') || 'its record is gone');
 	}
 
 	const made = new Map<string, MadeStage>();

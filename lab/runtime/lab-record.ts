@@ -5,7 +5,7 @@ import {asLabError, type FailureDescription} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import {labFolder} from '../host/folder.ts';
 import type {ProcessIdentity} from '../host/process.ts';
-import {writeFileWhole} from './whole-file.ts';
+import {writeFileWhole} from '../host/whole-file.ts';
 
 /** How far a lab is. */
 export type LabState = 'starting' | 'booting' | 'ready' | 'failed' | 'stopping';

@@ -7,6 +7,7 @@ import {type Fabric, type NetworkState, startFabric} from '../fabric/fabric.ts';
 import {checkMemory} from '../host/doctor/resources.ts';
 import {asLabError, LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
+import {writeFileWhole} from '../host/whole-file.ts';
 import {type AcceleratorProbe, probeAccelerator} from '../machine/accelerator.ts';
 import {loadDeviceState} from '../machine/device-state.ts';
 import {tellFork} from '../machine/fork-line.ts';
@@ -34,7 +35,6 @@ import {awaitAnswer, awaitReady, type AwaitedMachine} from './ready.ts';
 import {openSecrets} from './secrets.ts';
 import {kernelOf, stageFolder} from './stage-folder.ts';
 import {allOf, together} from './together.ts';
-import {writeFileWhole} from './whole-file.ts';
 
 /** A lab that is to be booted. */
 export interface BootRequest extends LabRequest {

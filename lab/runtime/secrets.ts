@@ -8,9 +8,9 @@ import {mkdir, readFile} from 'node:fs/promises';
 import path from 'node:path';
 import * as x509 from '@peculiar/x509';
 import {digestOf} from '../host/digest.ts';
+import {writeFileWhole} from '../host/whole-file.ts';
 import {generateSshKeys, type SshKeyPair} from '../machine/keys.ts';
 import type {CertificateRequest} from '../spec/secret.ts';
-import {writeFileWhole} from './whole-file.ts';
 
 const algorithm = {name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256'} as const;
 const hour = 3_600_000;

@@ -8,6 +8,7 @@ import {labFolder, packageFolder} from '../host/folder.ts';
 import {endProcess, identify, isAlive, type ProcessIdentity} from '../host/process.ts';
 import {type ProgramEnd, spawnDetached} from '../host/program.ts';
 import {until} from '../host/wait.ts';
+import {writeFileWhole} from '../host/whole-file.ts';
 import {claimLab} from './claim.ts';
 import {tailOf} from './console-tail.ts';
 import {askLab} from './lab-client.ts';
@@ -18,7 +19,6 @@ import type {LabAnswer} from './lab-socket.ts';
 import {findLab, readLab} from './labs.ts';
 import {clearDeadLabs} from './reaper.ts';
 import {requestFile, type SupervisorRequest} from './supervisor-request.ts';
-import {writeFileWhole} from './whole-file.ts';
 
 /** Milliseconds until the supervisor's socket is there: the time that a process takes to start on a busy computer. */
 const socketDeadline = 60_000;

@@ -23,10 +23,11 @@ import {folders} from '../host/folder.ts';
 import {failure} from '../host/failure.ts';
 import {withLock} from '../host/lock.ts';
 import {identify, isAlive, type ProcessIdentity} from '../host/process.ts';
+import {writeFileWhole} from '../host/whole-file.ts';
 import {explainFullDisk} from './full-disk.ts';
 import {lockOf, makeScratch, scratchFolder} from './scratch.ts';
 import {flush, flushTree, makeReadOnly, removeTree} from './seal.ts';
-import {describeFiles, filesName, findDifferences, logName, looksWhole, madeStage, namesIn, readRecord, recordName, type StageRecord} from './stage-record.ts';
+import {describeFiles, filesName, findDifferences, logName, lookAt, madeStage, namesIn, readMarks, readRecord, recordName, type StageRecord} from './stage-record.ts';
 import type {MadeStage, PruneOptions, StageRequest, StageWork, Store} from './store.ts';
 
 /**
@@ -60,10 +61,16 @@ interface Lease {
 	readonly keys: readonly string[];
 }
 
+function textOf(record: StageRecord): string {
+	return `${JSON.stringify(record, undefined, '\t')}\n`;
+}
+
 class DiskStore implements Store {
 	readonly folder: string;
 	/** What this process holds, and where that is written. */
 	readonly #held = new Set<string>();
+	/** The marks of files that this process has read and could not record, by the key of their stage. */
+	readonly #read = new Map<string, Readonly<Record<string, string>>>();
 	readonly #lease = `${process.pid}-${randomBytes(4).toString('hex')}`;
 
 	constructor(folder: string) {
@@ -73,7 +80,7 @@ class DiskStore implements Store {
 	async find(key: string): Promise<MadeStage | undefined> {
 		const folder = this.#stage(key);
 		const record = await readRecord(folder);
-		if (record === undefined || !(await looksWhole(folder, record))) {
+		if (record === undefined || (await this.#look(folder, record)).length > 0) {
 			return undefined;
 		}
 
@@ -81,6 +88,26 @@ class DiskStore implements Store {
 		// In a cache of somebody else's nothing can be marked, and need not be: who may not write does not prune.
 		await utimes(path.join(folder, recordName), now, now).catch(() => {});
 		return madeStage(folder, record);
+	}
+
+	async problems(key: string): Promise<string[]> {
+		const folder = this.#stage(key);
+		const record = await readRecord(folder);
+		return record === undefined ? [] : this.#look(folder, record);
+	}
+
+	/** Why a stage is none any more. Where files had to be read for that, it is recorded that they are what they were. */
+	async #look(folder: string, record: StageRecord): Promise<string[]> {
+		const known = this.#read.get(record.key);
+		const {problems, marks} = await lookAt(folder, known === undefined ? record : {...record, marks: known});
+		if (marks !== undefined) {
+			// In a cache of somebody else's that cannot be; each process reads them once then.
+			await writeFileWhole(path.join(folder, recordName), textOf({...record, marks}), 0o444).catch(() => {
+				this.#read.set(record.key, marks);
+			});
+		}
+
+		return [...problems];
 	}
 
 	async make(request: StageRequest, options: MakeOptions): Promise<MadeStage> {
@@ -230,7 +257,12 @@ class DiskStore implements Store {
 		let folder: string | undefined;
 		try {
 			await Promise.all([this.#stages, this.#logs].map(async (each) => mkdir(each, {recursive: true})));
-			// A stage that lost a file is no stage any more.
+			// A stage that lost a file, or has one that was altered, is no stage any more.
+			const broken = await this.problems(key);
+			if (broken.length > 0) {
+				events({type: 'note', level: 'warning', text: `The stage ${stage} that was made before is not whole, and is made again: ${broken.join('; ')}`});
+			}
+
 			await this.#remove(key);
 			folder = await makeScratch(this.folder, key);
 			const out = path.join(folder, 'stage', filesName);
@@ -274,8 +306,9 @@ class DiskStore implements Store {
 	async #keep(folder: string, {name, key, writable}: StageRequest, seconds: () => number, log: string): Promise<MadeStage> {
 		const files = path.join(folder, filesName);
 		await makeReadOnly(files, writable);
-		const record: StageRecord = {name, key, ...await describeFiles(files), madeAt: Date.now(), seconds: seconds()};
-		await writeFile(path.join(folder, recordName), `${JSON.stringify(record, undefined, '\t')}\n`, {mode: 0o444});
+		const described = await describeFiles(files);
+		const record: StageRecord = {name, key, ...described, marks: await readMarks(folder, described.entries), madeAt: Date.now(), seconds: seconds()};
+		await writeFile(path.join(folder, recordName), textOf(record), {mode: 0o444});
 		await rename(log, path.join(folder, logName));
 		await flushTree(folder);
 		await rename(folder, this.#stage(key));

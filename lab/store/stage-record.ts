@@ -1,7 +1,8 @@
-/** stage.json: what is known of a made stage, written once, when it was made. */
+/** stage.json: what is known of a made stage, written when it was made; only the marks of its files are written anew, where its cache was moved. */
+import type {BigIntStats} from 'node:fs';
 import {lstat, readdir, readFile} from 'node:fs/promises';
 import path from 'node:path';
-import {type DigestedEntry, digestOf, digestTree} from '../host/digest.ts';
+import {type DigestedEntry, digestFile, digestOf, digestTree} from '../host/digest.ts';
 import type {MadeStage} from './store.ts';
 
 /** One thing that a stage holds. Bytes; a folder's size is 0. */
@@ -17,6 +18,11 @@ export interface StageRecord {
 	/** What it takes on the disk, in bytes: sparse files take less than their size. */
 	readonly bytes: number;
 	readonly entries: readonly StageEntry[];
+	/**
+	 * File -> its mark when its content was last known to be that of its entry; see `markOf`. Where a mark is missing, or another one is found (another
+	 * disk has other inodes), the file is read.
+	 */
+	readonly marks?: Readonly<Record<string, string>>;
 }
 
 /** In the folder of a stage: what is known of it. */
@@ -56,13 +62,60 @@ export async function describeFiles(folder: string): Promise<{entries: StageEntr
 	return {entries, bytes};
 }
 
-/** Are all files there, at their size? One call for each file; no content is read. */
-export async function looksWhole(folder: string, record: StageRecord): Promise<boolean> {
-	const checks = await Promise.all(record.entries.filter(({kind}) => kind === 'file').map(async (entry) => {
-		const found = await lstat(path.join(folder, filesName, entry.path)).catch(() => undefined);
-		return found?.isFile() === true && found.size === entry.size;
+/**
+ * By what a file is known to be what it was without reading it: its inode, its size, and when it was last written to, to the nanosecond. Not when its
+ * inode changed (ctime), which every hard link to it sets.
+ */
+function markOf({ino, size, mtimeNs}: BigIntStats): string {
+	return [ino, size, mtimeNs].join(' ');
+}
+
+/** The marks of all files that a record has, as they are now. Throws the system's error for a file that is missing. */
+export async function readMarks(folder: string, entries: readonly StageEntry[]): Promise<Record<string, string>> {
+	return Object.fromEntries(await Promise.all(entries.filter(({kind}) => kind === 'file').map(async (entry) =>
+		[entry.path, markOf(await lstat(path.join(folder, filesName, entry.path), {bigint: true}))] as const)));
+}
+
+/** What is found of the files of a stage. */
+export interface StageLook {
+	/** Why it is no stage any more, one sentence each: 'node-1/memory was written to: ...'. */
+	readonly problems: readonly string[];
+	/** Marks to be recorded, since files with other marks had to be read and were found whole. */
+	readonly marks?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Are all files what they were? One call for each file; its content is read only where its mark is another one than that of the record.
+ * What was added is not looked for.
+ */
+export async function lookAt(folder: string, record: StageRecord): Promise<StageLook> {
+	const found = await Promise.all(record.entries.filter(({kind}) => kind === 'file').map(async (entry): Promise<{name: string; mark: string; fresh: boolean; problem?: string}> => {
+		const file = path.join(folder, filesName, entry.path);
+		const stat = await lstat(file, {bigint: true}).catch(() => undefined);
+		const mark = stat === undefined ? '' : markOf(stat);
+		const told = (problem: string): {name: string; mark: string; fresh: boolean; problem: string} => ({name: entry.path, mark, fresh: false, problem: `${entry.path} ${problem}`});
+		if (stat === undefined) {
+			return told('is missing');
+		}
+
+		if (!stat.isFile()) {
+			return told('is no file any more');
+		}
+
+		if (stat.size !== BigInt(entry.size)) {
+			return told(`had ${entry.size} bytes and has ${stat.size}`);
+		}
+
+		if (record.marks?.[entry.path] === mark) {
+			return {name: entry.path, mark, fresh: true};
+		}
+
+		return await digestFile(file) === entry.digest
+			? {name: entry.path, mark, fresh: false}
+			: told(`was altered, last on ${stat.mtime.toISOString()}: its sha256 is not that of when it was made`);
 	}));
-	return checks.every(Boolean);
+	const problems = found.flatMap(({problem}) => problem ?? []);
+	return problems.length > 0 || found.every(({fresh}) => fresh) ? {problems} : {problems, marks: Object.fromEntries(found.map(({name, mark}) => [name, mark]))};
 }
 
 /** In what the files differ from the record, one sentence each; reads all of them. */

@@ -50,8 +50,13 @@ export interface MadeStage {
 /** The store: what was made, by the hash of what went into it. */
 export interface Store {
 	readonly folder: string;
-	/** The made stage, or undefined. Cheap: no digests are computed. */
+	/**
+	 * The made stage; undefined where there is none, or where a file of it is missing, cut short or altered. Cheap: a file is read only where its inode,
+	 * its size or its time is not what it was, as in a cache that was moved; then once.
+	 */
 	find(key: string): Promise<MadeStage | undefined>;
+	/** Why a stage that was made is not found any more, one sentence each; none where it is whole, and where it was never made. */
+	problems(key: string): Promise<string[]>;
 	/**
 	 * Finds the stage or makes it. Two processes that want the same stage make it once: the second waits, and says so.
 	 * A failed or interrupted make leaves nothing but its log.

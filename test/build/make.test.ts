@@ -37,6 +37,10 @@ class FakeStore implements Store {
 		return this.there.has(key) ? {name: key, key, folder: `/nowhere/${key}`, digest: '', madeAt: 0, seconds: 0, bytes: 0} : undefined;
 	}
 
+	async problems(): Promise<string[]> {
+		return [];
+	}
+
 	async make(request: StageRequest, options: {signal: AbortSignal}): Promise<MadeStage> {
 		if (!this.there.has(request.key)) {
 			this.started.push(request.name);

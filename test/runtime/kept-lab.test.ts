@@ -186,11 +186,25 @@ test.serial('a lab that is not whole any more is told as broken, not as one that
 		t.is(cut.code, 'frozen-lab-broken');
 		t.is(cut.exitCode, 4);
 		t.true(cut.message.includes(folder));
+		t.regex(cut.message, /node-2\/memory had 6 bytes and has 3$/);
 		await rm(path.join(folder, 'frozen.json'));
 		t.is((await findError(t, store, 'monday')).code, 'frozen-lab-broken');
 		// Its name is free again.
 		await keepLab(lab, 'frozen', 'monday', {store, events: noEvents, signal});
 		await t.notThrowsAsync(findKeptLab('frozen', 'monday', store, signal));
+	});
+});
+
+test.serial('a lab with memory that was altered, and has the size that it had, is refused with the machine\'s name', async (t) => {
+	await withStore(async ({store, lab, plan}) => {
+		const {folder} = await keepLab(lab, 'frozen', 'monday', {store, events: noEvents, signal});
+		const memory = path.join(folder, memoryFiles(plan)[0]!);
+		await writeFile(memory, 'Memory');
+		const altered = await findError(t, store, 'monday');
+		t.is(altered.code, 'frozen-lab-broken');
+		t.regex(altered.message, /node-1\/memory was altered, last on /);
+		await writeFile(memory, 'memory');
+		await t.notThrowsAsync(findKeptLab('frozen', 'monday', store, signal), 'another time alone is nothing');
 	});
 });
 

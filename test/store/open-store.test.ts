@@ -304,6 +304,136 @@ test('a stage that lost a file is made again', async (t) => {
 	});
 });
 
+/** What the record of the stage says of its file. */
+async function markOf(stage: MadeStage): Promise<string | undefined> {
+	const {marks} = JSON.parse(await readFile(path.join(stage.folder, '../stage.json'), 'utf8')) as {marks?: Record<string, string>};
+	return marks?.['folder/file'];
+}
+
+/** Writes to a file that may not be written to, and keeps its mode. */
+async function alter(file: string, text: string): Promise<void> {
+	await chmod(file, 0o644);
+	await writeFile(file, text);
+	await chmod(file, 0o444);
+}
+
+test('a stage with a file that was altered is never used, though it has the size that it had; it is made again, and the reason is told', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const store = await openStore(folder);
+		const {stage} = await makeOne(store);
+		t.regex(await markOf(stage) ?? '', /^\d+ 7 \d+$/, 'inode, size, time');
+		await alter(path.join(stage.folder, 'folder/file'), 'CONTENT');
+		t.is(await store.find(key), undefined);
+		t.is(await (await openStore(folder)).find(key), undefined);
+		t.regex((await store.problems(key)).join(), /^folder\/file was altered, last on \d{4}-.*Z: its sha256 is not that of when it was made$/);
+		const notes: string[] = [];
+		await store.make({name: 'test stage', key, make: async ({out}) => writeFile(path.join(out, 'file'), 'new')}, {
+			events(event) {
+				notes.push(event.type === 'note' ? event.text : event.type === 'stage' ? event.reason : '');
+			},
+			signal: new AbortController().signal,
+		});
+		t.deepEqual(notes.slice(0, 1).concat(notes.slice(2)), ['started', 'made']);
+		t.regex(notes[1] ?? '', /^The stage test stage that was made before is not whole, and is made again: folder\/file was altered/);
+		t.deepEqual(await store.problems(key), []);
+		t.is(await readFile(path.join((await store.find(key))!.folder, 'file'), 'utf8'), 'new');
+	});
+});
+
+test('what is missing, cut short or another thing is told by name; of what was never made nothing is', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const store = await openStore(folder);
+		t.deepEqual(await store.problems(key), []);
+		const {stage} = await makeOne(store);
+		const file = path.join(stage.folder, 'folder/file');
+		t.deepEqual(await store.problems(key), []);
+		await alter(file, 'cont');
+		t.deepEqual(await store.problems(key), ['folder/file had 7 bytes and has 4']);
+		await rm(file);
+		t.deepEqual(await store.problems(key), ['folder/file is missing']);
+		await mkdir(file);
+		t.deepEqual(await store.problems(key), ['folder/file is no file any more']);
+	});
+});
+
+test('a file with another inode or time is read once, and when its content is what it was the stage is as good as before', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const {stage} = await makeOne(await openStore(path.join(folder, 'one')));
+		const before = await markOf(stage);
+		await utimes(path.join(stage.folder, 'folder/file'), 1000, 1000);
+		const store = await openStore(path.join(folder, 'one'));
+		t.deepEqual(await store.find(key), stage);
+		const touched = await markOf(stage);
+		t.not(touched, before);
+		// A cache that is moved to another disk.
+		await run('cp', ['--recursive', path.join(folder, 'one'), path.join(folder, 'two')]);
+		const moved = await openStore(path.join(folder, 'two'));
+		const found = await moved.find(key);
+		t.is(found?.digest, stage.digest);
+		t.not(await markOf(found!), touched);
+		t.is((await stat(path.join(found!.folder, '../stage.json'))).mode & 0o777, 0o444);
+		t.deepEqual(await moved.verify(found!), []);
+		// A record from before there were marks.
+		const record = path.join(found!.folder, '../stage.json');
+		const {marks: _marks, ...old} = JSON.parse(await readFile(record, 'utf8')) as Record<string, unknown>;
+		await alter(record, JSON.stringify(old));
+		t.is((await (await openStore(path.join(folder, 'two'))).find(key))?.digest, stage.digest);
+		t.not(await markOf(found!), undefined);
+		await alter(record, JSON.stringify(old));
+		await alter(path.join(found!.folder, 'folder/file'), 'CONTENT');
+		t.is(await (await openStore(path.join(folder, 'two'))).find(key), undefined);
+	});
+});
+
+test('a file with the inode, size and time that it had is not read; verify reads it', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const store = await openStore(folder);
+		const {stage} = await makeOne(store);
+		const file = path.join(stage.folder, 'folder/file');
+		await run('cp', ['--preserve=timestamps', file, path.join(folder, 'before')]);
+		await alter(file, 'CONTENT');
+		await run('touch', ['--reference', path.join(folder, 'before'), file]);
+		t.deepEqual(await store.find(key), stage);
+		t.regex((await store.verify(stage)).join(), /^folder\/file was altered/);
+	});
+});
+
+test('a cache that cannot be written to is read once by each process', async (t) => {
+	if (process.getuid?.() !== 0) {
+		t.pass('only root can mount');
+		return;
+	}
+
+	await withTemporaryFolder(async (folder) => {
+		const [own, sealed] = [path.join(folder, 'own'), path.join(folder, 'sealed')];
+		const {stage} = await makeOne(await openStore(own));
+		const file = path.join(stage.folder, 'folder/file');
+		const before = await markOf(stage);
+		await utimes(file, 1000, 1000);
+		await run('cp', ['--preserve=timestamps', file, path.join(folder, 'before')]);
+		await mkdir(sealed);
+		try {
+			await run('mount', ['--bind', own, sealed]);
+		} catch {
+			t.pass('not here');
+			return;
+		}
+
+		try {
+			await run('mount', ['-o', 'remount,ro,bind', sealed]);
+			const store = await openStore(sealed);
+			t.is((await store.find(key))?.digest, stage.digest);
+			t.is(await markOf(stage), before);
+			await alter(file, 'CONTENT');
+			await run('touch', ['--reference', path.join(folder, 'before'), file]);
+			t.is((await store.find(key))?.digest, stage.digest, 'it is not read again');
+			t.is(await (await openStore(sealed)).find(key), undefined, 'but by the next one');
+		} finally {
+			await run('umount', [sealed]);
+		}
+	});
+});
+
 test('what a maker made unremovable is removed all the same', async (t) => {
 	await withTemporaryFolder(async (folder) => {
 		const store = await openStore(folder);
