@@ -428,6 +428,14 @@ export const failure = {
 		});
 	},
 
+	/** At the time that a fork goes on from, certificates that it was frozen with are not valid: a clause for each. */
+	certificateNotValid(time: Date, certificates: readonly string[]): LabError {
+		return new LabError({
+			code: 'certificate-not-valid', kind: 'host', message: `The lab cannot go on at ${time.toISOString()}: certificates that it was frozen with are not valid then`,
+			details: certificates, hint: 'Leave `--clock` out, or choose a time in between; a lab that is booted (`--cold`) has new ones.',
+		});
+	},
+
 	/** A kept lab of that name is there already. */
 	frozenNameTaken(name: string): LabError {
 		return new LabError({

@@ -42,6 +42,8 @@ export interface FreezableLab {
 	readonly inputs: ReadyLabInputs;
 	readonly machines: readonly FreezableMachine[];
 	readonly fabric: Fabric;
+	/** Milliseconds by which its clock is ahead of this computer's: a fork's goes on from when its origin was frozen, or from where `--clock` put it. */
+	readonly clockAhead: number;
 	readonly signal: AbortSignal;
 }
 
@@ -75,16 +77,16 @@ export async function tidyGuest(connection: SshConnection, pace: number, signal:
 /** What stopped machines and a held fabric were at one moment. */
 interface Standstill {
 	readonly networks: NetworkState[];
-	/** Milliseconds since 1970. */
+	/** Milliseconds since 1970, by the guests' clock. */
 	readonly at: number;
 }
 
 /** Stops all machines, and saves the state of their devices. Their disks are written out afterwards, and their memory does not change. */
-async function bringToStandstill({folder, machines, fabric, signal}: FreezableLab, target: string): Promise<Standstill> {
+async function bringToStandstill({folder, machines, fabric, clockAhead, signal}: FreezableLab, target: string): Promise<Standstill> {
 	// What the fabric gave to the machines before is read by them while they answer.
 	await fabric.hold();
 	await Promise.all(machines.map(async ({machine}) => machine.qmp.execute('query-status')));
-	const at = Date.now();
+	const at = Date.now() + clockAhead;
 	await Promise.all(machines.map(async ({machine}) => machine.qmp.execute('stop')));
 	const networks = await fabric.state();
 	// None is saved any more when it is told to go on.

@@ -17,7 +17,7 @@ export interface FrozenLab {
 	/** What it depends on. */
 	readonly inputs: ReadyLabInputs;
 	readonly plan: Plan;
-	/** Milliseconds since 1970, by the host's clock: what time the guests go on from. */
+	/** Milliseconds since 1970, by the guests' clock: what time forks go on from. */
 	readonly frozenAt: number;
 	readonly machines: readonly string[];
 	/** Machine -> hex sha256 of its devices' state: QEMU takes almost any, and goes on with what it makes of it. */

@@ -35,6 +35,7 @@ import {awaitAnswer, awaitReady, type AwaitedMachine} from './ready.ts';
 import {openSecrets} from './secrets.ts';
 import {kernelOf, stageFolder} from './stage-folder.ts';
 import {allOf, together} from './together.ts';
+import {checkValidity} from './validity.ts';
 
 /** A lab that is to be booted. */
 export interface BootRequest extends LabRequest {
@@ -104,7 +105,7 @@ function reasonOf(signal: AbortSignal): LabError {
  *
  * When it fails, or is aborted, everything that it started has ended and the lab's folder is gone when it rejects.
  *
- * @throws `lab-runs`, `frozen-lab-broken`, `no-room-for-memory`, `machine-silent`, `machine-crashed`, `machine-exited`, `machine-not-ready`,
+ * @throws `lab-runs`, `frozen-lab-broken`, `certificate-not-valid`, `no-room-for-memory`, `machine-silent`, `machine-crashed`, `machine-exited`, `machine-not-ready`,
  * `interrupted`, `program-failed`, `disk-full`
  */
 export async function bootLab(request: BootRequest, parts: LabParts = ownParts): Promise<Lab> {
@@ -134,6 +135,8 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 	let memory: ReadonlyMap<string, string> = new Map();
 	let fabric: Fabric | undefined;
 	let pace = 1;
+	/** Milliseconds by which the guests' clock is ahead of this computer's. */
+	let clockAhead = 0;
 	let ready = false;
 	let stopping = false;
 
@@ -226,10 +229,15 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		await keeper.updateMachine(planned.name, {state: 'ready'});
 	};
 
+	/** What a fork's clock is set to, in milliseconds since 1970; undefined where it goes on from the freeze. */
+	const newClock = (frozenAt: number): number | undefined =>
+		(request.clock === 'host' ? Date.now() : request.clock === undefined ? undefined : frozenAt + request.clock.ahead);
+
 	/** Lets all machines of a fork go on at once. */
 	const letGo = async (frozenAt: number): Promise<void> => {
-		const clock = request.clock === 'host' ? Date.now() : request.clock === undefined ? undefined : frozenAt + request.clock.ahead;
+		const clock = newClock(frozenAt);
 		await Promise.all([...powered.values()].map(async ({machine}) => machine.qmp.execute('cont')));
+		clockAhead = (clock ?? frozenAt) - Date.now();
 		await fabric?.release();
 		await together(signal, plan.machines.map(({name: machine}) => async (abort) => tellFork({
 			machine, socket: path.join(folder, forkSocket(machine)), clock, deadline: connectDeadline * pace, signal: abort,
@@ -277,6 +285,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		const origin = frozen === undefined ? undefined : await readFrozenLab(frozen);
 		if (frozen !== undefined && origin !== undefined) {
 			await checkStates(frozen, origin);
+			await checkValidity(frozen, newClock(origin.frozenAt) ?? origin.frozenAt);
 			await copySecrets(frozen, folder);
 		}
 
@@ -379,7 +388,9 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 				consoleLog: path.join(folder, files.consoleLog),
 			}];
 		});
-		const seconds = await freezeLab({folder, plan, inputs, machines, fabric, signal}, target, {goesOn});
+		const seconds = await freezeLab({folder, plan, inputs, machines, fabric, clockAhead, signal}, target, {goesOn});
+		// The guests' clock stood still too.
+		clockAhead -= seconds * 1000;
 		events({type: 'lab', reason: 'frozen', lab: name, ...(goesOn && {seconds})});
 	};
 

@@ -138,6 +138,7 @@ function serialNumber(): string {
 	return bytes.toString('hex');
 }
 
+/** Of an authority. What it issues is valid as long as itself, from the same day: a fork that lives in the past must take it too. */
 function validity(): {notBefore: Date; notAfter: Date} {
 	return {notBefore: new Date(Date.now() - validSince), notAfter: new Date(Date.now() + validFor)};
 }
@@ -172,7 +173,8 @@ async function issue(authority: PemPair, request: Required<CertificateRequest>):
 		serialNumber: serialNumber(),
 		subject: [...request.organizations.map((organization) => ({O: [organization]})), {CN: [request.commonName]}],
 		issuer: issuer.subjectName,
-		...validity(),
+		notBefore: issuer.notBefore,
+		notAfter: issuer.notAfter,
 		signingKey,
 		signingAlgorithm: algorithm,
 		publicKey: keys.publicKey,

@@ -75,7 +75,7 @@ async function withLab(use: (scene: Scene) => Promise<void>): Promise<void> {
 				asked.push('release');
 			},
 		} as Partial<Fabric> as Fabric;
-		await use({asked, broken, target, lab: {folder, plan: standInPlan(names), inputs, machines, fabric, signal: new AbortController().signal}});
+		await use({asked, broken, target, lab: {folder, plan: standInPlan(names), inputs, machines, fabric, clockAhead: 0, signal: new AbortController().signal}});
 	});
 }
 
@@ -99,6 +99,12 @@ test('networks are held first, then machines stop, then what is on its way is ta
 		t.deepEqual(frozen.machines, names);
 		t.deepEqual(frozen.inputs, inputs);
 		t.true(frozen.frozenAt >= before && frozen.frozenAt <= Date.now());
+		const later = path.join(target, '../later');
+		await mkdir(later);
+		const then = Date.now() + 1_000_000;
+		await freezeLab({...lab, clockAhead: 1_000_000}, later, {goesOn: true});
+		const {frozenAt} = await readFrozenLab(later);
+		t.true(frozenAt >= then && frozenAt <= Date.now() + 1_000_000, 'by the guests\' clock');
 		for (const name of names) {
 			const {memory, state, disk, initramfs, console} = frozenMachine(target, name);
 			t.deepEqual(await Promise.all([memory, state, disk, initramfs, console].map(async (file) => readFile(file, 'utf8'))), [

@@ -46,6 +46,15 @@ test('openssl verifies a certificate against its authority and no other', async 
 	});
 });
 
+test('a certificate is valid as long as its authority, whenever it is issued', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const authority = new X509Certificate((await openSecrets(folder).authority('kubernetes')).public);
+		const issued = new X509Certificate((await openSecrets(folder).certificate(server)).public);
+		t.is(issued.validFrom, authority.validFrom);
+		t.is(issued.validTo, authority.validTo);
+	});
+});
+
 test('the same request is the same certificate, whatever its order and who asks', async (t) => {
 	await withTemporaryFolder(async (folder) => {
 		const secrets = openSecrets(folder);
