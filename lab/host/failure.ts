@@ -436,6 +436,14 @@ export const failure = {
 		});
 	},
 
+	/** A unit of a fork that must not go on as it was frozen does not start again. `said` is what systemd, or nobody, said of it. */
+	forkRestartFailed(machine: string, units: readonly string[], said: string): LabError {
+		return new LabError({
+			code: 'fork-restart-failed', kind: 'machine', message: `The machine ${machine} was forked, and ${units.join(', ')} could not be restarted there`,
+			details: [said], hint: 'An overlay names it in `restartInForks`: in a fork it would go on with the random numbers of its siblings. `--cold` boots the lab.',
+		});
+	},
+
 	/** A kept lab of that name is there already. */
 	frozenNameTaken(name: string): LabError {
 		return new LabError({

@@ -6,7 +6,7 @@ import {problemsOf, type Shape} from '../spec/schema.ts';
 import {placeOfException, showPlace} from '../spec/source-place.ts';
 
 /** The functions of a manifest, by name. */
-export type Question = Extract<Shape, 'needs' | 'components' | 'images' | 'kernel' | 'routes' | 'files' | 'units' | 'ready' | 'evidence' | 'forwards' | 'access'>;
+export type Question = Extract<Shape, 'needs' | 'components' | 'images' | 'kernel' | 'routes' | 'files' | 'units' | 'restartInForks' | 'ready' | 'evidence' | 'forwards' | 'access'>;
 
 /**
  * Calls a function of an overlay.

@@ -38,7 +38,7 @@ export function lateChange(early: Plan, plan: Plan, commands: readonly string[])
 	return digestOf(rest(early)) === digestOf(rest(plan)) ? {early, files, commands} : undefined;
 }
 
-/** All of a machine that a boot decides: not what is only waited for, or collected, and not its files. */
-function withoutTexts({files: _files, ready: _ready, evidence: _evidence, ...machine}: PlannedMachine): unknown {
+/** All of a machine that a boot decides: not what is only waited for, collected, or done in forks, and not its files. */
+function withoutTexts({files: _files, ready: _ready, evidence: _evidence, restartInForks: _restartInForks, ...machine}: PlannedMachine): unknown {
 	return machine;
 }

@@ -58,6 +58,8 @@ export interface PlannedMachine extends LabMachine {
 	/** All overlays' files for this machine, and the generated ones. */
 	readonly files: readonly FileDeclaration[];
 	readonly units: readonly string[];
+	/** Units that are restarted in each fork before it counts as ready. */
+	readonly restartInForks?: readonly string[];
 	/** Folders kept on its own disk. */
 	readonly state: readonly string[];
 	readonly ready: readonly ReadyCondition[];

@@ -34,6 +34,7 @@ export function planMachine(machine: SizedMachine, lab: LabTopology, overlays: r
 			kernel: ask(overlay, 'kernel', machine.name, () => manifest.kernel?.(context), problems) ?? {},
 			files: ask(overlay, 'files', machine.name, () => manifest.files?.(context), problems) ?? [],
 			units: ask(overlay, 'units', machine.name, () => manifest.units?.(context), problems) ?? [],
+			restartInForks: ask(overlay, 'restartInForks', machine.name, () => manifest.restartInForks?.(context), problems) ?? [],
 			ready: ask(overlay, 'ready', machine.name, () => manifest.ready?.(context), problems) ?? [],
 			evidence: ask(overlay, 'evidence', machine.name, () => manifest.evidence?.(context), problems) ?? [],
 		};
@@ -51,6 +52,7 @@ export function planMachine(machine: SizedMachine, lab: LabTopology, overlays: r
 	const names = evidence.map(({name}) => name);
 	collisions.push(...[...new Set(names.filter((name, index) => names.indexOf(name) !== index))].map((name) => `evidence \`${name}\` is collected twice on ${machine.name}`));
 
+	const restartInForks = [...new Set(answers.flatMap((answer) => answer.restartInForks))].sort();
 	return {
 		...machine,
 		overlays: own.map(({overlay}) => overlay.name),
@@ -60,6 +62,7 @@ export function planMachine(machine: SizedMachine, lab: LabTopology, overlays: r
 			...kernel.files,
 		],
 		units: [...new Set(answers.flatMap(({units}) => units))],
+		...(restartInForks.length > 0 && {restartInForks}),
 		state: [...new Set(own.flatMap(({overlay}) => overlay.manifest.state ?? []))].sort(),
 		ready: answers.flatMap(({ready}) => ready),
 		evidence,

@@ -92,6 +92,8 @@ const ownParts: LabParts = {probeAccelerator, startFabric, startMachine, connect
 
 /** Milliseconds at KVM speed for a new connection to a machine that answered before. */
 const connectDeadline = 10_000;
+/** Milliseconds at KVM speed for a fork to restart the units that must not go on as they were. */
+const restartDeadline = 30_000;
 /** Milliseconds that a failed boot waits for somebody who takes its events. */
 const watcherDeadline = 5000;
 
@@ -239,8 +241,8 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		await Promise.all([...powered.values()].map(async ({machine}) => machine.qmp.execute('cont')));
 		clockAhead = (clock ?? frozenAt) - Date.now();
 		await fabric?.release();
-		await together(signal, plan.machines.map(({name: machine}) => async (abort) => tellFork({
-			machine, socket: path.join(folder, forkSocket(machine)), clock, deadline: connectDeadline * pace, signal: abort,
+		await together(signal, plan.machines.map(({name: machine, restartInForks: restart}) => async (abort) => tellFork({
+			machine, socket: path.join(folder, forkSocket(machine)), clock, restart, deadline: connectDeadline * pace, restartDeadline: restartDeadline * pace, signal: abort,
 		})));
 		if (clock !== undefined) {
 			await together(signal, plan.machines.map((planned) => async (abort) => awaitMachine(planned, abort, true)));

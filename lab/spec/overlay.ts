@@ -101,6 +101,13 @@ export interface OverlayDeclaration<O extends Options = Options> {
 	readonly files?: (context: MachineContext<Resolved<O>>) => readonly FileDeclaration[];
 	/** systemd units to enable. */
 	readonly units?: (context: MachineContext<Resolved<O>>) => readonly string[];
+	/**
+	 * systemd units whose processes keep a random number generator of their own, seeded when they start: a server that uses OpenSSL, a program in
+	 * Python. All forks of a frozen lab go on with the state that it had. In each fork the units that run are restarted (`systemctl try-restart`), after the
+	 * kernel has new random numbers and before the fork counts as ready; where one cannot be, the fork fails. Not needed for what asks the kernel for each
+	 * number, as programs in Go do.
+	 */
+	readonly restartInForks?: (context: MachineContext<Resolved<O>>) => readonly string[];
 	readonly ready?: (context: MachineContext<Resolved<O>>) => readonly ReadyCondition[];
 	readonly evidence?: (context: MachineContext<Resolved<O>>) => readonly EvidenceDeclaration[];
 	readonly forwards?: (context: LabContext<Resolved<O>>) => readonly ForwardDeclaration[];

@@ -104,6 +104,7 @@ const overlay = z.strictObject({
 	routes: pureFunction.optional(),
 	files: pureFunction.optional(),
 	units: pureFunction.optional(),
+	restartInForks: pureFunction.optional(),
 	ready: pureFunction.optional(),
 	evidence: pureFunction.optional(),
 	forwards: pureFunction.optional(),
@@ -131,6 +132,8 @@ const lab = z.strictObject({
 });
 const scenario = z.strictObject({summary: text, lab, budget: duration, steps: pureFunction});
 
+const unit = text.regex(/^[^\s/]+\.(service|socket|timer|path|mount|target)$/, {error: 'must be the whole name of a systemd unit'});
+
 /** The declarations, and the answers of an overlay's functions. */
 const schemas = {
 	overlay, image, lab, scenario,
@@ -140,7 +143,9 @@ const schemas = {
 	kernel: z.strictObject({modules: words.optional(), sysctls: z.record(text, z.custom<string | number>((value) => typeof value === 'string' || typeof value === 'number', {error: 'must be a text or a number'})).optional()}),
 	routes: z.array(z.strictObject({family, to: text, via: words.min(1)})),
 	files: z.array(file),
-	units: z.array(text.regex(/^[^\s/]+\.(service|socket|timer|path|mount|target)$/, {error: 'must be the whole name of a systemd unit'})),
+	units: z.array(unit),
+	// They are told to a fork in one line.
+	restartInForks: z.array(unit.regex(/^[\w@:.\\-]+$/, {error: 'must have no other characters than letters, digits and @:.\\-_'})),
 	ready: z.array(z.strictObject({sentence: text, deadline: duration, unit: text.optional(), port: port.optional(), command: text.optional()}).superRefine(oneOf(['unit', 'port', 'command']))),
 	evidence: z.array(z.strictObject({name: text.regex(/^[\w.-]+$/, {error: 'must be the name of a file'}), command: text})),
 	forwards: z.array(forward),

@@ -55,6 +55,44 @@ test('an answer counts that comes in pieces, after other words, and with the lin
 	});
 });
 
+const restart = ['web.service', 'dns.service'];
+
+test('a guest is told the units that it restarts, and the time, and has the time that these take', async (t) => {
+	await withGuest((_text, line) => {
+		line.write('restarting\n');
+		setTimeout(() => line.write('seeded\n'), 600);
+	}, async ({socket, read}) => {
+		await tellFork({machine: 'node-1', socket, clock: 1_500, restart, deadline: 100, restartDeadline: 20_000});
+		t.regex(read.join(''), /^forked [\da-f]{128} clock 1\.500 restart web\.service dns\.service\n$/);
+	});
+});
+
+test('a unit that does not start again ends the wait at once, told with the machine, the unit and what systemd said', async (t) => {
+	await withGuest((_text, line) => {
+		line.write('restarting\nnot restarted: Job for dns.service');
+		setTimeout(() => line.write(' failed because the control process exited with error code.\u001B[31m\n'), 100);
+	}, async ({socket, closed}) => {
+		const error = await t.throwsAsync(tellFork({machine: 'node-1', socket, restart, deadline: 60_000, restartDeadline: 60_000}), {instanceOf: LabError});
+		t.is(error.code, 'fork-restart-failed');
+		t.is(error.exitCode, 6);
+		t.is(error.message, 'The machine node-1 was forked, and dns.service could not be restarted there');
+		t.deepEqual(error.details, ['Job for dns.service failed because the control process exited with error code.']);
+		await closed;
+	});
+});
+
+test('units that do not come to an end are told, not random numbers', async (t) => {
+	await withGuest((_text, line) => line.write('restarting\n'), async ({socket}) => {
+		const error = await t.throwsAsync(tellFork({machine: 'node-1', socket, restart, deadline: 100, restartDeadline: 200}), {instanceOf: LabError});
+		t.is(error.code, 'fork-restart-failed');
+		t.regex(error.message, /web\.service, dns\.service/);
+		t.regex(error.details.join(), /not within/);
+	});
+	await withGuest(() => {}, async ({socket}) => {
+		await t.throwsAsync(tellFork({machine: 'node-1', socket, restart, deadline: 100, restartDeadline: 200}), {code: 'fork-silent'});
+	});
+});
+
 test('a guest that says nothing is told as silent, with the machine\'s name', async (t) => {
 	await withGuest(() => {}, async ({socket, closed}) => {
 		const error = await t.throwsAsync(tellFork({machine: 'node-1', socket, deadline: 300}), {instanceOf: LabError});

@@ -49,4 +49,7 @@ test('how the host reaches a lab and what it collects of it is not part of the l
 	t.is(planOf([proxy({evidence: () => [{name: 'more.txt', command: 'true'}]})]).key, key);
 	t.is(planOf([proxy({forwards: () => [{name: 'web', machine: 'node-1', port: 80}]})]).key, key);
 	t.not(planOf([proxy({units: () => ['more.service']})]).key, key);
+	t.is(planOf([proxy({restartInForks: () => ['more.service']})]).key, key, 'nor what is done in its forks');
+	const restart = proxy({restartInForks: ({options}) => [`${options['mode']}.service`]});
+	t.deepEqual(planOf([restart], {}, {settings: ['proxy.mode=b']}).change?.early.machines[0]?.restartInForks, ['a.service']);
 });

@@ -358,6 +358,17 @@ test('what a function of an overlay gets wrong is told with the machine', (t) =>
 	]);
 });
 
+test('what is restarted in forks is collected for each machine, once, and left out where nothing is', (t) => {
+	const {machines} = planOf([
+		overlay('a', {roles: ['node'], restartInForks: ({machine}) => (machine.name === 'node-1' ? ['web.service', 'dns.service'] : [])}),
+		overlay('b', {roles: ['node'], restartInForks: () => ['web.service']}),
+	]);
+	t.deepEqual(machines.map(({name, restartInForks}) => [name, restartInForks]), [
+		['node-1', ['dns.service', 'web.service']], ['node-2', ['web.service']], ['router-1', undefined], ['tester-1', undefined],
+	]);
+	t.deepEqual(problemsOf([overlay('a', {roles: ['router'], restartInForks: () => ['web']})]), ['overlay `a`: restartInForks of router-1: `[0]` must be the whole name of a systemd unit']);
+});
+
 test('what a function of an overlay throws is told with the overlay', (t) => {
 	const failing = (): never => {
 		throw new TypeError('nothing there');

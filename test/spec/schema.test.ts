@@ -70,6 +70,8 @@ test('a version has no leading v', (t) => {
 test('units have their whole names', (t) => {
 	t.deepEqual(texts('units', ['etcd.service', 'x.timer', 'serial-getty@ttyS0.service']), []);
 	t.is(texts('units', ['etcd', '/x.service']).length, 2);
+	t.deepEqual(texts('restartInForks', ['nginx.service', 'getty@tty-1.service', 'a\\x2db.socket']), []);
+	t.is(texts('restartInForks', ['nginx', 'a;b.service']).length, 2);
 });
 
 test('an option\'s default is one of the values that it takes', (t) => {
