@@ -4,10 +4,12 @@ import {type EventSink, noEvents} from '../event/event.ts';
 import {failure} from '../host/failure.ts';
 import {makeChain} from '../runtime/chain.ts';
 import {bootLab} from '../runtime/lab.ts';
+import type {ForkClock} from '../runtime/lab-request.ts';
 import {clearDeadLabs} from '../runtime/reaper.ts';
 import type {LabDeclaration} from '../spec/lab.ts';
 import {loadScenario} from '../spec/load.ts';
 import type {LabTopology} from '../spec/topology.ts';
+import {type Duration, milliseconds} from '../spec/units.ts';
 import {openStore} from '../store/open-store.ts';
 import {openCluster} from './cluster-handle.ts';
 import {openMachines} from './machine-handle.ts';
@@ -19,6 +21,8 @@ export interface ForkOptions {
 	readonly name?: string;
 	/** As on the command line: `overlay.option=value`. */
 	readonly settings?: readonly string[];
+	/** What time it is in it: the host's, or a jump ahead of when it was frozen; default: its clock goes on from then. With it, machines become ready anew. */
+	readonly clock?: 'host' | Duration;
 	/** Told of all that happens, also while the stages are made for the first time. */
 	readonly events?: EventSink;
 	/** Ends it, and the making of stages. */
@@ -55,7 +59,7 @@ let count = 0;
  * @throws declaration errors, and all that can fail when a lab is built and booted
  */
 export async function fork(lab: string | LabDeclaration, options: ForkOptions = {}): Promise<ForkedLab> {
-	const {settings = [], events = noEvents, signal = new AbortController().signal, evidence} = options;
+	const {settings = [], clock: time, events = noEvents, signal = new AbortController().signal, evidence} = options;
 	const [store, plan] = await Promise.all([
 		openStore(),
 		typeof lab === 'string'
@@ -63,10 +67,11 @@ export async function fork(lab: string | LabDeclaration, options: ForkOptions = 
 			: preparePlan(lab, {settings}),
 		clearDeadLabs(),
 	]);
+	const clock: ForkClock | undefined = time === undefined || time === 'host' ? time : {ahead: milliseconds(time)};
 	const scenario = typeof lab === 'string' ? lab : undefined;
 	const made = await makeChain({plan, store, events, signal, evidence, scenario});
 	const name = options.name ?? `fork-${process.pid}-${count++}`;
-	const running = await bootLab({name, scenario, plan, made, events, signal, evidence});
+	const running = await bootLab({name, scenario, plan, made, events, signal, clock, evidence});
 	const ending = new AbortController();
 	const both = AbortSignal.any([ending.signal, running.over]);
 	const machines = openMachines(running, both);

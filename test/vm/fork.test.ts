@@ -5,6 +5,7 @@ import {createConnection} from 'node:net';
 import path from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import type {LabEvent} from '../../lab/event/event.ts';
+import {digestTree} from '../../lab/host/digest.ts';
 import {until} from '../../lab/host/wait.ts';
 import {probeAccelerator} from '../../lab/machine/accelerator.ts';
 import {connectConsole} from '../../lab/machine/console.ts';
@@ -289,6 +290,10 @@ test.serial('a fork is frozen and goes on; a copy of it has its memory and its d
 	const states = reasonsOf(await readEvents(path.join(bench.state, 'labs/parent/events.jsonl')), 'parent').slice(3);
 	t.deepEqual(states, ['freezing', 'frozen', 'freezing', 'frozen']);
 	await bench.expect(t, 2, ['freeze', 'parent', 'child']);
+	// The time that is kept with it is its own, which is behind this computer's.
+	const {frozenAt} = await readFrozenLab((await bench.stages('frozen child'))[0]!.folder);
+	const apart = Number(await bench.ask(t, 'parent', 'node-1', 'date +%s')) - frozenAt / 1000;
+	t.true(apart > -5 && apart < 120, `${apart} s`);
 	t.is(await bench.ask(t, 'parent', 'node-1', 'cat /dev/shm/blob /root/blob | sha256sum; rm /root/blob /dev/shm/blob; ping -c 1 -W 20 192.168.1.2 >/dev/null'), sum);
 	const [kept] = await bench.stages('frozen child');
 	t.true((await stat(path.join(kept!.folder, 'node-1/state'))).size < 4 * 1024 ** 2, 'memory is not in it once more');
@@ -335,15 +340,53 @@ test.serial('a fork that reboots comes back, and its clock goes on from when it 
 	});
 });
 
+test.serial('a fork that is told another time keeps it when it reboots', async (t) => {
+	t.timeout(long);
+	const [ready] = await bench.stages('ready lab');
+	const {frozenAt} = await readFrozenLab(ready!.folder);
+	const lab = await fork(scenario, {clock: '720h'});
+	const begin = performance.now();
+	try {
+		const node = lab.machine('node-1');
+		/** Seconds that the machine's clock is from where it should be. */
+		const off = async (): Promise<number> => Number((await node.$`date +%s`).stdout) - (frozenAt + (performance.now() - begin)) / 1000 - 720 * 3600;
+		t.true(Math.abs(await off()) < 30);
+		t.true(Math.abs(Number((await lab.machine('node-2').$`date +%s`).stdout) - Number((await node.$`date +%s`).stdout)) < 10);
+		const id = (await node.$`cat /proc/sys/kernel/random/boot_id`).stdout;
+		await node.$`systemctl reboot`.catch(() => {});
+		await until('it is back', async () => {
+			const now = await node.try$`cat /proc/sys/kernel/random/boot_id`.catch((error: unknown) => ({exitCode: 255, stdout: String(error)}));
+			return now.exitCode === 0 && now.stdout !== id ? {met: true, value: undefined} : {met: false, seen: now.stdout};
+		}, {deadline: 300_000, interval: 2000});
+		const after = await off();
+		t.true(Math.abs(after) < 30, `${after} s`);
+	} finally {
+		await lab.down();
+	}
+});
+
+/** The time of the last write to each file of a folder, in nanoseconds since 1970: QEMU has the memory open for writing, and may not write. */
+async function writeTimes(folder: string): Promise<Record<string, string>> {
+	const files = (await readdir(folder, {recursive: true, withFileTypes: true})).filter((entry) => entry.isFile()).map((entry) => path.join(entry.parentPath, entry.name));
+	return Object.fromEntries(await Promise.all(files.map(async (file) => [path.relative(folder, file), String((await stat(file, {bigint: true})).mtimeNs)] as const)));
+}
+
 test.serial('twenty forks that write much leave what they are forks of as it was, and nothing else', async (t) => {
 	t.timeout(long);
+	const [ready] = await bench.stages('ready lab');
+	const before = {tree: await digestTree(ready!.folder), times: await writeTimes(ready!.folder)};
+	t.true(before.tree.some((entry) => entry.path === 'node-2/memory'));
 	for (let count = 0; count < 20; count++) {
 		await withForks(1, async (lab) => {
-			const {stdout} = await lab.machine('node-1').$`(yes ${String(count)} || true) | head -c 40M >/dev/shm/much; cp /dev/shm/much /root/much; sync; ls /root`;
-			t.is(stdout.trim(), 'much');
+			await Promise.all(['node-1', 'node-2'].map(async (name) => {
+				const {stdout} = await lab.machine(name).$`(yes ${String(count)} || true) | head -c 40M >/dev/shm/much; cp /dev/shm/much /root/much; sync; ls /root`;
+				t.is(stdout.trim(), 'much');
+			}));
 		});
 	}
 
+	t.deepEqual({tree: await digestTree(ready!.folder), times: await writeTimes(ready!.folder)}, before);
+	t.is((await bench.stages('ready lab'))[0]?.madeAt, ready!.madeAt, 'it was not made again meanwhile');
 	await bench.expect(t, 0, ['cache', 'verify']);
 	await nothingLeft(t);
 	t.deepEqual(await readdir(path.join(bench.cache, 'scratch')), []);

@@ -180,7 +180,7 @@ test.serial('a kept lab whose device state was altered is told as broken, before
 	await chmod(file, 0o400);
 	const outcome = await bench.run(['fork', 'kept', '--lab', 'altered']);
 	t.is(outcome.code, 4, outcomeText(outcome));
-	t.regex(outcome.stderr, /The frozen lab in .* is broken: the state of the devices of node-1 was altered/);
+	t.regex(outcome.stderr, /The frozen lab in .* is broken: node-1\/state was altered, last on \d{4}-/);
 	const verified = await bench.run(['cache', 'verify']);
 	t.is(verified.code, 5);
 	t.regex(verified.stdout, /frozen kept.*node-1\/state was altered/);
@@ -225,13 +225,21 @@ test.serial('a lab that was frozen with another QEMU is not gone on with, and bo
 	t.regex(plan, /^ready lab +[\da-f]+ +cached/m, 'for the QEMU that it was made with it is as good as before');
 });
 
-test.serial('a ready lab that is not whole is made again', async (t) => {
+test.serial('a ready lab that was cut short or altered is made again, and the reason is told', async (t) => {
 	t.timeout(long);
 	const file = path.join((await kept('ready lab')).folder, 'node-1/memory');
-	await truncate(file, 4096);
+	const {size} = await stat(file);
+	await truncate(file, size - 4096);
+	t.regex(await bench.expect(t, 0, ['plan', scenario]), /^ready lab +[\da-f]+ +to be made/m);
+	// As long as it was, and not what it was.
+	await truncate(file, size);
+	const handle = await open(file, 'r+');
+	await handle.write(Buffer.alloc(4096, 0xff), 0, 4096, 4096);
+	await handle.close();
 	t.regex(await bench.expect(t, 0, ['plan', scenario]), /^ready lab +[\da-f]+ +to be made/m);
 	const outcome = await runUntil(['up', scenario, '--name', 'one'], /booting/, 'SIGINT');
 	t.is(outcome.code, 130, outcomeText(outcome));
+	t.regex(outcome.stderr, /The stage ready lab that was made before is not whole, and is made again: node-1\/memory was altered, last on/);
 	await nothingLeft(t, 'one');
 });
 
