@@ -61,17 +61,37 @@ interface Lease {
 	readonly keys: readonly string[];
 }
 
+/** What this process holds, and where that is written: one lease for each store, however often it is opened. */
+const ownLeases = new Map<string, {readonly file: string; readonly keys: Set<string>}>();
+
+function ownLease(folder: string): {readonly file: string; readonly keys: Set<string>} {
+	const known = ownLeases.get(folder);
+	if (known !== undefined) {
+		return known;
+	}
+
+	const lease = {file: path.join(folder, `${process.pid}-${randomBytes(4).toString('hex')}`), keys: new Set<string>()};
+	ownLeases.set(folder, lease);
+	if (ownLeases.size === 1) {
+		// One that is left by a process that was killed is cleared by whoever reads it next.
+		process.once('exit', () => {
+			for (const {file} of ownLeases.values()) {
+				rmSync(file, {force: true});
+			}
+		});
+	}
+
+	return lease;
+}
+
 function textOf(record: StageRecord): string {
 	return `${JSON.stringify(record, undefined, '\t')}\n`;
 }
 
 class DiskStore implements Store {
 	readonly folder: string;
-	/** What this process holds, and where that is written. */
-	readonly #held = new Set<string>();
 	/** The marks of files that this process has read and could not record, by the key of their stage. */
 	readonly #read = new Map<string, Readonly<Record<string, string>>>();
-	readonly #lease = `${process.pid}-${randomBytes(4).toString('hex')}`;
 
 	constructor(folder: string) {
 		this.folder = path.resolve(folder);
@@ -148,20 +168,14 @@ class DiskStore implements Store {
 		try {
 			await withLock(this.#lock('leases'), async () => {
 				await this.#readLeases();
-				if (this.#held.size === 0) {
-					// One that is left by a process that was killed is cleared by whoever reads it next.
-					process.once('exit', () => {
-						rmSync(path.join(this.#leases, this.#lease), {force: true});
-					});
-				}
-
+				const {file, keys: held} = ownLease(this.#leases);
 				for (const key of keys) {
-					this.#held.add(key);
+					held.add(key);
 				}
 
-				const lease: Lease = {holder: await identify(process.pid, ''), keys: [...this.#held]};
+				const lease: Lease = {holder: await identify(process.pid, ''), keys: [...held]};
 				await mkdir(this.#leases, {recursive: true});
-				await writeFile(path.join(this.#leases, this.#lease), JSON.stringify(lease));
+				await writeFile(file, JSON.stringify(lease));
 			}, {signal});
 		} catch (error) {
 			throw await explainFullDisk(error, this.folder);
