@@ -3,7 +3,7 @@ import {createServer} from 'node:net';
 import path from 'node:path';
 import test from 'ava';
 import {compareGo, goFinding} from '../../lab/host/doctor/go.ts';
-import {builderFindings} from '../../lab/host/doctor/programs.ts';
+import {builderFindings, qemuFinding} from '../../lab/host/doctor/programs.ts';
 import {checkDisk, checkPort, checkSharedMemory, checkTun, hasRange, memoryFinding, userNamespaceFindings} from '../../lab/host/doctor/resources.ts';
 import {withTemporaryFolder} from '../../lab/host/temporary.ts';
 
@@ -88,6 +88,15 @@ test('what an ordinary user lacks for user namespaces is a problem, and only a w
 	}
 
 	t.deepEqual(userNamespaceFindings(ordinary, undefined).map(({status}) => status), ['ok']);
+});
+
+test('QEMU: too old, tried, and not tried', (t) => {
+	t.like(qemuFinding(7, 1), {status: 'problem', text: 'QEMU 7.1 is too old: machines need 7.2'});
+	t.is(qemuFinding(6, 9).status, 'problem');
+	t.like(qemuFinding(7, 2), {status: 'ok', text: 'QEMU 7.2, which vmlab was tried with'});
+	const untried = qemuFinding(8, 0);
+	t.is(untried.status, 'ok', 'a newer one is no problem');
+	t.regex(untried.text, /^QEMU 8\.0; vmlab was tried with 7\.2.* and not with this one$/);
 });
 
 test('images are made by mmdebstrap, or with Docker, or not at all', (t) => {

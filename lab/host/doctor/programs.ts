@@ -39,6 +39,22 @@ export async function checkPrograms(): Promise<Finding[]> {
 	}));
 }
 
+/** The versions of QEMU that machines were booted, frozen and forked with, under TCG. */
+const triedQemu: readonly string[] = ['7.2', '10.0', '11.1'];
+
+/** What there is to say of a QEMU of that version. */
+export function qemuFinding(major: number, minor: number): Finding {
+	const id = 'qemu';
+	const version = `${major}.${minor}`;
+	const wanted = oldestQemu.join('.');
+	if (major < oldestQemu[0] || (major === oldestQemu[0] && minor < oldestQemu[1])) {
+		return {id, status: 'problem', text: `QEMU ${version} is too old: machines need ${wanted}`, advice: `Install QEMU ${wanted} or newer, from backports where your release has an older one.`};
+	}
+
+	const tried = new Intl.ListFormat('en').format(triedQemu);
+	return {id, status: 'ok', text: triedQemu.includes(version) ? `QEMU ${version}, which vmlab was tried with` : `QEMU ${version}; vmlab was tried with ${tried}, and not with this one`};
+}
+
 /** QEMU for x86, and its version. */
 export async function checkQemu(): Promise<Finding[]> {
 	const id = 'qemu';
@@ -56,11 +72,7 @@ export async function checkQemu(): Promise<Finding[]> {
 		}];
 	}
 
-	const [major, minor] = [Number(version[1]), Number(version[2])];
-	const wanted = oldestQemu.join('.');
-	return major > oldestQemu[0] || (major === oldestQemu[0] && minor >= oldestQemu[1])
-		? [{id, status: 'ok', text: `QEMU ${major}.${minor}`}]
-		: [{id, status: 'problem', text: `QEMU ${major}.${minor} is too old: machines need ${wanted}`, advice: `Install QEMU ${wanted} or newer, from backports where your release has an older one.`}];
+	return [qemuFinding(Number(version[1]), Number(version[2]))];
 }
 
 /** The builders of images: mmdebstrap, or a Docker daemon that answers. */
