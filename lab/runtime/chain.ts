@@ -13,7 +13,7 @@ export interface ChainRequest extends Omit<ReadyLabRequest, 'made'> {
  * Makes what of a lab's chain is not there yet. As long as this process lives none of it is pruned.
  *
  * @returns the stages by name; with that of the ready lab a lab that is booted from them is a fork
- * @throws what `makeStages` and `makeReadyLab` throw
+ * @throws what `makeStages`, `makeImageStore` and `makeReadyLab` throw
  */
 export async function makeChain({cold = false, ...request}: ChainRequest): Promise<ReadonlyMap<string, MadeStage>> {
 	const {plan, store, events, signal} = request;
