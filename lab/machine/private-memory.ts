@@ -4,6 +4,7 @@
  * (/proc/PID/mem), and so only these are copied.
  */
 import {type FileHandle, open, readFile, realpath} from 'node:fs/promises';
+import {setImmediate as nextTurn} from 'node:timers/promises';
 import {failure} from '../host/failure.ts';
 
 const pageBytes = 4096;
@@ -15,6 +16,8 @@ const fileBit = 0x20;
 const piecePages = 1024;
 /** So many pages between two runs are read along with them. */
 const widestGap = 16;
+/** Room is made in parts of this many bytes. */
+const partBytes = 64 * 1024 ** 2;
 
 /** A part of a file in the memory of a process. */
 interface Mapping {
@@ -88,6 +91,76 @@ export function spansOf(runs: ReadonlyArray<{readonly first: number; readonly co
 	return spans;
 }
 
+/** Memory of ours that pages of a process are copied to. */
+export interface Room {
+	/** A part of it that nobody has yet, or undefined when it is used up. Bytes, at most 64 MiB. */
+	take(bytes: number): Buffer | undefined;
+}
+
+/**
+ * Makes room for the pages that a process has of its own now, and for more when it is asked for. What is made now is touched as well: the kernel gives
+ * memory page by page, each filled with zeros first, and that takes longer than the copying, for which a machine stands still.
+ *
+ * @param most bytes that may be used in all
+ * @throws like `takeOwnPages`
+ */
+export async function makeRoom(pid: number, file: string, most: number): Promise<Room> {
+	const parts: Buffer[] = [];
+	let left = most;
+	const addPart = (): Buffer => {
+		const part = Buffer.allocUnsafeSlow(Math.min(partBytes, left));
+		left -= part.length;
+		return part;
+	};
+
+	const likely = (await readOwnPages(pid, file)).flatMap(({ranges}) => ranges).reduce((sum, {count}) => sum + count, 0) * pageBytes;
+	for (let made = 0; made < likely && left > 0; made += partBytes) {
+		// Others have a turn in between.
+		await nextTurn();
+		parts.push(addPart().fill(0));
+	}
+
+	let used = 0;
+	return {
+		take(bytes) {
+			while (parts[0] === undefined || parts[0].length - used < bytes) {
+				parts.shift();
+				used = 0;
+				if (parts.length === 0) {
+					if (left < bytes) {
+						return undefined;
+					}
+
+					parts.push(addPart());
+				}
+			}
+
+			used += bytes;
+			return parts[0].subarray(used - bytes, used);
+		},
+	};
+}
+
+/** The pages that a process has of its own in its private mappings of a file. */
+async function readOwnPages(pid: number, file: string): Promise<Array<{mapping: Mapping; ranges: Array<{first: number; count: number}>}>> {
+	// The kernel tells where a file really is.
+	const mappings = privateMappings(await readFile(`/proc/${pid}/maps`, 'utf8'), await realpath(file));
+	if (mappings.length === 0) {
+		throw failure.machineBroke(`process ${pid}`, `it does not map ${file}`);
+	}
+
+	return withFiles([[`/proc/${pid}/pagemap`, 'r']], async ([map]) => {
+		const own = [];
+		for (const mapping of mappings) {
+			const entries = Buffer.alloc((mapping.bytes / pageBytes) * entryBytes);
+			await readWhole(map!, entries, (mapping.address / pageBytes) * entryBytes);
+			own.push({mapping, ranges: ownPages(entries)});
+		}
+
+		return own;
+	});
+}
+
 /** Pages of a process as they were at one moment: in memory, and what was too much for that in a file. Bytes. */
 export interface TakenPages {
 	/** Where they belong; those without content are in the file, in this order. */
@@ -98,39 +171,30 @@ export interface TakenPages {
 /**
  * Takes the pages that a stopped process has of its own in its private mapping of a file.
  *
- * @param room how much may be taken into memory, in bytes: the process stands still meanwhile, and memory is many times quicker than a disk
- * @param overflow the file for the rest; written only where there is any, and not there yet
+ * @param room where they are copied to: memory is many times quicker than a disk
+ * @param overflow the file for what finds no room; written only where there is any, and not there yet
  * @throws `machine-broke` when the process has no such mapping, the system's error when its memory may not be read (ptrace(2))
  */
-export async function takeOwnPages(pid: number, file: string, {room, overflow}: {room: number; overflow: string}): Promise<TakenPages> {
-	// The kernel tells where a file really is.
-	const mappings = privateMappings(await readFile(`/proc/${pid}/maps`, 'utf8'), await realpath(file));
-	if (mappings.length === 0) {
-		throw failure.machineBroke(`process ${pid}`, `it does not map ${file}`);
-	}
-
-	return withFiles([[`/proc/${pid}/pagemap`, 'r'], [`/proc/${pid}/mem`, 'r']], async ([map, memory]) => {
+export async function takeOwnPages(pid: number, file: string, {room, overflow}: {room: Room; overflow: string}): Promise<TakenPages> {
+	const own = await readOwnPages(pid, file);
+	return withFiles([[`/proc/${pid}/mem`, 'r']], async ([memory]) => {
 		const pieces: Array<{offset: number; bytes: number; content?: Buffer}> = [];
-		let left = room;
 		let rest: FileHandle | undefined;
 		try {
-			for (const {address, offset, bytes} of mappings) {
-				const entries = Buffer.alloc((bytes / pageBytes) * entryBytes);
-				await readWhole(map!, entries, (address / pageBytes) * entryBytes);
-				for (const {first, count, runs} of spansOf(ownPages(entries))) {
-					const content = Buffer.allocUnsafeSlow(count * pageBytes);
+			for (const {mapping: {address, offset}, ranges} of own) {
+				for (const {first, count, runs} of spansOf(ranges)) {
+					const place = room.take(count * pageBytes);
+					const content = place ?? Buffer.allocUnsafe(count * pageBytes);
 					await readWhole(memory!, content, address + first * pageBytes);
-					const fits = content.length <= left;
-					left -= fits ? content.length : 0;
 					for (const run of runs) {
 						const [begin, end] = [(run.first - first) * pageBytes, (run.first + run.count - first) * pageBytes];
 						const piece = {offset: offset + run.first * pageBytes, bytes: end - begin};
-						if (fits) {
-							pieces.push({...piece, content: content.subarray(begin, end)});
-						} else {
+						if (place === undefined) {
 							rest ??= await open(overflow, 'wx', 0o600);
 							await rest.write(content, begin, end - begin);
 							pieces.push(piece);
+						} else {
+							pieces.push({...piece, content: place.subarray(begin, end)});
 						}
 					}
 				}

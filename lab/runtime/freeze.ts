@@ -9,7 +9,7 @@ import {availableMemory} from '../host/doctor/resources.ts';
 import {run} from '../host/program.ts';
 import {saveDeviceState, saveForkState} from '../machine/device-state.ts';
 import type {Machine} from '../machine/machine.ts';
-import {putPages, type TakenPages, takeOwnPages} from '../machine/private-memory.ts';
+import {makeRoom, putPages, type Room, type TakenPages, takeOwnPages} from '../machine/private-memory.ts';
 import type {SshConnection} from '../machine/ssh.ts';
 import type {Plan} from '../plan/plan.ts';
 import type {ReadyLabInputs} from '../plan/ready-lab.ts';
@@ -103,8 +103,8 @@ async function goOn({machines, fabric}: FreezableLab): Promise<void> {
 	await fabric.release().catch(() => {});
 }
 
-/** Takes from a machine that stands still what would change if it went on, or be gone if it ended. Of its memory at most `room` bytes are kept in ours. */
-async function takeChanging({machine, memory, origin, disk}: FreezableMachine, target: string, room: number, signal: AbortSignal): Promise<TakenPages | undefined> {
+/** Takes from a machine that stands still what would change if it went on, or be gone if it ended. There is room for the memory of a fork. */
+async function takeChanging({machine, memory, disk}: FreezableMachine, target: string, room: Room | undefined, signal: AbortSignal): Promise<TakenPages | undefined> {
 	const files = frozenMachine(target, machine.name);
 	// Zeros become holes.
 	const copy = async (from: string, to: string): Promise<undefined> => {
@@ -112,7 +112,7 @@ async function takeChanging({machine, memory, origin, disk}: FreezableMachine, t
 	};
 
 	const [own] = await allOf<TakenPages | undefined>([
-		origin === undefined ? copy(memory, files.memory) : takeOwnPages(machine.pid, memory, {room, overflow: `${files.memory}.own`}),
+		room === undefined ? copy(memory, files.memory) : takeOwnPages(machine.pid, memory, {room, overflow: `${files.memory}.own`}),
 		copy(disk, files.disk),
 	]);
 	return own;
@@ -149,11 +149,12 @@ export async function freezeLab(lab: FreezableLab, target: string, options: {goe
 	let stood = 0;
 	let standstill: Standstill;
 	let own: Array<TakenPages | undefined>;
-	const room = (await availableMemory() ?? 0) * shareOfMemory / machines.length;
+	const most = Math.floor((await availableMemory() ?? 0) * shareOfMemory / machines.length);
+	const rooms = await allOf(machines.map(async ({machine: {pid}, memory, origin}) => (origin === undefined ? undefined : makeRoom(pid, memory, most))));
 	try {
 		standstill = await bringToStandstill(lab, target);
 		stood = seconds();
-		own = await allOf(machines.map(async (machine) => takeChanging(machine, target, room, signal)));
+		own = await allOf(machines.map(async (machine, index) => takeChanging(machine, target, rooms[index], signal)));
 	} finally {
 		if (options.goesOn) {
 			await goOn(lab);

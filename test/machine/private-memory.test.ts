@@ -7,7 +7,7 @@ import {withTemporaryFolder} from '../../lab/host/temporary.ts';
 import {until} from '../../lab/host/wait.ts';
 import {opensReadOnly} from '../../lab/machine/emulator.ts';
 import {connectQmp} from '../../lab/machine/qmp.ts';
-import {ownPages, privateMappings, putPages, spansOf, type TakenPages, takeOwnPages} from '../../lab/machine/private-memory.ts';
+import {makeRoom, ownPages, privateMappings, putPages, type Room, spansOf, type TakenPages, takeOwnPages} from '../../lab/machine/private-memory.ts';
 
 const maps = `5581d0a00000-5581d0a01000 rw-p 00000000 fe:00 1                          /usr/bin/qemu-system-x86_64
 7f0000000000-7f0010000000 rw-p 00000000 fe:00 77                         /cache/node 1/memory
@@ -58,6 +58,7 @@ test('runs that lie close together are read at once, and none is read in pieces 
 });
 
 const page = 4096;
+const noRoom: Room = {take: () => undefined};
 const pages = 4096;
 
 /** What the file has: each page says its number. */
@@ -120,7 +121,7 @@ test('what a process wrote to its private memory is taken and put elsewhere, and
 		const overflow = path.join(folder, 'own');
 		// All in memory; all in the file; both.
 		for (const [index, room] of [2 ** 30, 0, 5 * 1024 ** 2].entries()) {
-			const taken = await takeOwnPages(pid, file, {room, overflow});
+			const taken = await takeOwnPages(pid, file, {room: await makeRoom(pid, file, room), overflow});
 			t.true(taken.pieces.every(({offset, bytes}) => offset % page === 0 && bytes % page === 0));
 			const owned = new Set(taken.pieces.flatMap(({offset, bytes}) => Array.from({length: bytes / page}, (_, of) => offset / page + of)));
 			t.true([0x200, 0x300, 0x305, 0x400, 0xa00, pages - 1].every((number) => owned.has(number)));
@@ -155,18 +156,18 @@ test('what a process wrote to its private memory is taken and put elsewhere, and
 		const link = path.join(folder, 'link');
 		await symlink(folder, link);
 		const places = ({pieces}: TakenPages): Array<[number, number]> => pieces.map(({offset, bytes}) => [offset, bytes]);
-		const room = 2 ** 30;
-		t.deepEqual(places(await takeOwnPages(pid, path.join(link, 'memory'), {room, overflow})), places(await takeOwnPages(pid, file, {room, overflow})));
+		const takeAll = async (of: string): Promise<TakenPages> => takeOwnPages(pid, of, {room: await makeRoom(pid, of, 2 ** 30), overflow});
+		t.deepEqual(places(await takeAll(path.join(link, 'memory'))), places(await takeAll(file)));
 
 		await writeFile(overflow, '');
-		await t.throwsAsync(takeOwnPages(pid, file, {room: 0, overflow}), {code: 'EEXIST'});
-		await t.throwsAsync(takeOwnPages(pid, path.join(folder, 'copy-0'), {room, overflow}), {code: 'machine-broke', message: /does not map/});
+		await t.throwsAsync(takeOwnPages(pid, file, {room: noRoom, overflow}), {code: 'EEXIST'});
+		await t.throwsAsync(takeOwnPages(pid, path.join(folder, 'copy-0'), {room: noRoom, overflow}), {code: 'machine-broke', message: /does not map/});
 	});
 });
 
 test('of a process that wrote nothing nothing is taken', async (t) => {
 	await withWriter(new Map(), async ({pid, file, folder}) => {
-		const {pieces} = await takeOwnPages(pid, file, {room: 2 ** 30, overflow: path.join(folder, 'own')});
+		const {pieces} = await takeOwnPages(pid, file, {room: noRoom, overflow: path.join(folder, 'own')});
 		t.deepEqual(pieces.filter(({offset}) => offset >= 0x10_0000), []);
 	});
 });
@@ -182,6 +183,6 @@ test('pages in a file that was cut short are not taken for whole ones', async (t
 
 test('a process that is gone is the system\'s error', async (t) => {
 	await withTemporaryFolder(async (folder) => {
-		await t.throwsAsync(takeOwnPages(2 ** 22 + 1, folder, {room: 0, overflow: path.join(folder, 'own')}), {code: 'ENOENT'});
+		await t.throwsAsync(takeOwnPages(2 ** 22 + 1, folder, {room: noRoom, overflow: path.join(folder, 'own')}), {code: 'ENOENT'});
 	});
 });
