@@ -83,7 +83,7 @@ test('a unit that does not start again ends the wait at once, told with the mach
 
 test('units that do not come to an end are told, not random numbers', async (t) => {
 	await withGuest((_text, line) => line.write('restarting\n'), async ({socket}) => {
-		const error = await t.throwsAsync(tellFork({machine: 'node-1', socket, restart, deadline: 100, restartDeadline: 200}), {instanceOf: LabError});
+		const error = await t.throwsAsync(tellFork({machine: 'node-1', socket, restart, deadline: 1000, restartDeadline: 2000}), {instanceOf: LabError});
 		t.is(error.code, 'fork-restart-failed');
 		t.regex(error.message, /web\.service, dns\.service/);
 		t.regex(error.details.join(), /not within/);
@@ -106,7 +106,7 @@ test('a guest that says nothing is told as silent, with the machine\'s name', as
 
 test('a guest that says something else is not believed, and what it says is shown without control characters', async (t) => {
 	await withGuest((_text, line) => line.write('unseeded\nnot seeded\n\u001B[31mRNDADDENTROPY: Operation not permitted\n'), async ({socket}) => {
-		const error = await t.throwsAsync(tellFork({machine: 'node-1', socket, deadline: 300}), {instanceOf: LabError});
+		const error = await t.throwsAsync(tellFork({machine: 'node-1', socket, deadline: 3000}), {instanceOf: LabError});
 		t.is(error.code, 'fork-silent');
 		t.regex(error.details.join('\n'), /RNDADDENTROPY: Operation not permitted/);
 		t.false(error.details.join('').includes('\u001B'));
