@@ -1,5 +1,7 @@
 /** `vmlab build`: everything up to the boot. */
+import path from 'node:path';
 import {preparePlan} from '../build/prepare.ts';
+import {folders} from '../host/folder.ts';
 import {formatBytes} from '../report/duration.ts';
 import {makeChain} from '../runtime/chain.ts';
 import {loadScenario} from '../spec/load.ts';
@@ -21,7 +23,7 @@ export const verb = defineVerb({
 		const stages = new Map(await withTerminal(async (events) => {
 			const made = [];
 			for (const plan of plans) {
-				made.push(...await makeChain({plan, store, events, signal, cold: true}));
+				made.push(...await makeChain({plan, store, events, signal, cold: true, evidence: path.join(folders().state, 'evidence', 'build')}));
 			}
 
 			return made;

@@ -6,7 +6,7 @@ import {rename, rm, writeFile} from 'node:fs/promises';
 export async function writeFileWhole(file: string, text: string, mode: number): Promise<void> {
 	const partial = `${file}.${randomBytes(4).toString('hex')}.partial`;
 	try {
-		await writeFile(partial, text, {mode, flag: 'wx'});
+		await writeFile(partial, text, {mode, flag: 'wx', flush: true});
 		await rename(partial, file);
 	} catch (error) {
 		await rm(partial, {force: true});

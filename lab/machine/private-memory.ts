@@ -191,7 +191,7 @@ export async function takeOwnPages(pid: number, file: string, {room, overflow}: 
 						const piece = {offset: offset + run.first * pageBytes, bytes: end - begin};
 						if (place === undefined) {
 							rest ??= await open(overflow, 'wx', 0o600);
-							await rest.write(content, begin, end - begin);
+							await writeWhole(rest, content.subarray(begin, end), null);
 							pieces.push(piece);
 						} else {
 							pieces.push({...piece, content: place.subarray(begin, end)});
@@ -220,7 +220,7 @@ export async function putPages({pieces, overflow}: TakenPages, target: string): 
 				at += bytes;
 			}
 
-			await out!.write(whole, 0, bytes, offset);
+			await writeWhole(out!, whole, offset);
 		}
 	});
 }
@@ -235,6 +235,14 @@ async function withFiles<Value>(names: ReadonlyArray<readonly [name: string, fla
 		return await use(files);
 	} finally {
 		await Promise.all(files.map(async (file) => file.close()));
+	}
+}
+
+/** Writes a buffer to a place of a file, or after what was written before: write(2) may take less than it is given when a disk fills up. */
+async function writeWhole(file: FileHandle, buffer: Buffer, position: number | null): Promise<void> {
+	for (let done = 0; done < buffer.length;) {
+		const {bytesWritten} = await file.write(buffer, done, buffer.length - done, position === null ? null : position + done);
+		done += bytesWritten;
 	}
 }
 

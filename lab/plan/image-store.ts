@@ -49,8 +49,8 @@ export function imageStoreOf(
 	{imageName, image, chain, work}: {imageName: string; image: ImageDeclaration; chain: readonly PlannedStage[]; work: MachineWork},
 ): PlannedStage {
 	const names = overlays.map(({overlay}) => overlay.name);
-	// It is alone, so that one family does: the one that the overlays of the lab count on most.
-	const {machines: [sized], ...layout} = layOut({families: lab.families.slice(0, 1), machines: {[role]: size}, overlays: names});
+	// It is alone, so that one family does, and labs of other families have the same store.
+	const {machines: [sized], ...layout} = layOut({families: ['ipv4'], machines: {[role]: size}, overlays: names});
 	const {cpus: _cpus, memory: _memory, disk: _disk, ...machine} = sized!;
 	// Only what the overlays of the maker can know of: all else of the lab may change, and the store stays.
 	const topology: LabTopology = {

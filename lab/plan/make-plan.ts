@@ -58,6 +58,9 @@ export function makePlan(input: PlanInput): Plan {
 	const collisions: string[] = [];
 	const replaces = new Map(overlays.map(({overlay}) => [overlay.name, overlay.manifest.replaces ?? []]));
 
+	const roles = [...new Set(layout.machines.map(({role}) => role))];
+	// An overlay that no machine has, has nothing to say about the lab.
+	const present = overlays.filter(({overlay}) => roles.some((role) => hasRole(overlay, role)));
 	const topology: LabTopology = {
 		families: layout.families,
 		machines: layout.machines.map(({cpus: _cpus, memory: _memory, disk: _disk, ...machine}) => machine),
@@ -65,9 +68,8 @@ export function makePlan(input: PlanInput): Plan {
 		...layout.ranges,
 		options: Object.fromEntries(overlays.map(({overlay, options}) => [overlay.name, options])),
 		providers,
-		images: [...new Set(overlays.flatMap(({images}) => images.map(({reference}) => reference)))].sort(),
+		images: [...new Set(present.flatMap(({images}) => images.map(({reference}) => reference)))].sort(),
 	};
-	const roles = [...new Set(layout.machines.map(({role}) => role))];
 	const work = {replaces, problems, collisions};
 	const maker = makerOf(overlays, providers, roles);
 	const chain = chainOf({
@@ -82,8 +84,6 @@ export function makePlan(input: PlanInput): Plan {
 		disk: stages.find(({recipe}) => recipe.kind === 'disk' && recipe.size === machine.disk)!.name,
 		...(imageStore !== undefined && maker !== undefined && hasRole(maker.runtime, machine.role) && {store: imageStore.name}),
 	}, work));
-	// An overlay that no machine has, has nothing to say about the lab.
-	const present = overlays.filter(({overlay}) => roles.some((role) => hasRole(overlay, role)));
 	const forwards = [
 		...(lab.forwards ?? []),
 		...present.flatMap(({overlay, options}) => ask(overlay, 'forwards', '', () => overlay.manifest.forwards?.({lab: topology, options}), problems) ?? []),

@@ -21,7 +21,7 @@ export type StageRecipe =
 	/** The merged layer of a role: out/layer.erofs. */
 	| {
 		readonly kind: 'layer';
-		/** Of the machines that have it; 'image-store' for the one that makes the image store. */
+		/** Of the machines that have it; 'image store' for the one that makes the image store. */
 		readonly role: Role;
 		/** rootfs/ folders, in the order of the overlays. */
 		readonly trees: ReadonlyArray<{readonly overlay: string; readonly folder: string}>;

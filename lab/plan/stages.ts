@@ -89,8 +89,8 @@ export function layerStage(role: string, {overlays, components, images}: LayerPa
 	);
 }
 
-/** Whose the layer of the machine is that makes an image store. */
-export const makerLayerRole = 'image-store';
+/** Whose the layer of the machine is that makes an image store: no role can be called so. */
+export const makerLayerRole = 'image store';
 
 /** An empty disk of a size in bytes. */
 export function diskStage(size: number): PlannedStage {

@@ -138,19 +138,19 @@ async function complete({machine, memory, blankDisk, initramfs, consoleLog}: Fre
  * Freezes a lab into an empty folder.
  *
  * @param options.goesOn the machines run on afterwards; otherwise they stand still, and are to be ended
- * @returns seconds that the machines stood still; where they do not go on, until they could have
+ * @param options.onStood is told the seconds that the machines stood still, even where what follows fails; where they do not go on, until they could have
  * @throws `machine-broke`, `monitor-lost`, `fabric-failed`, `program-failed`, the system's error when a file cannot be written
  */
-export async function freezeLab(lab: FreezableLab, target: string, options: {goesOn: boolean}): Promise<number> {
+export async function freezeLab(lab: FreezableLab, target: string, options: {goesOn: boolean; onStood?: (seconds: number) => void}): Promise<void> {
 	const {folder, plan, inputs, machines, signal} = lab;
 	await Promise.all(machines.map(async ({machine}) => mkdir(path.join(target, machine.name), {mode: 0o700})));
+	const most = Math.floor((await availableMemory() ?? 0) * shareOfMemory / machines.length);
+	const rooms = await allOf(machines.map(async ({machine: {pid}, memory, origin}) => (origin === undefined ? undefined : makeRoom(pid, memory, most))));
 	const begin = performance.now();
 	const seconds = (): number => (performance.now() - begin) / 1000;
 	let stood = 0;
 	let standstill: Standstill;
 	let own: Array<TakenPages | undefined>;
-	const most = Math.floor((await availableMemory() ?? 0) * shareOfMemory / machines.length);
-	const rooms = await allOf(machines.map(async ({machine: {pid}, memory, origin}) => (origin === undefined ? undefined : makeRoom(pid, memory, most))));
 	try {
 		standstill = await bringToStandstill(lab, target);
 		stood = seconds();
@@ -160,13 +160,14 @@ export async function freezeLab(lab: FreezableLab, target: string, options: {goe
 			await goOn(lab);
 			stood = seconds();
 		}
+
+		options.onStood?.(stood);
 	}
 
-	for (const [index, machine] of machines.entries()) {
-		await complete(machine, own[index], target, signal);
+	for (const machine of machines) {
+		await complete(machine, own.shift(), target, signal);
 	}
 
 	const {networks, at} = standstill;
 	await writeFrozenLab(target, {format: 1, inputs, plan, frozenAt: at, machines: machines.map(({machine}) => machine.name), networks}, folder);
-	return stood;
 }

@@ -77,7 +77,7 @@ export async function readFrozenLab(folder: string): Promise<FrozenLab> {
 }
 
 /**
- * Checks what a fork cannot do without and what is quickly read: the states of its devices. Memory and disks are checked by `vmlab cache verify`.
+ * Checks what QEMU would take in any state, and what is quickly read: the states of its devices. The store has looked at all files' inodes, sizes and times before.
  *
  * @throws `frozen-lab-broken`
  */

@@ -5,9 +5,10 @@ import {imageFolder} from '../build/layer.ts';
 import {uuidOf} from '../build/rootfs.ts';
 import type {EventSink} from '../event/event.ts';
 import {failure} from '../host/failure.ts';
+import type {SshConnection} from '../machine/ssh.ts';
 import type {Plan} from '../plan/plan.ts';
 import type {MadeStage, StageWork} from '../store/store.ts';
-import {bootLab} from './lab.ts';
+import {bootLab, type Lab} from './lab.ts';
 import {imageStoreFile} from './stage-folder.ts';
 import {withLab} from './with-lab.ts';
 
@@ -40,7 +41,7 @@ export async function makeImageStore(
 	{events, scenario, evidence}: {events: EventSink; scenario?: string | undefined; evidence?: string | undefined},
 ): Promise<void> {
 	// A name of its own, which no scenario has: whoever lists labs sees what goes on.
-	const name = `images-${key.slice(0, 12)}`;
+	const name = `images-${key.slice(0, 12)}-${process.pid}`;
 	await withLab(await bootLab({name, scenario, plan, made: stages, events, signal, evidence}), events, async (lab) => {
 		const machine = plan.machines[0]!.name;
 		const connection = await lab.ssh(machine, signal);
@@ -52,10 +53,36 @@ export async function makeImageStore(
 			}
 
 			progress('the store is copied');
-			await connection.download(made, path.join(out, imageStoreFile), {signal});
+			await download(connection, lab, path.join(out, imageStoreFile), signal);
+		} catch (error) {
+			if (evidence !== undefined && !signal.aborted) {
+				await lab.collectEvidence(evidence, signal).catch(() => {});
+			}
+
+			throw error;
 		} finally {
 			connection.close();
 		}
 	});
 	await padLayer(path.join(out, imageStoreFile));
+}
+
+/** Copies the store from the machine, which is not trusted to end, or to send no more than its disk can have. */
+async function download(connection: SshConnection, {plan, speed}: Lab, file: string, signal: AbortSignal): Promise<void> {
+	const {name, disk} = plan.machines[0]!;
+	const size = Number((await connection.exec(`stat -c %s ${made}`, {signal})).stdout);
+	if (!(size <= disk)) {
+		throw failure.machineBroke(name, `its image store is said to have ${size} bytes, on a disk of ${disk}`);
+	}
+
+	const late = new AbortController();
+	const seconds = storeDeadline * speed / 1000;
+	const timer = setTimeout(() => {
+		late.abort(failure.machineBroke(name, `its image store could not be copied within ${Math.round(seconds)} s`));
+	}, seconds * 1000);
+	try {
+		await connection.download(made, file, {signal: AbortSignal.any([signal, late.signal])});
+	} finally {
+		clearTimeout(timer);
+	}
 }

@@ -390,9 +390,15 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 				consoleLog: path.join(folder, files.consoleLog),
 			}];
 		});
-		const seconds = await freezeLab({folder, plan, inputs, machines, fabric, clockAhead, signal}, target, {goesOn});
-		// The guests' clock stood still too.
-		clockAhead -= seconds * 1000;
+		let seconds = 0;
+		await freezeLab({folder, plan, inputs, machines, fabric, clockAhead, signal}, target, {
+			goesOn,
+			onStood(stood) {
+				seconds = stood;
+				// The guests' clock stood still too.
+				clockAhead -= stood * 1000;
+			},
+		});
 		events({type: 'lab', reason: 'frozen', lab: name, ...(goesOn && {seconds})});
 	};
 

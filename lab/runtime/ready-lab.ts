@@ -59,7 +59,7 @@ export async function makeReadyLab(request: ReadyLabRequest): Promise<ReadonlyMa
 			// Whoever only asks for the key does not load all that runs labs.
 			const [{bootLab}, {applyChange}] = await Promise.all([import('./lab.ts'), import('./late-change.ts')]);
 			// A name of its own, which no scenario has: whoever lists labs sees what goes on.
-			const name = `ready-${key.slice(0, 12)}`;
+			const name = `ready-${key.slice(0, 12)}-${process.pid}`;
 			events({type: 'note', level: 'info', text: plan.change === undefined
 				? `The lab is booted once, as ${name}, and kept frozen when it is ready; this run and later ones start from a fork of it`
 				: `A fork of the lab with the defaults is changed, as ${name}, and kept frozen too`});

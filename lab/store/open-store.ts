@@ -121,10 +121,11 @@ class DiskStore implements Store {
 		const known = this.#read.get(record.key);
 		const {problems, marks} = await lookAt(folder, known === undefined ? record : {...record, marks: known});
 		if (marks !== undefined) {
-			// In a cache of somebody else's that cannot be; each process reads them once then.
-			await writeFileWhole(path.join(folder, recordName), textOf({...record, marks}), 0o444).catch(() => {
-				this.#read.set(record.key, marks);
-			});
+			this.#read.set(record.key, marks);
+			// It may have been made anew meanwhile. In a cache of somebody else's it cannot be written; each process reads them once then.
+			if ((await readRecord(folder))?.madeAt === record.madeAt) {
+				await writeFileWhole(path.join(folder, recordName), textOf({...record, marks}), 0o444).catch(() => {});
+			}
 		}
 
 		return [...problems];
@@ -175,7 +176,7 @@ class DiskStore implements Store {
 
 				const lease: Lease = {holder: await identify(process.pid, ''), keys: [...held]};
 				await mkdir(this.#leases, {recursive: true});
-				await writeFile(file, JSON.stringify(lease));
+				await writeFileWhole(file, JSON.stringify(lease), 0o644);
 			}, {signal});
 		} catch (error) {
 			throw await explainFullDisk(error, this.folder);

@@ -75,7 +75,7 @@ test('a plan has the chain of the lab, each stage after what it needs', (t) => {
 	const {stages} = planOf(cluster());
 	t.deepEqual(stages.map(({name}) => name), [
 		'image bookworm', 'component containerd', 'component etcd', 'component kubernetes', 'container-image registry.k8s.io/kube-proxy:v1.36.3',
-		'layer node', 'layer router', 'layer tester', 'layer image-store', 'disk 4GiB', 'disk 16GiB', 'image store',
+		'layer node', 'layer router', 'layer tester', 'layer image store', 'disk 4GiB', 'disk 16GiB', 'image store',
 	]);
 	for (const [index, stage] of stages.entries()) {
 		t.true(stage.needs.every((need) => stages.slice(0, index).some(({name}) => name === need)), stage.name);
@@ -99,17 +99,17 @@ test('the layer of a role has the trees and programs of its overlays', (t) => {
 
 test('the container images are in a store that the runtime makes, with nothing else of the lab', (t) => {
 	const {stages, machines} = planOf(cluster(), {families: ['ipv4', 'ipv6']});
-	t.like(stages.find(({name}) => name === 'layer image-store')?.recipe, {
+	t.like(stages.find(({name}) => name === 'layer image store')?.recipe, {
 		trees: [{overlay: 'base', folder: '/overlays/base/rootfs'}],
 		components: [{stage: 'component containerd', programs: [{name: 'containerd', path: '/usr/bin/containerd'}]}],
 		images: ['container-image registry.k8s.io/kube-proxy:v1.36.3'],
 	});
 	const store = stages.find(({name}) => name === 'image store');
-	t.deepEqual(store?.needs, ['image bookworm', 'layer image-store', 'disk 16GiB']);
+	t.deepEqual(store?.needs, ['image bookworm', 'layer image store', 'disk 16GiB']);
 	const lab = store?.recipe.kind === 'image-store' ? store.recipe.lab : undefined;
 	t.like(lab, {overlays: ['base', 'containerd'], topology: {providers: {cri: 'containerd'}, images: ['registry.k8s.io/kube-proxy:v1.36.3']}});
 	t.deepEqual(lab?.machines.map(({name, overlays, stages: own}) => ({name, overlays, own})), [
-		{name: 'node-1', overlays: ['base', 'containerd'], own: {image: 'image bookworm', layer: 'layer image-store', disk: 'disk 16GiB'}},
+		{name: 'node-1', overlays: ['base', 'containerd'], own: {image: 'image bookworm', layer: 'layer image store', disk: 'disk 16GiB'}},
 	]);
 	t.deepEqual(machines.map(({name, stages: own}) => [name, own.store]), [['node-1', 'image store'], ['node-2', 'image store'], ['router-1', undefined], ['tester-1', undefined]]);
 });
@@ -152,7 +152,7 @@ test('a program without a path is in no layer, and there for container images', 
 	const {stages} = planOf([overlay('a', {provides: ['cri'], components: () => [component('pause', '1.0.0', {programs: [{name: 'pause'}]})], images: () => [{reference: 'pause:3', source: {component: 'pause', programs: {pause: '/pause'}, entrypoint: ['/pause']}}]})]);
 	t.true(stages.some(({name}) => name === 'component pause'));
 	t.like(stages.find(({name}) => name === 'layer node')?.recipe, {components: []});
-	t.like(stages.find(({name}) => name === 'layer image-store')?.recipe, {components: [], images: ['container-image pause:3']});
+	t.like(stages.find(({name}) => name === 'layer image store')?.recipe, {components: [], images: ['container-image pause:3']});
 	t.like(stages.find(({name}) => name === 'container-image pause:3'), {needs: ['component pause'], recipe: {from: 'component pause'}});
 });
 
@@ -225,20 +225,20 @@ test('keys do not depend on where things are', (t) => {
 
 test('a changed file of an overlay changes the layers that have it, and nothing before them', (t) => {
 	const [before, after] = [planOf(cluster()), planOf(cluster({}, {'usr/lib/systemd/system/base.service': 'another'}))];
-	t.deepEqual(changed(before, after), ['image store', 'layer image-store', 'layer node', 'layer router', 'layer tester']);
+	t.deepEqual(changed(before, after), ['image store', 'layer image store', 'layer node', 'layer router', 'layer tester']);
 	t.not(before.key, after.key);
 });
 
 test('a changed mode of a file changes the layer', (t) => {
 	const other = cluster();
 	other[0] = {...other[0]!, tree: other[0]!.tree.map((entry) => (entry.kind === 'file' ? {...entry, mode: 0o755} : entry))};
-	t.deepEqual(changed(planOf(cluster()), planOf(other)), ['image store', 'layer image-store', 'layer node', 'layer router', 'layer tester']);
+	t.deepEqual(changed(planOf(cluster()), planOf(other)), ['image store', 'layer image store', 'layer node', 'layer router', 'layer tester']);
 });
 
 test('another version changes its component, and what is made from it', (t) => {
 	t.deepEqual(changed(planOf(cluster()), planOf(cluster(), {}, {settings: ['etcd.version=3.6.4']})), ['component etcd', 'layer node']);
 	t.deepEqual(changed(planOf(cluster()), planOf(cluster({kubernetes: {images: () => [{reference: 'kube-proxy:1', source: {component: 'kubernetes', programs: {'kube-proxy': '/kube-proxy'}, entrypoint: ['/kube-proxy', '-v']}}]}}))), [
-		'container-image kube-proxy:1', 'container-image registry.k8s.io/kube-proxy:v1.36.3', 'image store', 'layer image-store',
+		'container-image kube-proxy:1', 'container-image registry.k8s.io/kube-proxy:v1.36.3', 'image store', 'layer image store',
 	]);
 });
 
@@ -267,7 +267,7 @@ test('a local build counts by its content, not by its folder', (t) => {
 	const plan = (folder: string, digest: string): Plan => planOf(cluster(), {}, {settings: [`kubernetes.dir=${folder}`], localDigests: {[localBuildId('kubernetes', folder)]: digest}});
 	t.deepEqual(changed(plan('/a', '1'), plan('/b', '1')), []);
 	t.is(plan('/a', '1').key, plan('/b', '1').key);
-	t.deepEqual(changed(plan('/a', '1'), plan('/a', '2')), ['component kubernetes', 'container-image registry.k8s.io/kube-proxy:v1.36.3', 'image store', 'layer image-store', 'layer node']);
+	t.deepEqual(changed(plan('/a', '1'), plan('/a', '2')), ['component kubernetes', 'container-image registry.k8s.io/kube-proxy:v1.36.3', 'image store', 'layer image store', 'layer node']);
 	t.like(plan('/a', '1').stages.find(({name}) => name === 'component kubernetes')?.recipe, {localDigest: '1', component: {dir: '/a'}});
 	t.deepEqual(changed(plan('', ''), planOf(cluster())), [], 'an empty folder is none');
 });

@@ -67,7 +67,7 @@ test.serial('after kill -9 of who freezes a lab nothing of it is left, and the n
 	const outcome = await runUntil(['run', scenario], /freezing/, 'SIGKILL');
 	t.is(outcome.code, 'SIGKILL', outcomeText(outcome));
 	const names = await readdir(path.join(bench.state, 'labs'));
-	t.regex(names.join(), /^ready-[\da-f]+$/);
+	t.regex(names.join(), /^ready-[\da-f]+-\d+$/);
 	await noProcesses(...names);
 	t.deepEqual(await bench.stages('ready lab'), []);
 	await nothingLeft(t, ...names);

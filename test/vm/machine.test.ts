@@ -150,8 +150,7 @@ test('a machine that cannot start fails with what QEMU said of it', async (t) =>
 test('a machine dies with the process that started it, even by SIGKILL', async (t) => {
 	await withParts(async (folder, spec) => {
 		await writeFile(path.join(folder, 'start.mts'), `
-			import {opensReadOnly} from '../../lab/machine/emulator.ts';
-import {startMachine} from ${JSON.stringify(new URL('../../lab/machine/machine.ts', import.meta.url).href)};
+			import {startMachine} from ${JSON.stringify(new URL('../../lab/machine/machine.ts', import.meta.url).href)};
 			const machine = await startMachine(${JSON.stringify(spec)}, {cwd: ${JSON.stringify(folder)}});
 			console.log(JSON.stringify(machine.identity));
 			process.kill(process.pid, 'SIGKILL');

@@ -17,8 +17,8 @@ function inGib(bytes: number): string {
 export async function availableMemory(): Promise<number | undefined> {
 	const text = await readFile('/proc/meminfo', 'utf8').catch(() => '');
 	const available = /^MemAvailable:\s+(\d+) kB$/m.exec(text)?.[1];
-	const limit = await readControlGroupLimit();
-	return available === undefined ? undefined : Math.min(Number(available) * 1024, limit);
+	const left = await readControlGroupRest();
+	return available === undefined ? undefined : Math.min(Number(available) * 1024, left);
 }
 
 /** Is there memory for machines of that size together? Bytes. */
@@ -43,11 +43,12 @@ export function memoryFinding(available: number | undefined, wanted: number): Fi
 		: {id: 'memory', status: 'problem', text, advice: 'End other programs or labs (`vmlab list`), or use a computer with more memory.'};
 }
 
-/** The memory limit of our own control group, in bytes; Infinity where there is none. */
-async function readControlGroupLimit(): Promise<number> {
-	const text = await readFile('/sys/fs/cgroup/memory.max', 'utf8').catch(() => 'max');
-	const limit = Number(text.trim());
-	return Number.isNaN(limit) ? Number.POSITIVE_INFINITY : limit;
+/** What our own control group may still use, in bytes; Infinity where it has no limit. Its page cache that is not in use counts as free. */
+async function readControlGroupRest(): Promise<number> {
+	const [most = '', used = '', details = ''] = await Promise.all(['memory.max', 'memory.current', 'memory.stat'].map(async (name) => readFile(`/sys/fs/cgroup/${name}`, 'utf8').catch(() => '')));
+	const limit = Number(most.trim() === '' ? Number.NaN : most);
+	const cache = Number(/^inactive_file (\d+)$/m.exec(details)?.[1] ?? 0);
+	return Number.isNaN(limit) ? Number.POSITIVE_INFINITY : Math.max(0, limit - Number(used) + cache);
 }
 
 /** Bytes that we may still write to the filesystem of the folder, or of its nearest parent that exists. */
