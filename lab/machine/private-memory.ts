@@ -4,7 +4,6 @@
  * (/proc/PID/mem), and so only these are copied.
  */
 import {type FileHandle, open, readFile, realpath} from 'node:fs/promises';
-import {setImmediate as nextTurn} from 'node:timers/promises';
 import {failure} from '../host/failure.ts';
 
 const pageBytes = 4096;
@@ -116,7 +115,9 @@ export async function makeRoom(pid: number, file: string, most: number): Promise
 	const likely = (await readOwnPages(pid, file)).flatMap(({ranges}) => ranges).reduce((sum, {count}) => sum + count, 0) * pageBytes;
 	for (let made = 0; made < likely && left > 0; made += partBytes) {
 		// Others have a turn in between.
-		await nextTurn();
+		await new Promise((resolve) => {
+			setImmediate(resolve);
+		});
 		parts.push(addPart().fill(0));
 	}
 

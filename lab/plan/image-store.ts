@@ -49,8 +49,8 @@ export function imageStoreOf(
 	{imageName, image, chain, work}: {imageName: string; image: ImageDeclaration; chain: readonly PlannedStage[]; work: MachineWork},
 ): PlannedStage {
 	const names = overlays.map(({overlay}) => overlay.name);
-	// It is alone, so that one family does, and labs of other families have the same store.
-	const {machines: [sized], ...layout} = layOut({families: ['ipv4'], machines: {[role]: size}, overlays: names});
+	// It is alone, so that one family does: the same one for all labs that have it, so that they share the store.
+	const {machines: [sized], ...layout} = layOut({families: [lab.families.includes('ipv4') ? 'ipv4' : 'ipv6'], machines: {[role]: size}, overlays: names});
 	const {cpus: _cpus, memory: _memory, disk: _disk, ...machine} = sized!;
 	// Only what the overlays of the maker can know of: all else of the lab may change, and the store stays.
 	const topology: LabTopology = {
