@@ -14,8 +14,6 @@ const presentBits = 0xC0;
 const fileBit = 0x20;
 /** Pages are copied in pieces of this many at most: 4 MiB. */
 const piecePages = 1024;
-/** So many pages between two runs are read along with them. */
-const widestGap = 16;
 /** Room is made in parts of this many bytes. */
 const partBytes = 64 * 1024 ** 2;
 
@@ -60,35 +58,14 @@ export function ownPages(entries: Buffer): Array<{first: number; count: number}>
 	return ranges;
 }
 
-/** Pages that are copied together, as they lie in a mapping: with what lies between them, where that is little. Pages. */
-export interface Span {
-	readonly first: number;
-	readonly count: number;
-	/** The pages of it that are wanted. */
-	readonly runs: ReadonlyArray<{readonly first: number; readonly count: number}>;
-}
-
-/** Joins runs that lie close together, up to the size of a piece: to read a few pages more is quicker than to read twice. */
-export function spansOf(runs: ReadonlyArray<{readonly first: number; readonly count: number}>): Span[] {
-	const spans: Array<{first: number; count: number; runs: Array<{first: number; count: number}>}> = [];
-	for (let {first, count} of runs) {
-		while (count > 0) {
-			const last = spans.at(-1);
-			const joins = last !== undefined && first - (last.first + last.count) <= widestGap && first - last.first < piecePages;
-			const span = joins ? last : {first, count: 0, runs: []};
-			if (!joins) {
-				spans.push(span);
-			}
-
-			const taken = Math.min(count, span.first + piecePages - first);
-			span.runs.push({first, count: taken});
-			span.count = first + taken - span.first;
-			first += taken;
-			count -= taken;
-		}
-	}
-
-	return spans;
+/**
+ * Runs of pages as they are copied: none beyond 4 MiB. What lies between two runs is never read along with them, however little it is: it is still in
+ * the file alone, and perhaps on the disk.
+ */
+export function piecesOf(runs: ReadonlyArray<{readonly first: number; readonly count: number}>): Array<{first: number; count: number}> {
+	return runs.flatMap(({first, count}) => Array.from({length: Math.ceil(count / piecePages)}, (_, index) => ({
+		first: first + index * piecePages, count: Math.min(piecePages, count - index * piecePages),
+	})));
 }
 
 /** Memory of ours that pages of a process are copied to. */
@@ -184,21 +161,17 @@ export async function takeOwnPages(pid: number, file: string, {room, overflow}: 
 		let rest: FileHandle | undefined;
 		try {
 			for (const {mapping: {address, offset}, ranges} of own) {
-				for (const {first, count, runs} of spansOf(ranges)) {
-					const place = room.take(count * pageBytes);
-					const content = place ?? Buffer.allocUnsafe(count * pageBytes);
+				for (const {first, count} of piecesOf(ranges)) {
+					const piece = {offset: offset + first * pageBytes, bytes: count * pageBytes};
+					const place = room.take(piece.bytes);
+					const content = place ?? Buffer.allocUnsafe(piece.bytes);
 					readNow(memory!, content, address + first * pageBytes);
-					for (const run of runs) {
-						const [begin, end] = [(run.first - first) * pageBytes, (run.first + run.count - first) * pageBytes];
-						const piece = {offset: offset + run.first * pageBytes, bytes: end - begin};
-						if (place === undefined) {
-							rest ??= await open(overflow, 'wx', 0o600);
-							await writeWhole(rest, content.subarray(begin, end), null);
-							pieces.push(piece);
-						} else {
-							pieces.push({...piece, content: place.subarray(begin, end)});
-						}
+					if (place === undefined) {
+						rest ??= await open(overflow, 'wx', 0o600);
+						await writeWhole(rest, content, null);
 					}
+
+					pieces.push(place === undefined ? piece : {...piece, content: place});
 				}
 			}
 		} finally {

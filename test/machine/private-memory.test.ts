@@ -7,7 +7,7 @@ import {withTemporaryFolder} from '../../lab/host/temporary.ts';
 import {until} from '../../lab/host/wait.ts';
 import {opensReadOnly} from '../../lab/machine/emulator.ts';
 import {connectQmp} from '../../lab/machine/qmp.ts';
-import {makeRoom, ownPages, privateMappings, putPages, type Room, spansOf, type TakenPages, takeOwnPages} from '../../lab/machine/private-memory.ts';
+import {makeRoom, ownPages, piecesOf, privateMappings, putPages, type Room, type TakenPages, takeOwnPages} from '../../lab/machine/private-memory.ts';
 
 const maps = `5581d0a00000-5581d0a01000 rw-p 00000000 fe:00 1                          /usr/bin/qemu-system-x86_64
 7f0000000000-7f0010000000 rw-p 00000000 fe:00 77                         /cache/node 1/memory
@@ -46,15 +46,10 @@ test('pages that are the process\'s own are told from those of the file, in runs
 	t.deepEqual(ownPages(Buffer.alloc(0)), []);
 });
 
-test('runs that lie close together are read at once, and none is read in pieces beyond 4 MiB', (t) => {
-	t.deepEqual(spansOf([]), []);
-	t.deepEqual(spansOf([{first: 3, count: 2}, {first: 6, count: 2}, {first: 24, count: 1}, {first: 42, count: 1}]), [
-		{first: 3, count: 22, runs: [{first: 3, count: 2}, {first: 6, count: 2}, {first: 24, count: 1}]},
-		{first: 42, count: 1, runs: [{first: 42, count: 1}]},
-	]);
-	const long = spansOf([{first: 10, count: 1}, {first: 12, count: 3000}]);
-	t.deepEqual(long.map(({first, count}) => [first, count]), [[10, 1024], [1034, 1024], [2058, 954]]);
-	t.deepEqual(long.flatMap(({runs}) => runs), [{first: 10, count: 1}, {first: 12, count: 1022}, {first: 1034, count: 1024}, {first: 2058, count: 954}]);
+test('no piece is beyond 4 MiB, and none has what lies between two runs', (t) => {
+	t.deepEqual(piecesOf([]), []);
+	t.deepEqual(piecesOf([{first: 3, count: 2}, {first: 6, count: 2}]), [{first: 3, count: 2}, {first: 6, count: 2}]);
+	t.deepEqual(piecesOf([{first: 10, count: 1024}, {first: 2000, count: 2500}]), [{first: 10, count: 1024}, {first: 2000, count: 1024}, {first: 3024, count: 1024}, {first: 4048, count: 452}]);
 });
 
 const page = 4096;
