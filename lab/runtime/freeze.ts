@@ -62,10 +62,10 @@ const tidyCommand = [
 	'umount /run/vmlab-zeros && rmdir /run/vmlab-zeros',
 ].join('; ');
 
-/** The part of the memory that is available, which what machines wrote is kept in until they go on. */
-const shareOfMemory = 0.5;
 /** Milliseconds at KVM speed that a guest may take for that. */
 const tidyDeadline = 30_000;
+/** The part of the memory that is available, which what machines wrote is kept in until they go on. */
+const shareOfMemory = 0.5;
 
 /** Makes a guest ready to be frozen. A guest that cannot is frozen as it is: it is only bigger then. */
 export async function tidyGuest(connection: SshConnection, pace: number, signal: AbortSignal): Promise<void> {

@@ -309,6 +309,17 @@ test.serial('a fork is frozen and goes on; a copy of it has its memory and its d
 	await nothingLeft(t, 'parent', 'grandchild', 'grandtwin');
 });
 
+/** Reboots a machine, and returns when it answers as another boot. */
+async function reboot(node: ReturnType<ForkedLab['machine']>): Promise<void> {
+	const id = (await node.$`cat /proc/sys/kernel/random/boot_id`).stdout;
+	await node.$`systemctl reboot`.catch(() => {});
+	await until('it is back', async () => {
+		// Until then connections break.
+		const now = await node.try$`cat /proc/sys/kernel/random/boot_id`.catch((error: unknown) => ({exitCode: 255, stdout: String(error)}));
+		return now.exitCode === 0 && now.stdout !== id ? {met: true, value: undefined} : {met: false, seen: now.stdout};
+	}, {deadline: 300_000, interval: 2000});
+}
+
 test.serial('a fork that reboots comes back, and its clock goes on from when it was frozen', async (t) => {
 	t.timeout(long);
 	const [ready] = await bench.stages('ready lab');
@@ -322,13 +333,7 @@ test.serial('a fork that reboots comes back, and its clock goes on from when it 
 		t.true(Date.now() - frozenAt > 60_000, 'so that it is not the clock of this computer');
 		await node.writeFile('/root/mark', 'on disk');
 		await node.$`echo in memory >/run/mark; sync`;
-		const id = (await node.$`cat /proc/sys/kernel/random/boot_id`).stdout;
-		await node.$`systemctl reboot`.catch(() => {});
-		await until('it is back', async () => {
-			// Until then connections break.
-			const now = await node.try$`cat /proc/sys/kernel/random/boot_id`.catch((error: unknown) => ({exitCode: 255, stdout: String(error)}));
-			return now.exitCode === 0 && now.stdout !== id ? {met: true, value: undefined} : {met: false, seen: now.stdout};
-		}, {deadline: 300_000, interval: 2000});
+		await reboot(node);
 		t.is(await node.readFile('/root/mark'), 'on disk');
 		await node.fail$`cat /run/mark`;
 		const after = await seconds();
@@ -352,12 +357,7 @@ test.serial('a fork that is told another time keeps it when it reboots', async (
 		const off = async (): Promise<number> => Number((await node.$`date +%s`).stdout) - (frozenAt + (performance.now() - begin)) / 1000 - 720 * 3600;
 		t.true(Math.abs(await off()) < 30);
 		t.true(Math.abs(Number((await lab.machine('node-2').$`date +%s`).stdout) - Number((await node.$`date +%s`).stdout)) < 10);
-		const id = (await node.$`cat /proc/sys/kernel/random/boot_id`).stdout;
-		await node.$`systemctl reboot`.catch(() => {});
-		await until('it is back', async () => {
-			const now = await node.try$`cat /proc/sys/kernel/random/boot_id`.catch((error: unknown) => ({exitCode: 255, stdout: String(error)}));
-			return now.exitCode === 0 && now.stdout !== id ? {met: true, value: undefined} : {met: false, seen: now.stdout};
-		}, {deadline: 300_000, interval: 2000});
+		await reboot(node);
 		const after = await off();
 		t.true(Math.abs(after) < 30, `${after} s`);
 	} finally {
