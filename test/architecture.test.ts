@@ -104,7 +104,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
 	'@peculiar/x509': ['runtime'],
 	'reflect-metadata': ['runtime'],
 	'tar-stream': ['build'],
-	'ip-address': ['spec', 'plan'],
+	'ip-address': ['spec', 'plan', 'fabric'],
 	xmlbuilder2: ['report'],
 	yaml: [...order.flat(), 'report'],
 	semver: ['build', 'host'],

@@ -9,13 +9,15 @@ export default defineImage({
 	packages: [
 		'bash', 'bash-completion', 'ca-certificates', 'curl', 'e2fsprogs', 'file', 'jq', 'kmod', 'less', 'libseccomp2', 'lsof', 'mount', 'procps', 'psmisc',
 		'strace', 'systemd', 'util-linux', 'vim-tiny',
+		// Keys, and names.
+		'openssl', 'systemd-resolved',
 		// Logging in.
 		'dropbear-bin', 'openssh-client', 'openssh-sftp-server',
 		// Links, addresses, packets.
 		'arping', 'bind9-dnsutils', 'bridge-utils', 'conntrack', 'ethtool', 'iperf3', 'iproute2', 'ipset', 'iptables', 'iputils-ping',
 		'iputils-tracepath', 'ipvsadm', 'lksctp-tools', 'mtr-tiny', 'netcat-openbsd', 'nftables', 'nghttp2-client', 'socat', 'tcpdump', 'wireguard-tools',
 		// Network functions.
-		'bird2', 'dnsmasq-base', 'keepalived', 'tayga', 'unbound',
+		'bird2', 'dnsmasq-base', 'jool-tools', 'keepalived', 'ndppd', 'nsd', 'tayga', 'unbound',
 		// Container runtimes.
 		'conmon', 'runc', 'skopeo',
 	],

@@ -1,6 +1,6 @@
 /** What completes a word of the command line: verbs, options, and names of scenarios, labs, machines, overlays and images. */
 import yargs from 'yargs';
-import {listImages, listOverlays, listScenarios} from '../spec/load.ts';
+import {listImages, listOverlays, listRuns} from '../spec/load.ts';
 import {findVerb, nameOfVerb, verbNames, verbs} from './verbs.ts';
 
 /** The words that `current` may become, after these words (`vmlab` first). What cannot be found out is no error here. */
@@ -34,7 +34,7 @@ async function completeName(words: readonly string[]): Promise<string[]> {
 		case 'build':
 		case 'up':
 		case 'run': {
-			return listScenarios();
+			return listRuns();
 		}
 
 		case 'down':

@@ -51,6 +51,8 @@ export interface RunWork {
 	readonly cold: boolean;
 	/** A failed step opens a prompt. */
 	readonly stop: boolean;
+	/** The scenario's change is made, and must turn it red. */
+	readonly mutate: boolean;
 	readonly clock?: ForkClock | undefined;
 	/** What the names of checkpoints begin with, where there are to be any. */
 	readonly checkpoints?: string | undefined;
@@ -60,7 +62,7 @@ export interface RunWork {
 
 /** Runs it to its end. Does not throw: what failed is in the result. */
 export async function runPrepared({name, scenario, loaded, plan: declared}: PreparedRun, work: RunWork): Promise<RunResult> {
-	const {store, signal, keep, cold, stop, checkpoints, clock, from} = work;
+	const {store, signal, keep, cold, stop, mutate, checkpoints, clock, from} = work;
 	const plan = from?.plan ?? declared;
 	const start = performance.now();
 	let told = false;
@@ -77,7 +79,7 @@ export async function runPrepared({name, scenario, loaded, plan: declared}: Prep
 		try {
 			await runScenario({
 				name, scenario: loaded.scenario, lab, events, signal, evidence: folder,
-				...(before && {before}), ...(from && {recalled: from.passed}),
+				mutate, ...(before && {before}), ...(from && {recalled: from.passed}),
 			});
 		} catch (error) {
 			if (stop && !signal.aborted) {

@@ -10,7 +10,7 @@ import {renderError} from '../report/error-text.ts';
 import {hasColor} from '../report/terminal.ts';
 import {clearDeadLabs} from '../runtime/reaper.ts';
 import {findCheckpoint} from '../scenario/checkpoint.ts';
-import {loadScenario} from '../spec/load.ts';
+import {labNameOf, listRuns, loadScenario} from '../spec/load.ts';
 import {openStore} from '../store/open-store.ts';
 import {clockOption, parseClock} from './clock.ts';
 import {print, say} from './output.ts';
@@ -20,7 +20,8 @@ import {addSettings} from './settings.ts';
 import {defineVerb} from './verb.ts';
 
 export const verb = defineVerb({
-	options: (command) => addSettings(command.positional('scenarios', {type: 'string', array: true, demandOption: true, describe: 'Their names'}))
+	options: (command) => addSettings(command.positional('scenarios', {type: 'string', array: true, default: [], describe: 'Their names; NAME@VARIANT for a variant'}))
+		.option('all', {type: 'boolean', default: false, describe: 'All scenarios, with all their variants'})
 		.option('report', {type: 'string', requiresArg: true, describe: 'Write events.jsonl, junit.xml, report.html and evidence/ to this folder'})
 		.option('jobs', {alias: 'j', type: 'number', requiresArg: true, default: 1, describe: 'How many at once'})
 		.option('keep', {type: 'boolean', default: false, describe: 'Leave the lab up'})
@@ -29,12 +30,21 @@ export const verb = defineVerb({
 		.option('repeat', {type: 'number', requiresArg: true, default: 1, describe: 'Run each so often, each time on a fresh lab, and tell how often it failed'})
 		.option('checkpoint', {type: 'boolean', default: false, describe: 'Keep the lab as it is before each step'})
 		.option('from', {type: 'string', requiresArg: true, describe: 'Enter the scenario again before a step: RUN/STEP of a checkpoint'})
+		.option('mutate', {type: 'boolean', default: false, describe: 'Make the change that must turn the scenario red, and pass when it does, at the step that must'})
 		.option('break', {type: 'boolean', default: false, describe: 'Stop at the first failed step with the lab alive and a prompt'}),
-	async run({scenarios, set, report, jobs, keep, cold, repeat, checkpoint, from, clock: time, break: stop}, {signal, output, outputChosen}) {
+	async run({scenarios: named, all, set, report, jobs, keep, cold, repeat, checkpoint, from, clock: time, mutate, break: stop}, {signal, output, outputChosen}) {
 		for (const [option, number] of Object.entries({jobs, repeat})) {
 			if (!Number.isInteger(number) || number < 1) {
 				throw failure.usage(`--${option} is a number from 1, not \`${number}\``);
 			}
+		}
+
+		if (all === (named.length > 0)) {
+			throw failure.usage(all ? '--all means every scenario, so none is named beside it' : 'Which scenario is to run?', 'Name one or more, or say --all; `vmlab list --scenarios` shows them.');
+		}
+
+		if (mutate && (checkpoint || from !== undefined)) {
+			throw failure.usage(`--mutate does not go together with ${checkpoint ? '--checkpoint' : '--from'}`, 'Its change is made in a lab of its own, from the first step on.');
 		}
 
 		const clock = parseClock(time);
@@ -52,9 +62,14 @@ export const verb = defineVerb({
 
 		const [store] = await Promise.all([openStore(), clearDeadLabs()]);
 		// All plans first: a typing error in the last one is told before an hour of work.
-		const prepared = await Promise.all([...new Set(scenarios)].map(async (name): Promise<PreparedRun> => {
+		const scenarios = [...new Set(all ? await listRuns() : named)];
+		const prepared = await Promise.all(scenarios.map(async (name): Promise<PreparedRun> => {
 			const loaded = await loadScenario(name);
-			return {name, scenario: name, loaded, plan: await preparePlan(loaded.scenario.lab, {settings: set, file: loaded.file})};
+			if (mutate && loaded.scenario.mutation === undefined) {
+				throw failure.usage(`The scenario ${name} has no mutation`, 'It declares one with `mutation`, see the README.');
+			}
+
+			return {name: mutate ? `${labNameOf(name)}-mutated` : labNameOf(name), scenario: name, loaded, plan: await preparePlan(loaded.scenario.lab, {settings: set, file: loaded.file})};
 		}));
 		const origin = from === undefined ? undefined : await findCheckpoint(from, store, signal);
 		const foreign = prepared.find(({scenario}) => origin !== undefined && scenario !== origin.scenario);
@@ -75,7 +90,7 @@ export const verb = defineVerb({
 			const checkpoints = checkpoint ? new Date().toISOString().replaceAll(/[-:]|\..*/g, '') : undefined;
 			await Promise.all(Array.from({length: Math.min(jobs, runs.length)}, async () => {
 				for (let next = waiting.shift(); next !== undefined && !signal.aborted; next = waiting.shift()) {
-					results.push(await runPrepared(next, {store, events, signal, evidence, keep, cold, stop, checkpoints, clock, from: origin}));
+					results.push(await runPrepared(next, {store, events, signal, evidence, keep, cold, stop, mutate, checkpoints, clock, from: origin}));
 				}
 			}));
 		});

@@ -5,7 +5,7 @@ import {failure} from '../host/failure.ts';
 import {folders} from '../host/folder.ts';
 import {makeChain} from '../runtime/chain.ts';
 import {startLab} from '../runtime/supervisor-client.ts';
-import {loadScenario} from '../spec/load.ts';
+import {labNameOf, loadScenario} from '../spec/load.ts';
 import {openStore} from '../store/open-store.ts';
 import {runningLabs} from './lab-choice.ts';
 import {clockOption, parseClock} from './clock.ts';
@@ -20,8 +20,9 @@ export const verb = defineVerb({
 		.option('name', {type: 'string', requiresArg: true, describe: 'The name of the lab', defaultDescription: 'the scenario\'s'})
 		.option('clock', clockOption)
 		.option('cold', {type: 'boolean', default: false, describe: 'Boot the lab, instead of forking one that was frozen when it was ready'}),
-	async run({scenario: scenarioName, set, cold, clock: time, name = scenarioName}, {signal, output, outputChosen}) {
+	async run({scenario: scenarioName, set, cold, clock: time, name: chosen}, {signal, output, outputChosen}) {
 		const clock = parseClock(time);
+		const name = chosen ?? labNameOf(scenarioName);
 		const running = (await runningLabs()).find((lab) => lab.name === name);
 		if (running === undefined) {
 			const [{scenario, file}, store] = await Promise.all([loadScenario(scenarioName), openStore()]);

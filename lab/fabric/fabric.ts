@@ -3,6 +3,7 @@ import {Worker} from 'node:worker_threads';
 import type {LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import type {NetworkDeclaration, NetworkState, PortReport} from './network.ts';
+import type {NetworkTraffic} from './traffic.ts';
 
 export type {NetworkState} from './network.ts';
 
@@ -16,6 +17,7 @@ export interface FabricDeclaration {
 /** What the thread can be asked, and what it answers. */
 export interface FabricQuestions {
 	report: PortReport[];
+	traffic: NetworkTraffic[];
 	hold: undefined;
 	state: NetworkState[];
 	release: undefined;
@@ -30,6 +32,8 @@ export type FabricAnswer = {tell: 'ready'} | {tell: 'failed'; reason: string} | 
 export interface Fabric {
 	/** The counters of all ports, by now. Throws `fabric-failed` when the fabric has ended. */
 	report(): Promise<PortReport[]>;
+	/** What each network has carried, by now. Throws like `report`. */
+	traffic(): Promise<NetworkTraffic[]>;
 	/**
 	 * Stops all networks: frames from machines are taken and kept, none is given to one. Resolves when the kernel has all that was given
 	 * before. A fabric that was started from a state is held.
@@ -103,6 +107,7 @@ export async function startFabric(declaration: FabricDeclaration): Promise<Fabri
 	await ready;
 	return {
 		report: async () => ask('report'),
+		traffic: async () => ask('traffic'),
 		hold: async () => ask('hold'),
 		state: async () => ask('state'),
 		release: async () => ask('release'),

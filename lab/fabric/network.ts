@@ -2,11 +2,15 @@
 import path from 'node:path';
 import {headerBytes} from './framing.ts';
 import {longestQueue, openPort, type Port, type PortCounters} from './port.ts';
+import {families, type Family} from '../spec/family.ts';
 import {type KnownStation, switchTable} from './switch.ts';
+import {type NetworkTraffic, trafficCounter} from './traffic.ts';
 
 /** A network of the lab, and where its machines connect. */
 export interface NetworkDeclaration {
 	readonly name: string;
+	/** What it is for; default both. Frames of other families are carried too, and told of. */
+	readonly families?: readonly Family[];
 	/** `name` is the machine's; `socket` a file, relative to the fabric's folder. */
 	readonly ports: ReadonlyArray<{readonly name: string; readonly socket: string}>;
 	/** Where it goes on from: then it is held, and carries nothing until it is released. */
@@ -19,6 +23,7 @@ export interface NetworkState {
 	readonly stations: readonly KnownStation[];
 	/** Frames on their way, with the port that they came from (a number, from 0), in base64 with QEMU's header before each. */
 	readonly frames: ReadonlyArray<{readonly port: number; readonly frame: string}>;
+	readonly traffic?: NetworkTraffic;
 }
 
 /** The counters of one port. */
@@ -30,6 +35,8 @@ export interface PortReport extends PortCounters {
 /** An open network. */
 export interface Network {
 	report(): PortReport[];
+	/** What machines have sent. */
+	traffic(): NetworkTraffic;
 	/** From now on frames are taken from machines and kept, and none is given to one. */
 	hold(): void;
 	/** Has everything that was given to machines left our hands? */
@@ -47,6 +54,7 @@ export interface Network {
 export async function openNetwork(declaration: NetworkDeclaration, folder: string): Promise<Network> {
 	const {state} = declaration;
 	const table = switchTable(state?.stations, performance.now());
+	const traffic = trafficCounter(declaration.name, declaration.families ?? families, state?.traffic);
 	/** While the network is held: what came in meanwhile, in its order. */
 	let held: Array<{port: number; buffer: Buffer; start: number; end: number}> | undefined = state?.frames.map(({port, frame}) => {
 		const buffer = Buffer.from(frame, 'base64');
@@ -109,10 +117,11 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 	};
 
 	try {
-		for (const [index, {socket}] of declaration.ports.entries()) {
+		for (const [index, {name, socket}] of declaration.ports.entries()) {
 			ports.push(await openPort({
 				socket: path.resolve(folder, socket),
 				onFrame: (buffer, start, end) => {
+					traffic.count(buffer, start + headerBytes, end, name);
 					switchFrame(index, buffer, start, end);
 				},
 				onBatch: flush,
@@ -140,6 +149,7 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 			name: declaration.name,
 			stations: table.stations(performance.now()),
 			frames: (held ?? []).map(({port, buffer, start, end}) => ({port, frame: buffer.toString('base64', start, end)})),
+			traffic: traffic.report(),
 		}),
 		release() {
 			const kept = held ?? [];
@@ -151,6 +161,7 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 
 			flush();
 		},
+		traffic: () => traffic.report(),
 		report: () => ports.map((port, index) => ({network: declaration.name, port: declaration.ports[index]?.name ?? '', ...port.counters})),
 		close,
 	};

@@ -26,6 +26,7 @@ const quietTurns = 3;
 
 const answers: {readonly [Question in keyof FabricQuestions]: () => FabricQuestions[Question] | Promise<FabricQuestions[Question]>} = {
 	report: () => networks.flatMap((network) => network.report()),
+	traffic: () => networks.map((network) => network.traffic()),
 	async hold() {
 		for (const network of networks) {
 			network.hold();

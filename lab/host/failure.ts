@@ -150,6 +150,48 @@ export const failure = {
 		});
 	},
 
+	/** A scenario has no variant of that name. */
+	unknownVariant(scenario: string, variant: string, known: readonly string[]): LabError {
+		const meant = suggest(variant, known);
+		return new LabError({
+			code: 'unknown-variant', kind: 'declaration', message: `The scenario ${scenario} has no variant \`${variant}\``,
+			hint: known.length === 0 ? 'It has none.' : meant === undefined ? `It has ${list(known)}.` : `Did you mean \`${meant}\`?`,
+		});
+	},
+
+	/** A network that the lab does not have. */
+	unknownNetwork(name: string, known: readonly string[]): LabError {
+		const meant = suggest(name, known);
+		return new LabError({
+			code: 'unknown-network', kind: 'usage', message: `The lab has no network \`${name}\``,
+			hint: meant === undefined ? `It has ${list(known)}.` : `Did you mean \`${meant}\`?`,
+		});
+	},
+
+	/** A frame of a family that its network does not carry. `when` is a clause. */
+	foreignFrame(network: string, families: readonly string[], machine: string, when: string, summary: string, bytes: string): LabError {
+		return new LabError({
+			code: 'foreign-frame', kind: 'scenario', message: `The network ${network} is for ${list(families)} alone, and ${machine} has sent another frame on it, ${when}: ${summary}`,
+			details: [`the frame begins with ${bytes}`], hint: 'Look on that machine for an address, a route or a daemon of the other family.',
+		});
+	},
+
+	/** The change that should have turned a step red did not. */
+	mutationSurvived(summary: string, red: string): LabError {
+		return new LabError({
+			code: 'mutation-survived', kind: 'scenario', message: `The scenario passed though ${summary}: "${red}" should have failed`,
+			hint: 'The step does not see what it is there for; or the change is not made, or comes too late.',
+		});
+	},
+
+	/** The change turned something else red. `reason` is a clause. */
+	mutationMissed(summary: string, red: string, reason: string, cause: LabError): LabError {
+		return new LabError({
+			code: 'mutation-missed', kind: 'scenario', message: `While ${summary}, "${red}" should have failed for that cause; ${reason}`,
+			details: [cause.message, ...cause.details], ...(cause.where && {where: cause.where}), cause,
+		});
+	},
+
 	/** A scenario without a step proves nothing. */
 	noSteps(scenario: string): LabError {
 		return new LabError({

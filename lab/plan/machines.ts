@@ -72,14 +72,19 @@ function collecting<Value>(problems: string[], what: string, read: () => Value):
 /** A lab's families, networks, ranges and machines. Problems are collected, not thrown. */
 export function layOut(lab: LabDeclaration): LabLayout {
 	const problems: string[] = [];
-	const families = [...new Set(lab.families ?? ['ipv4'] as const)];
-	if (families.length < (lab.families?.length ?? 1)) {
-		problems.push(`families: \`${lab.families!.join(', ')}\` names one family twice`);
-	}
+	const onceEach = (what: string, declared: readonly Family[]): readonly Family[] => {
+		const families = [...new Set(declared)];
+		if (families.length < declared.length) {
+			problems.push(`${what}: \`${declared.join(', ')}\` names one family twice`);
+		}
 
+		return families;
+	};
+
+	const families = onceEach('families', lab.families ?? ['ipv4']);
 	const subnets = new Map<string, Array<[Family, Subnet]>>();
-	const subnetsOf = (what: string, declared: PerFamily<string>): PerFamily<string> => {
-		const parsed = ofFamilies(families, declared).flatMap(([family, cidr]) => {
+	const subnetsOf = (what: string, declared: PerFamily<string>, wanted = families): PerFamily<string> => {
+		const parsed = ofFamilies(wanted, declared).flatMap(([family, cidr]) => {
 			const subnet = collecting(problems, what, () => parseSubnet(cidr, family));
 			return subnet === undefined ? [] : [[family, subnet] as [Family, Subnet]];
 		});
@@ -87,13 +92,16 @@ export function layOut(lab: LabDeclaration): LabLayout {
 		return Object.fromEntries(parsed.map(([family, {cidr}]) => [family, cidr]));
 	};
 
-	const networks = Object.entries(lab.networks ?? defaultNetworks).map(([name, {subnets: declared, mtu}]): LabNetwork => {
-		const network = {name, subnets: subnetsOf(`network ${name}`, declared), mtu: mtu ?? 1500};
-		if (Object.keys(declared).every((family) => !families.includes(family as Family))) {
+	const networks = Object.entries(lab.networks ?? defaultNetworks).map(([name, {subnets: declared, families: own, mtu}]): LabNetwork => {
+		const wanted = own === undefined ? families : onceEach(`network ${name}: families`, own);
+		const carried = wanted.filter((family) => declared[family] !== undefined);
+		if (own === undefined && carried.length === 0) {
 			problems.push(`network ${name}: it has no subnet of the lab's families (${families.join(', ')})`);
+		} else if (own !== undefined && carried.length < wanted.length) {
+			problems.push(`network ${name}: it has no subnet of ${wanted.filter((family) => !carried.includes(family)).join(', ')}, which its \`families\` name`);
 		}
 
-		return network;
+		return {name, families: carried, subnets: subnetsOf(`network ${name}`, declared, wanted), mtu: mtu ?? 1500};
 	});
 	const ranges: Ranges = {
 		pods: subnetsOf('pods', {...defaultRanges.pods, ...lab.pods}),
@@ -135,7 +143,7 @@ export function layOut(lab: LabDeclaration): LabLayout {
 			const links = linksOf(`${role}-${index}`, base + index, declared.networks, networks, subnets, problems);
 			machines.push({
 				name: `${role}-${index}`, role, index, links,
-				address: firstAddresses(links, families),
+				address: firstAddresses(links),
 				pods: role === 'node' ? podsOf(index, subnets.get('pods')!, problems) : {},
 				cpus: declared.cpus, memory, disk,
 				maintenanceMac: macAddress(0, base + index),
@@ -192,11 +200,8 @@ function linksOf(
 	});
 }
 
-function firstAddresses(links: readonly MachineLink[], families: readonly Family[]): PerFamily<string> {
-	return Object.fromEntries(families.flatMap((family) => {
-		const address = links[0]?.addresses.find((candidate) => candidate.family === family)?.address;
-		return address === undefined ? [] : [[family, address]];
-	}));
+function firstAddresses(links: readonly MachineLink[]): PerFamily<string> {
+	return Object.fromEntries((links[0]?.addresses ?? []).map(({family, address}) => [family, address]));
 }
 
 function podsOf(index: number, pods: ReadonlyArray<[Family, Subnet]>, problems: string[]): PerFamily<string> {
@@ -215,15 +220,12 @@ function podsOf(index: number, pods: ReadonlyArray<[Family, Subnet]>, problems: 
  * The default routes of a machine: through router-1, by its address on the first network that both are on, in each
  * family that this network has. A router has none.
  */
-export function defaultRoutes(machine: LabMachine, machines: readonly LabMachine[], families: readonly Family[]): Route[] {
+export function defaultRoutes(machine: LabMachine, machines: readonly LabMachine[]): Route[] {
 	const router = machines.find(({name}) => name === 'router-1');
 	if (router === undefined || machine.role === 'router') {
 		return [];
 	}
 
 	const shared = machine.links.map(({network}) => router.links.find((link) => link.network === network)).find((link) => link !== undefined);
-	return families.flatMap((family) => {
-		const gateway = shared?.addresses.find((address) => address.family === family)?.address;
-		return gateway === undefined ? [] : [{family, to: 'default', via: [gateway]}];
-	});
+	return (shared?.addresses ?? []).map(({family, address}) => ({family, to: 'default', via: [address]}));
 }

@@ -91,12 +91,12 @@ function routesOf(machine: LabMachine, lab: LabTopology, asked: ReadonlyArray<{o
 	}
 
 	const own = [...routes.values()].map(({route}) => route);
-	const defaults = defaultRoutes(machine, lab.machines, lab.families);
+	const defaults = defaultRoutes(machine, lab.machines);
 	return [...defaults.filter(({family}) => !own.some((route) => route.family === family && route.to === 'default')), ...own];
 }
 
 function routeProblem({family, to, via}: Route, lab: LabTopology): string | undefined {
-	if (!lab.families.includes(family)) {
+	if (!lab.networks.some(({families}) => families.includes(family))) {
 		return `is of family ${family}, which the lab does not have`;
 	}
 

@@ -2,6 +2,7 @@
 import {setMaxListeners} from 'node:events';
 import {existsSync} from 'node:fs';
 import path from 'node:path';
+import type {NetworkTraffic} from '../fabric/traffic.ts';
 import type {LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import {labFolder} from '../host/folder.ts';
@@ -10,6 +11,7 @@ import type {Plan} from '../plan/plan.ts';
 import type {MadeStage} from '../store/store.ts';
 import {collectEvidence} from './evidence.ts';
 import {askLab} from './lab-client.ts';
+import type {LabAnswer} from './lab-socket.ts';
 import {connectMachine, type LabRecord, readLab} from './labs.ts';
 
 /** The parts of a lab that do not depend on owning it. */
@@ -23,6 +25,8 @@ export interface AttachedLab {
 	readonly over: AbortSignal;
 	/** A connection of one's own to a machine. */
 	ssh(machine: string, signal?: AbortSignal): Promise<SshConnection>;
+	/** As that of a `Lab`; also throws `supervisor-lost`. */
+	traffic(): Promise<readonly NetworkTraffic[]>;
 	/** Collects the machines' evidence into a folder. */
 	collectEvidence(folder: string, signal?: AbortSignal): Promise<void>;
 	/** Watches the lab no longer: `over` stays as it is. The lab goes on. */
@@ -48,6 +52,7 @@ export function attachLab(record: LabRecord, plan: Plan, made: ReadonlyMap<strin
 			detached.abort();
 		},
 		ssh: async (machine, signal) => connectMachine(record, machine, {signal}),
+		traffic: async () => trafficOf(name),
 		async collectEvidence(target, signal) {
 			const now = await readLab(name);
 			await collectEvidence({
@@ -60,6 +65,19 @@ export function attachLab(record: LabRecord, plan: Plan, made: ReadonlyMap<strin
 			});
 		},
 	};
+}
+
+/** Asks a lab's owner what its networks have carried. */
+async function trafficOf(name: string): Promise<readonly NetworkTraffic[]> {
+	let last: LabAnswer | undefined;
+	await askLab(labFolder(name), {request: 'traffic'}, (answer) => {
+		last = answer;
+	});
+	if (last?.answer === 'traffic') {
+		return last.networks;
+	}
+
+	throw last?.answer === 'error' ? failure.told(last.error) : failure.supervisorLost(name, 'it ended the connection', []);
 }
 
 /** Tells once why a lab cannot go on: what it says itself over its socket, or that it says nothing any more. */

@@ -2,6 +2,7 @@
 import {once} from 'node:events';
 import {createServer, type Socket} from 'node:net';
 import path from 'node:path';
+import type {NetworkTraffic} from '../fabric/traffic.ts';
 import {asLabError, type FailureDescription} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import {socketPath} from '../host/socket-path.ts';
@@ -24,19 +25,28 @@ const farewell = 2000;
 /**
  * Serves a lab's socket.
  *
+ * @param options.traffic what the lab's networks have carried
  * @param options.freeze called when a client wants the lab to be kept; gives the bytes that it takes on the disk
  * @param options.down called when a client asks for the lab's end; the client is answered by `close`
  */
 export async function serveLab(folder: string, options: {
-	record: () => LabRecord; log: EventLog; freeze: (name: string) => Promise<number>; down: () => void;
+	record: () => LabRecord; log: EventLog; traffic: () => Promise<readonly NetworkTraffic[]>; freeze: (name: string) => Promise<number>; down: () => void;
 }): Promise<LabServer> {
-	const {record, log, freeze, down} = options;
+	const {record, log, traffic, freeze, down} = options;
 	const connections = new Map<Socket, {asked?: LabQuestion['request']; unwatch?: () => void}>();
 	let watched = false;
 	const say = (socket: Socket, answer: LabAnswer): void => {
 		if (socket.writable) {
 			socket.write(`${JSON.stringify(answer)}\n`);
 		}
+	};
+
+	/** Says what comes of it, or why nothing does, and ends the connection. */
+	const sayLast = (socket: Socket, answering: Promise<LabAnswer>): void => {
+		void answering.catch((error: unknown): LabAnswer => ({answer: 'error', error: asLabError(error).toJSON()})).then((last) => {
+			say(socket, last);
+			socket.end();
+		});
 	};
 
 	const answer = (socket: Socket, line: string): void => {
@@ -64,10 +74,12 @@ export async function serveLab(folder: string, options: {
 			}
 
 			case 'freeze': {
-				void freeze(question.name).then((bytes): LabAnswer => ({answer: 'frozen', bytes}), (error: unknown): LabAnswer => ({answer: 'error', error: asLabError(error).toJSON()})).then((last) => {
-					say(socket, last);
-					socket.end();
-				});
+				sayLast(socket, freeze(question.name).then((bytes) => ({answer: 'frozen', bytes})));
+				break;
+			}
+
+			case 'traffic': {
+				sayLast(socket, traffic().then((networks) => ({answer: 'traffic', networks})));
 				break;
 			}
 

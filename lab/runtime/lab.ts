@@ -4,6 +4,7 @@ import {mkdir, rm} from 'node:fs/promises';
 import path from 'node:path';
 import type {EventSink, LabEvent} from '../event/event.ts';
 import {type Fabric, type NetworkState, startFabric} from '../fabric/fabric.ts';
+import type {NetworkTraffic} from '../fabric/traffic.ts';
 import {checkMemory} from '../host/doctor/resources.ts';
 import {asLabError, LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
@@ -64,6 +65,8 @@ export interface Lab {
 	readonly ended: Promise<void>;
 	/** A connection of one's own to a machine; closed with the lab at the latest. */
 	ssh(machine: string, signal?: AbortSignal): Promise<SshConnection>;
+	/** What each network has carried since the boot, that of the lab that this one is a fork of included. Throws `fabric-failed`. */
+	traffic(): Promise<NetworkTraffic[]>;
 	/** Collects the machines' evidence into a folder. Does not throw for what cannot be had. */
 	collectEvidence(folder: string, signal?: AbortSignal): Promise<void>;
 	/**
@@ -271,6 +274,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 			folder,
 			networks: plan.topology.networks.map((network) => ({
 				name: network.name,
+				families: network.families,
 				state: states.find((state) => state.name === network.name),
 				ports: plan.machines.flatMap((machine) => machine.links
 					.filter((link) => link.network === network.name)
@@ -402,6 +406,8 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		events({type: 'lab', reason: 'frozen', lab: name, ...(goesOn && {seconds})});
 	};
 
+	const traffic = async (): Promise<NetworkTraffic[]> => fabric?.traffic() ?? [];
+
 	let frozenBefore: Promise<void> = Promise.resolve();
 	/** One at a time: the end of one would let machines go on that stand still for another. */
 	const freeze: Lab['freeze'] = async (target, inputs, options) => {
@@ -445,6 +451,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		const server = await serveLab(folder, {
 			record: () => keeper.record,
 			log,
+			traffic,
 			async freeze(keptAs) {
 				if (running === undefined) {
 					throw failure.labRuns(name, keeper.record.state);
@@ -485,6 +492,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 				over: over.signal,
 				ended,
 				ssh: async (machine, abort) => connect(machine, connectDeadline * pace, abort),
+				traffic,
 				collectEvidence: async (target, abort) => collect(target, abort, true),
 				freeze,
 				down,

@@ -8,7 +8,9 @@ import {asStepFailure} from './claim.ts';
 import {collectEvidence} from './cluster-evidence.ts';
 import {openCluster} from './cluster-handle.ts';
 import {withCommandSignal} from './command-scope.ts';
+import {refuseForeignFrames} from './foreign-frames.ts';
 import {openMachines} from './machine-handle.ts';
+import {mutate} from './mutation.ts';
 import type {MachineHandle, ScenarioDeclaration, StepContext} from './scenario.ts';
 import type {ScenarioLab} from './scenario-lab.ts';
 import {Story, type StoryOptions} from './story.ts';
@@ -28,6 +30,8 @@ export interface ScenarioRun {
 	readonly before?: StoryOptions['before'];
 	/** Steps that are not run again: they passed in what the lab is a fork of. */
 	readonly recalled?: StoryOptions['recalled'];
+	/** Makes the scenario's change; then it passes when the step fails that must. Default false. */
+	readonly mutate?: boolean;
 }
 
 /** For `eventually` without options. */
@@ -41,17 +45,25 @@ const hurriedEvidenceTime: Duration = '10s';
 /**
  * Runs a scenario to its end. The lab is left as it is: whoever booted it takes it down.
  *
- * @throws `step-failed` (kind scenario: the claim failed), `no-steps`, `step-misused`, `budget-exceeded` (kind timeout),
+ * @throws `step-failed` (kind scenario: the claim failed), `foreign-frame`, `mutation-survived`, `mutation-missed`, `no-steps`, `step-misused`, `budget-exceeded` (kind timeout),
  * a failure of kind machine (the machine broke), or `interrupted`; the same is told as event
  */
 export async function runScenario(run: ScenarioRun): Promise<void> {
-	const {name, scenario, lab, events} = run;
+	const {name, scenario, lab} = run;
+	const mutation = run.mutate && scenario.mutation !== undefined ? mutate(scenario.mutation, run.events) : undefined;
+	const events = mutation?.events ?? run.events;
 	// It takes a while to load, and only whoever runs a scenario needs it.
 	const {$} = await import('zx');
 	const start = performance.now();
 	const budget = milliseconds(scenario.budget) * lab.speed;
 	const ending = new AbortController();
-	const story = new Story(name, events, ending.signal, {before: run.before, recalled: run.recalled});
+	const story = new Story(name, events, ending.signal, {
+		async before(title, passed) {
+			await mutation?.before(title, context());
+			await run.before?.(title, passed);
+		},
+		recalled: run.recalled,
+	});
 	/** Who may end the scenario: Ctrl-C, and the lab when a machine of it breaks. */
 	const enders = [run.signal, ...(lab.over === undefined ? [] : [lab.over])];
 	const end = (): void => {
@@ -69,23 +81,44 @@ export async function runScenario(run: ScenarioRun): Promise<void> {
 	}
 
 	const machines = openMachines(lab, ending.signal);
+	let opened: StepContext | undefined;
+	const context = (): StepContext => {
+		opened ??= createContext({...run, events}, story, machines.handle, $, ending.signal);
+		return opened;
+	};
+
+	/** The end of a scenario that did what it should. */
+	const pass = (): void => {
+		events({type: 'scenario', reason: 'passed', scenario: name, seconds: (performance.now() - start) / 1000});
+	};
+
 	try {
 		if (enders.some(({aborted}) => aborted)) {
 			end();
 		}
 
 		ending.signal.throwIfAborted();
-		const context = createContext(run, story, machines.handle, $, ending.signal);
-		await untilAborted(scenario.steps(context), ending.signal);
+		await untilAborted(scenario.steps(context()), ending.signal);
 		story.finish();
-		events({type: 'scenario', reason: 'passed', scenario: name, seconds: (performance.now() - start) / 1000});
+		const survived = mutation?.verdict(undefined);
+		if (survived !== undefined) {
+			throw survived;
+		}
+
+		pass();
 	} catch (thrown) {
 		const seconds = (performance.now() - start) / 1000;
-		const error = verdict(thrown, ending.signal);
+		const cause = verdict(thrown, ending.signal);
+		const error = mutation === undefined || cause.code === 'mutation-survived' ? cause : mutation.verdict(cause);
 		// What the script still does in the background ends here, before anything is collected.
-		story.abandon(error);
-		ending.abort(error);
+		story.abandon(cause);
+		ending.abort(cause);
 		clearTimeout(alarm);
+		if (error === undefined) {
+			pass();
+			return;
+		}
+
 		if (run.evidence !== undefined) {
 			if (error.kind === 'interrupted') {
 				events({type: 'note', level: 'info', text: 'Collecting evidence from the machines first'});
@@ -143,6 +176,7 @@ async function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal)
 function createContext(run: ScenarioRun, story: Story, machine: (name: string) => MachineHandle, host: StepContext['host'], signal: AbortSignal): StepContext {
 	const {lab, events} = run;
 	const cluster = openCluster(lab, signal);
+	const began = Date.now();
 	return {
 		lab: lab.plan.topology,
 		machine,
@@ -151,8 +185,23 @@ function createContext(run: ScenarioRun, story: Story, machine: (name: string) =
 		router: machine,
 		tester: machine,
 		cluster,
+		fabric: {
+			async traffic(network) {
+				const all = await lab.traffic();
+				const found = all.find((candidate) => candidate.network === network);
+				if (found === undefined) {
+					throw failure.unknownNetwork(network, all.map((candidate) => candidate.network));
+				}
+
+				return found;
+			},
+		},
 		host: host({signal, quiet: true, killSignal: 'SIGTERM'}),
-		step: (title, steps) => story.step(title, steps),
+		step: (title, steps) => story.step(title, async () => {
+			const value = await steps();
+			await refuseForeignFrames(lab, began);
+			return value;
+		}),
 		async eventually(sentence, observe, options = {}) {
 			const deadline = milliseconds(options.deadline ?? defaultDeadline) * lab.speed;
 			const over = new AbortController();

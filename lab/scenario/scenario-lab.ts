@@ -1,4 +1,5 @@
 /** What the runner needs of a running lab; a `Lab` of runtime/ is one. */
+import type {NetworkTraffic} from '../fabric/traffic.ts';
 import type {Plan} from '../plan/plan.ts';
 import type {MadeStage} from '../store/store.ts';
 
@@ -22,6 +23,8 @@ export interface ScenarioLab {
 	readonly over?: AbortSignal;
 	/** A connection of one's own to a machine. Rejects with a failure of kind 'machine'. */
 	ssh(machine: string, signal?: AbortSignal): Promise<ScenarioConnection>;
+	/** What each network has carried since the boot. */
+	traffic(): Promise<readonly NetworkTraffic[]>;
 	/** Collects the machines' evidence into a folder. */
 	collectEvidence(folder: string, signal?: AbortSignal): Promise<unknown>;
 }

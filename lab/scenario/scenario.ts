@@ -1,7 +1,10 @@
 /** Scenarios: a lab and the steps that run against it. The steps are the lines of the report. */
+import type {NetworkTraffic} from '../fabric/traffic.ts';
 import type {LabDeclaration} from '../spec/lab.ts';
 import type {Duration} from '../spec/units.ts';
-import type {LabTopology, LabMachine} from '../spec/topology.ts';
+import type {LabTopology, LabMachine, OptionValue} from '../spec/topology.ts';
+
+export type {ForeignFrame, NetworkTraffic, Payload} from '../fabric/traffic.ts';
 
 /** What a command on a machine gave, each output without its last newline. */
 export interface CommandResult {
@@ -41,6 +44,12 @@ export interface ClusterHandle {
 	get<Value = any>(...words: readonly string[]): Promise<Value>;
 }
 
+/** The lab's networks, seen from between the machines. */
+export interface FabricHandle {
+	/** What a network has carried since the lab was booted. Throws for an unknown one, naming the known. */
+	traffic(network: string): Promise<NetworkTraffic>;
+}
+
 /** What steps are given: the lab, its machines and cluster, and the words of the report. */
 export interface StepContext {
 	readonly lab: LabTopology;
@@ -53,6 +62,7 @@ export interface StepContext {
 	router(name: string): MachineHandle;
 	tester(name: string): MachineHandle;
 	readonly cluster: ClusterHandle;
+	readonly fabric: FabricHandle;
 	/** zx on the host. */
 	readonly host: typeof import('zx').$;
 	/** A line of the report. A rejection fails the step, and the scenario ends there. */
@@ -69,13 +79,30 @@ export interface StepContext {
 	readonly signal: AbortSignal;
 }
 
-/** A lab and the story that is told about it. */
+/** A change that must turn a scenario red at a certain step: what shows that the step can fail. `vmlab run NAME --mutate` makes it. */
+export interface MutationDeclaration {
+	/** What is changed, as a clause: 'node-2 forwards nothing'. */
+	readonly summary: string;
+	/** The title of the step that must fail; those before it must pass. */
+	readonly red: string;
+	/** What its message, or a line below it, must match: the cause. */
+	readonly because: RegExp;
+	/** The title of the step that the change is made right before; default the first. */
+	readonly before?: string;
+	/** Makes the change. */
+	readonly apply: (context: StepContext) => Promise<void>;
+}
+
+/** A lab and the story that is told about it. A frame of a family that its network does not carry fails the step in which it was seen. */
 export interface ScenarioDeclaration {
 	readonly summary: string;
 	readonly lab: LabDeclaration;
 	/** At KVM speed, without builds and boot. */
 	readonly budget: Duration;
 	readonly steps: (context: StepContext) => Promise<void>;
+	readonly mutation?: MutationDeclaration;
+	/** The same story with other options: name -> overlay -> option -> value. `vmlab run NAME@VARIANT`. */
+	readonly variants?: Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, OptionValue>>>>>>;
 }
 
 /** Declares a scenario; the default export of `scripts/<name>.ts`. */

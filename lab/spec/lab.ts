@@ -18,8 +18,10 @@ export interface MachinesDeclaration {
 
 /** A layer-2 segment and its addresses. */
 export interface NetworkDeclaration {
-	/** CIDR per family; a family that the lab does not have is left out. */
+	/** CIDR per family; a family that the network does not have is left out. */
 	readonly subnets: PerFamily<string>;
+	/** Where they are others than the lab's: an IPv4-only network beyond the router of an IPv6-only cluster. Each needs a subnet. */
+	readonly families?: readonly Family[];
 	/** Default 1500. */
 	readonly mtu?: number;
 }
@@ -28,7 +30,7 @@ export interface NetworkDeclaration {
 export interface LabDeclaration {
 	/** Default 'bookworm'. */
 	readonly image?: string;
-	/** One or two, the preferred first. Default ['ipv4']. */
+	/** Those of nodes, pods and Services; of a network where it does not say. One or two, the preferred first. Default ['ipv4']. */
 	readonly families?: readonly Family[];
 	/** Role -> machines: {node: {count: 2}, router: {count: 1}}. */
 	readonly machines: Readonly<Record<string, MachinesDeclaration>>;

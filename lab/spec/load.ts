@@ -43,13 +43,23 @@ export interface LoadedImage {
 
 /** A scenario as it was found. Its type is that of `defineScenario`, which this folder does not see. */
 export interface LoadedScenario {
+	/** With its variant, where one is meant: 'ipv4@ipvs'. */
 	readonly name: string;
 	readonly file: string;
+	/** With the variant's options in its lab. */
 	readonly scenario: {
 		readonly summary: string;
 		readonly lab: LabDeclaration;
 		readonly budget: Duration;
 		readonly steps: (context: any) => Promise<void>;
+		readonly mutation?: {
+			readonly summary: string;
+			readonly red: string;
+			readonly because: RegExp;
+			readonly before?: string;
+			readonly apply: (context: any) => Promise<void>;
+		};
+		readonly variants?: Readonly<Record<string, NonNullable<LabDeclaration['options']>>>;
 	};
 }
 
@@ -69,6 +79,8 @@ function fileOf(kind: Kind, name: string): string {
 	return kind === 'scenario' ? `scripts/${name}.ts` : `${kind}s/${name}/${kind}.ts`;
 }
 
+/** Between the names of a scenario and of a variant of it. */
+const variantMark = '@';
 /** Names in a file system: nothing that leads out of the folder. */
 const namePattern = /^[a-z0-9][a-z0-9-]*$/;
 
@@ -207,8 +219,33 @@ export async function loadImage(name: string, roots: DeclarationRoots = declarat
 	return {name, file, image: await importDeclaration('image', root, relative) as ImageDeclaration};
 }
 
-/** Loads a scenario, and with it its lab. Throws as loadOverlay does. */
+/** Loads a scenario, and with it its lab; of `NAME@VARIANT` that variant. Throws as loadOverlay does, and `unknown-variant`. */
 export async function loadScenario(name: string, roots: DeclarationRoots = declarationRoots()): Promise<LoadedScenario> {
-	const {root, relative, file} = await locate('scenario', name, roots);
-	return {name, file, scenario: await importDeclaration('scenario', root, relative) as LoadedScenario['scenario']};
+	const [base = '', variant, ...rest] = name.split(variantMark);
+	const {root, relative, file} = await locate('scenario', rest.length > 0 ? name : base, roots);
+	const scenario = await importDeclaration('scenario', root, relative) as LoadedScenario['scenario'];
+	if (variant === undefined) {
+		return {name, file, scenario};
+	}
+
+	const chosen = scenario.variants?.[variant];
+	if (chosen === undefined) {
+		throw failure.unknownVariant(base, variant, Object.keys(scenario.variants ?? {}));
+	}
+
+	const {lab} = scenario;
+	const overlays = new Set([...Object.keys(lab.options ?? {}), ...Object.keys(chosen)]);
+	const options = Object.fromEntries([...overlays].map((overlay) => [overlay, {...lab.options?.[overlay], ...chosen[overlay]}]));
+	return {name, file, scenario: {...scenario, lab: {...lab, options}}};
+}
+
+/** What the lab of a scenario, or of a variant, is called where nobody says: 'ipv4-ipvs' for 'ipv4@ipvs'. */
+export function labNameOf(scenario: string): string {
+	return scenario.replaceAll(variantMark, '-');
+}
+
+/** All that can be run: each scenario, and each of its variants after it. Throws as loadScenario does. */
+export async function listRuns(roots: DeclarationRoots = declarationRoots()): Promise<string[]> {
+	const loaded = await Promise.all((await listScenarios(roots)).map(async (name) => loadScenario(name, roots)));
+	return loaded.flatMap(({name, scenario}) => [name, ...Object.keys(scenario.variants ?? {}).map((variant) => `${name}${variantMark}${variant}`)]);
 }

@@ -121,7 +121,7 @@ const lab = z.strictObject({
 	machines: z.record(text, z.strictObject({
 		count: z.int().min(0), cpus: z.int().min(1).optional(), memory: size.optional(), disk: size.optional(), networks: words.optional(),
 	})),
-	networks: z.record(text, z.strictObject({subnets: perFamily, mtu: z.int().min(576).max(65_535).optional()})).optional(),
+	networks: z.record(text, z.strictObject({subnets: perFamily, families: z.array(family).min(1).max(2).optional(), mtu: z.int().min(576).max(65_535).optional()})).optional(),
 	overlays: words,
 	options: z.record(text, z.record(text, optionValue)).optional(),
 	pods: perFamily.optional(),
@@ -130,7 +130,16 @@ const lab = z.strictObject({
 	forwards: z.array(forward).optional(),
 	egress: z.boolean().optional(),
 });
-const scenario = z.strictObject({summary: text, lab, budget: duration, steps: pureFunction});
+const scenario = z.strictObject({
+	summary: text, lab, budget: duration, steps: pureFunction,
+	mutation: z.strictObject({
+		summary: text, red: text, because: z.instanceof(RegExp, {error: 'must be a regular expression'}), before: text.optional(), apply: pureFunction,
+	}).optional(),
+	variants: z.record(
+		text.regex(/^[a-z0-9][a-z0-9-]*$/, {error: 'must be of small letters, digits and dashes'}),
+		z.record(text, z.record(text, optionValue)),
+	).optional(),
+});
 
 const unit = text.regex(/^[^\s/]+\.(service|socket|timer|path|mount|target)$/, {error: 'must be the whole name of a systemd unit'});
 

@@ -43,7 +43,7 @@ export interface LabMachine {
 	readonly links: readonly MachineLink[];
 	/** Of the maintenance NIC, by which the host reaches the machine: QEMU's user-mode network, 10.0.2.0/24, in a VRF of its own. */
 	readonly maintenanceMac: string;
-	/** The first address on the machine's first network, per family the lab has: its InternalIP. */
+	/** The first address on the machine's first network, per family that the network carries: its InternalIP. */
 	readonly address: PerFamily<string>;
 	/** The pod subnets of a node, per family; empty for other roles. */
 	readonly pods: PerFamily<string>;
@@ -52,14 +52,16 @@ export interface LabMachine {
 /** A network, as overlays and steps see it. */
 export interface LabNetwork {
 	readonly name: string;
-	/** CIDR, per family that the lab has. */
+	/** What it carries, the preferred first: the lab's families where it does not declare others. A frame of another is an error of the lab. */
+	readonly families: readonly Family[];
+	/** CIDR, per family that it carries. */
 	readonly subnets: PerFamily<string>;
 	readonly mtu: number;
 }
 
 /** The lab, as overlays see it. */
 export interface LabTopology {
-	/** One or two, the preferred first. */
+	/** Of nodes, pods and Services; one or two, the preferred first. A network may have others. */
 	readonly families: readonly Family[];
 	readonly machines: readonly LabMachine[];
 	readonly networks: readonly LabNetwork[];

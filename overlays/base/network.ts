@@ -1,5 +1,5 @@
 /** The network of a machine as the files that /usr/lib/vmlab/network reads. */
-import type {LabTopology, MachineContext, Role} from 'vmlab';
+import type {Family, LabMachine, LabTopology, MachineContext, Role} from 'vmlab';
 
 /** The maintenance network is QEMU's user-mode one; the addresses are its defaults. */
 const maintenance = {device: 'eth0', vrf: 'mgmt', table: 100, address: '10.0.2.15/24', gateway: '10.0.2.2'} as const;
@@ -12,14 +12,18 @@ export function nics({machine}: MachineContext): string {
 	return lines([`${machine.maintenanceMac} ${maintenance.device}`, ...machine.links.map(({mac, device}) => `${mac} ${device}`)]);
 }
 
+/** The families that a machine has, on whatever link. */
+function familiesOf({links}: LabMachine): Family[] {
+	return [...new Set(links.flatMap(({addresses}) => addresses.map(({family}) => family)))];
+}
+
 /** /etc/vmlab/sysctls: `PATH VALUE` lines, in the order in which they must be set. */
-export function sysctls({machine, lab}: MachineContext): string {
+export function sysctls({machine}: MachineContext): string {
 	const devices = machine.links.map(({device}) => device);
 	const forwarding = forwardingRoles.includes(machine.role) ? 1 : 0;
 	// `all` and `default` for devices to come (bridges, tunnels), and each device that is there already.
 	const everywhere = ['all', 'default', ...devices];
-	const ipv4 = lab.families.includes('ipv4');
-	const ipv6 = lab.families.includes('ipv6');
+	const [ipv4, ipv6] = (['ipv4', 'ipv6'] as const).map((family) => familiesOf(machine).includes(family));
 	return lines([
 		// Setting it also sets what each device has of its own, so it comes first.
 		`net/ipv4/ip_forward ${ipv4 ? forwarding : 0}`,
@@ -33,8 +37,8 @@ export function sysctls({machine, lab}: MachineContext): string {
 		// Addresses are the plan's: none is learnt, and none waits to be found unique.
 		...everywhere.flatMap((device) => [`net/ipv6/conf/${device}/accept_ra 0`, `net/ipv6/conf/${device}/accept_dad 0`, `net/ipv6/conf/${device}/dad_transmits 0`]),
 		`net/ipv6/conf/${maintenance.device}/disable_ipv6 1`,
-		// A lab without IPv6 has not even link-local addresses.
-		...(ipv6 ? [] : devices.map((device) => `net/ipv6/conf/${device}/disable_ipv6 1`)),
+		// On a network without IPv6 there are not even link-local addresses.
+		...machine.links.filter(({addresses}) => !addresses.some(({family}) => family === 'ipv6')).map(({device}) => `net/ipv6/conf/${device}/disable_ipv6 1`),
 	]);
 }
 
@@ -56,14 +60,16 @@ export function network({machine, routes}: MachineContext): string {
 	]);
 }
 
-/** /etc/hosts: all machines of the lab, in all its families. */
-export function hosts(lab: LabTopology, self: string): string {
+/** /etc/hosts: all machines of the lab, by those of their addresses that are of a family that this machine has; the lab's preferred family first. */
+export function hosts(lab: LabTopology, self: LabMachine): string {
+	const own = familiesOf(self);
+	const families = [...lab.families.filter((family) => own.includes(family)), ...own.filter((family) => !lab.families.includes(family))];
 	return lines([
-		...(lab.families.includes('ipv4') ? ['127.0.0.1 localhost'] : []),
-		...(lab.families.includes('ipv6') ? ['::1 localhost ip6-localhost ip6-loopback'] : []),
+		...(own.includes('ipv4') ? ['127.0.0.1 localhost'] : []),
+		...(own.includes('ipv6') ? ['::1 localhost ip6-localhost ip6-loopback'] : []),
 		// One's own name is an address that others can use as well, never the loopback's: what announces itself by name relies on it.
-		...[...lab.machines].sort((a, b) => Number(b.name === self) - Number(a.name === self))
-			.flatMap(({name, address}) => lab.families.flatMap((family) => (address[family] === undefined ? [] : [`${address[family]} ${name}`]))),
+		...[...lab.machines].sort((a, b) => Number(b.name === self.name) - Number(a.name === self.name))
+			.flatMap(({name, address}) => families.flatMap((family) => (address[family] === undefined ? [] : [`${address[family]} ${name}`]))),
 	]);
 }
 

@@ -7,7 +7,7 @@ export default defineOverlay({
 	kernel: () => ({modules: []}),
 	files: (context) => [
 		{path: '/etc/hostname', text: `${context.machine.name}\n`},
-		{path: '/etc/hosts', text: hosts(context.lab, context.machine.name)},
+		{path: '/etc/hosts', text: hosts(context.lab, context.machine)},
 		{path: '/etc/resolv.conf', text: ''},
 		{path: '/etc/vmlab/nics', text: nics(context)},
 		{path: '/etc/vmlab/sysctls', text: sysctls(context)},

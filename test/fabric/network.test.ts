@@ -136,3 +136,18 @@ test('a network says when machines have not read yet what they were given', asyn
 		t.is(b!.got.length > 0, true);
 	});
 });
+
+test('a network counts what machines send, and goes on counting where another one stopped', async (t) => {
+	let state: NetworkState | undefined;
+	await withNetwork(2, async (network, [a]) => {
+		a!.send(ethernetFrame(everybody, mac(0), 'one'), ethernetFrame(mac(1), mac(0), 'two'));
+		await taken(network, 2);
+		t.is(network.traffic().frames.other, 2);
+		state = network.state();
+	});
+	await withNetwork(2, async (network, [, b]) => {
+		b!.send(ethernetFrame(everybody, mac(1), 'three'));
+		await taken(network, 1);
+		t.deepEqual(network.traffic(), {network: 'cluster', frames: {ipv4: 0, arp: 0, ipv6: 0, other: 3}});
+	}, state);
+});

@@ -1,4 +1,5 @@
 import test from 'ava';
+import {defaultNetworks} from '../../lab/plan/addresses.ts';
 import {defaultRoutes, layOut} from '../../lab/plan/machines.ts';
 import type {LabDeclaration} from '../../lab/spec/lab.ts';
 import {fourMachines} from '../rig/overlay.ts';
@@ -113,8 +114,8 @@ test('a lab without machines is refused', (t) => {
 });
 
 test('nodes and testers have a default route through router-1 in each family', (t) => {
-	const {machines, families} = lay({families: ['ipv6', 'ipv4']});
-	const routes = Object.fromEntries(machines.map((machine) => [machine.name, defaultRoutes(machine, machines, families).map(({to, via}) => [to, ...via])]));
+	const {machines} = lay({families: ['ipv6', 'ipv4']});
+	const routes = Object.fromEntries(machines.map((machine) => [machine.name, defaultRoutes(machine, machines).map(({to, via}) => [to, ...via])]));
 	t.deepEqual(routes, {
 		'node-1': [['default', '1000::1:c0a8:1c9'], ['default', '192.168.1.201']],
 		'node-2': [['default', '1000::1:c0a8:1c9'], ['default', '192.168.1.201']],
@@ -124,6 +125,24 @@ test('nodes and testers have a default route through router-1 in each family', (
 });
 
 test('without a router there is no default route', (t) => {
-	const {machines, families} = lay({machines: {node: {count: 1}}});
-	t.deepEqual(defaultRoutes(machines[0]!, machines, families), []);
+	const {machines} = lay({machines: {node: {count: 1}}});
+	t.deepEqual(defaultRoutes(machines[0]!, machines), []);
+});
+
+const beyond = {cluster: defaultNetworks['cluster']!, external: {...defaultNetworks['external']!, families: ['ipv4']}} as const;
+
+test('a network may have families of its own: machines on it have addresses and default routes of these', (t) => {
+	const {machines, networks, problems} = lay({families: ['ipv6'], networks: beyond});
+	t.deepEqual(problems, []);
+	t.deepEqual(networks.map(({name, families}) => [name, ...families]), [['cluster', 'ipv6'], ['external', 'ipv4']]);
+	const [, , router, tester] = machines;
+	t.deepEqual(router!.links.map(({addresses}) => addresses.map(({address}) => address)), [['1000::1:c0a8:1c9'], ['192.168.2.201']]);
+	t.deepEqual(router!.address, {ipv6: '1000::1:c0a8:1c9'});
+	t.deepEqual(tester!.address, {ipv4: '192.168.2.221'});
+	t.deepEqual(defaultRoutes(tester!, machines), [{family: 'ipv4', to: 'default', via: ['192.168.2.201']}]);
+});
+
+test('a network without a subnet of a family that it names, or with one named twice, is refused', (t) => {
+	t.deepEqual(lay({networks: {...beyond, external: {subnets: {ipv4: '192.168.2.0/24'}, families: ['ipv6']}}}).problems.slice(0, 1), ['network external: it has no subnet of ipv6, which its `families` name']);
+	t.deepEqual(lay({networks: {...beyond, external: {...beyond.external, families: ['ipv4', 'ipv4']}}}).problems, ['network external: families: `ipv4, ipv4` names one family twice']);
 });

@@ -31,7 +31,7 @@ export function standInPlan(names: readonly string[] = ['node-1'], ready: readon
 	const machines = names.map((name) => machine(name, ready));
 	return {
 		topology: {
-			families: ['ipv4'], machines, networks: [{name: 'cluster', subnets: {ipv4: '192.168.1.0/24'}, mtu: 1500}],
+			families: ['ipv4'], machines, networks: [{name: 'cluster', families: ['ipv4'], subnets: {ipv4: '192.168.1.0/24'}, mtu: 1500}],
 			pods: {}, services: {}, external: {}, options: {}, providers: {}, images: [],
 		},
 		imageName: 'tiny', image: {summary: '', release: 'none', kernel: 'none', packages: [], bootModules: [], kernelArguments: ['quiet']},
@@ -89,6 +89,7 @@ export function createStandIns(options: {answer?: Answer; silent?: readonly stri
 			return {
 				ended,
 				report: async () => [],
+				traffic: async () => [],
 				async hold() {},
 				state: async () => [],
 				async release() {},

@@ -14,7 +14,7 @@ function machine(name: string, role: string, index: number, address: string): La
 export const topology: LabTopology = {
 	families: ['ipv4'],
 	machines: [machine('node-1', 'node', 1, '192.168.1.1'), machine('node-2', 'node', 2, '192.168.1.2'), machine('tester-1', 'tester', 1, '192.168.2.221')],
-	networks: [{name: 'cluster', subnets: {ipv4: '192.168.1.0/24'}, mtu: 1500}],
+	networks: [{name: 'cluster', families: ['ipv4'], subnets: {ipv4: '192.168.1.0/24'}, mtu: 1500}],
 	pods: {}, services: {}, external: {}, options: {}, providers: {}, images: [],
 };
 
@@ -55,6 +55,7 @@ export function createFakeLab(answer: Answer = () => ({}), speed = 1): FakeLab {
 				},
 			};
 		},
+		traffic: async () => [],
 		async collectEvidence(folder) {
 			evidence.push(folder);
 		},

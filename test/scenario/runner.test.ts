@@ -362,3 +362,32 @@ test('Evidence that cannot be had does not hide the failure', async (t) => {
 	await t.throwsAsync(runScenario({name: 'story', scenario, lab, events() {}, signal: new AbortController().signal, evidence: folder}), {message: 'no: no'});
 	t.is(await readFile(path.join(folder, 'machines-missing.txt'), 'utf8'), 'the machine is gone\n');
 });
+
+const foreign = {payload: 'arp', machine: 'node-2', at: 0, summary: 'ARP: who has 192.168.1.1, asks 192.168.1.2', bytes: 'ffff'} as const;
+const none = {ipv4: 0, arp: 0, ipv6: 0, other: 0};
+
+test('A frame that its network does not carry fails the step in which it was seen, and one from the boot the first', async (t) => {
+	for (const [at, when] of [[0, /before the scenario began/], [Date.now() + 1_000_000, /while the scenario ran/]] as const) {
+		const lab = {...createFakeLab(), traffic: async () => [{network: 'cluster', frames: {...none, arp: 1}, foreign: {...foreign, at}}]};
+		const {sink, lines} = recordEvents();
+		const scenario = defineScenario({summary: '', lab: {machines: {}, overlays: []}, budget: '10s', steps: async ({step}) => step('yes', async () => {})});
+		const error = await t.throwsAsync<LabError>(runScenario({name: 'story', scenario, lab, events: sink, signal: new AbortController().signal}));
+		t.is(error.exitCode, 1);
+		t.regex(error.message, /^yes: The network cluster is for ipv4 alone, and node-2 has sent .*who has 192\.168\.1\.1/);
+		t.regex(error.message, when);
+		t.deepEqual(lines().slice(-2), ['step failed yes', 'scenario failed']);
+	}
+});
+
+test('Steps see what a network has carried, and a wrong name is told with the right ones', async (t) => {
+	const lab = {...createFakeLab(), traffic: async () => [{network: 'cluster', frames: {...none, ipv4: 7}}]};
+	const scenario = defineScenario({summary: '', lab: {machines: {}, overlays: []}, budget: '10s', steps: async ({step, fabric}) => {
+		await step('the cluster has been busy', async () => {
+			t.is((await fabric.traffic('cluster')).frames.ipv4, 7);
+		});
+		await step('and clutser has not', async () => {
+			await fabric.traffic('clutser');
+		});
+	}});
+	await t.throwsAsync(runScenario({name: 'story', scenario, lab, events() {}, signal: new AbortController().signal}), {message: 'The lab has no network `clutser`'});
+});

@@ -2,7 +2,7 @@ import path from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {LabError} from '../../lab/host/error.ts';
 import {packageFolder} from '../../lab/host/folder.ts';
-import {declarationRoots, listImages, listOverlays, listScenarios, loadImage, loadOverlay, loadScenario} from '../../lab/spec/load.ts';
+import {declarationRoots, labNameOf, listImages, listOverlays, listRuns, listScenarios, loadImage, loadOverlay, loadScenario} from '../../lab/spec/load.ts';
 import {imageFiles, overlaySource, type ProjectFiles, withProject} from '../rig/project.ts';
 
 const scenarioSource = (lab: string): string => `import {defineScenario} from 'vmlab';
@@ -76,6 +76,28 @@ test('a scenario comes with its lab, which may be in a file that several share',
 		t.deepEqual(scenario.lab, {machines: {node: {count: 1}}, overlays: []});
 		t.is(scenario.budget, '1m');
 		t.like(await loadImage('bookworm', roots), {name: 'bookworm', image: {release: 'bookworm'}});
+	});
+});
+
+const variants = `import {defineScenario} from 'vmlab';
+export default defineScenario({
+	summary: 'one', budget: '1m', lab: {machines: {node: {count: 1}}, overlays: [], options: {a: {x: 1, y: 2}}},
+	variants: {more: {a: {y: 3}, b: {z: true}}},
+	async steps() {},
+});
+`;
+
+test('a variant of a scenario is that scenario with other options in its lab', async (t) => {
+	await withProject({...imageFiles, 'scripts/one.ts': variants, 'scripts/two.ts': scenarioSource('{machines: {node: {count: 1}}, overlays: []}')}, async ({roots}) => {
+		const {name, scenario} = await loadScenario('one@more', roots);
+		t.is(name, 'one@more');
+		t.is(labNameOf(name), 'one-more');
+		t.deepEqual(scenario.lab.options, {a: {x: 1, y: 3}, b: {z: true}});
+		t.deepEqual((await loadScenario('one', roots)).scenario.lab.options, {a: {x: 1, y: 2}});
+		t.deepEqual(await listRuns(roots), ['one', 'one@more', 'two']);
+		t.like(await t.throwsAsync(loadScenario('one@mere', roots)), {code: 'unknown-variant', exitCode: 3, hint: 'Did you mean `more`?'});
+		t.like(await t.throwsAsync(loadScenario('two@more', roots)), {code: 'unknown-variant', hint: 'It has none.'});
+		t.like(await t.throwsAsync(loadScenario('one@more@more', roots)), {code: 'unknown-scenario'});
 	});
 });
 

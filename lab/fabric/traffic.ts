@@ -1,0 +1,98 @@
+/** What a network has carried: frames by what is in them, and the first one of a family that it does not carry. */
+import {Address4, Address6} from 'ip-address';
+import type {Family} from '../spec/family.ts';
+
+/** What is in a frame, by its EtherType (IEEE 802; RFC 894, RFC 826, RFC 2464). */
+export type Payload = 'ipv4' | 'arp' | 'ipv6' | 'other';
+
+/** A frame of a family that its network does not carry. */
+export interface ForeignFrame {
+	readonly payload: Payload;
+	/** The machine that sent it. */
+	readonly machine: string;
+	/** Milliseconds since 1970, by the host's clock. */
+	readonly at: number;
+	/** 'ARP: who has 192.168.1.1, asks 192.168.1.2' */
+	readonly summary: string;
+	/** Its first bytes, in hexadecimal. */
+	readonly bytes: string;
+}
+
+/** What one network has carried since its lab was booted; a fork goes on with the counts of what it was forked from. */
+export interface NetworkTraffic {
+	readonly network: string;
+	/** Frames that machines sent, each once, wherever it went. */
+	readonly frames: Readonly<Record<Payload, number>>;
+	/** The first frame that does not belong there. */
+	readonly foreign?: ForeignFrame;
+}
+
+/** Counts the frames of one network. */
+export interface TrafficCounter {
+	/** @param buffer holds the frame from `start` to `end` @param machine who sent it */
+	count(buffer: Buffer, start: number, end: number, machine: string): void;
+	report(): NetworkTraffic;
+}
+
+const etherTypes: Readonly<Record<number, Payload>> = {0x0800: 'ipv4', 0x0806: 'arp', 0x86dd: 'ipv6'};
+/** Of VLAN tags (802.1Q, 802.1ad): four bytes each, with the next type behind. */
+const tagTypes: ReadonlySet<number> = new Set([0x8100, 0x88a8]);
+/** The family that a payload belongs to. */
+const familyOf: Readonly<Record<Payload, Family | undefined>> = {ipv4: 'ipv4', arp: 'ipv4', ipv6: 'ipv6', other: undefined};
+/** Bytes of a foreign frame that are kept. */
+const keptBytes = 128;
+
+/** Where the payload of a frame begins, and what it is. A frame that ends before its type is `other`. */
+function payloadOf(buffer: Buffer, start: number, end: number): {payload: Payload; at: number} {
+	let at = start + 12;
+	while (at + 2 <= end) {
+		const type = buffer.readUInt16BE(at);
+		if (!tagTypes.has(type)) {
+			return {payload: etherTypes[type] ?? 'other', at: at + 2};
+		}
+
+		at += 4;
+	}
+
+	return {payload: 'other', at: end};
+}
+
+/**
+ * A counter for a network.
+ *
+ * @param families those that the network carries; of others the first frame is kept
+ * @param known where it goes on from
+ */
+export function trafficCounter(network: string, families: readonly Family[], known?: NetworkTraffic): TrafficCounter {
+	const frames: Record<Payload, number> = {ipv4: 0, arp: 0, ipv6: 0, other: 0, ...known?.frames};
+	let foreign = known?.foreign;
+	return {
+		count(buffer, start, end, machine) {
+			const {payload, at} = payloadOf(buffer, start, end);
+			frames[payload] += 1;
+			const family = familyOf[payload];
+			if (foreign === undefined && family !== undefined && !families.includes(family)) {
+				foreign = {
+					payload, machine, at: Date.now(), summary: describe(payload, buffer.subarray(at, end)),
+					bytes: buffer.toString('hex', start, Math.min(end, start + keptBytes)),
+				};
+			}
+		},
+		report: () => ({network, frames: {...frames}, ...(foreign !== undefined && {foreign})}),
+	};
+}
+
+function describe(payload: Payload, bytes: Buffer): string {
+	const v4 = (at: number): string => Address4.fromByteArray([...bytes.subarray(at, at + 4)]).correctForm();
+	const v6 = (at: number): string => Address6.fromByteArray([...bytes.subarray(at, at + 16)]).correctForm();
+	// RFC 826 for Ethernet and IPv4, RFC 791, RFC 8200.
+	if (payload === 'arp' && bytes.length >= 28) {
+		return bytes.readUInt16BE(6) === 1 ? `ARP: who has ${v4(24)}, asks ${v4(14)}` : `ARP: ${v4(14)} answers ${v4(24)}`;
+	}
+
+	if (payload === 'ipv4' && bytes.length >= 20) {
+		return `IPv4: ${v4(12)} to ${v4(16)}, protocol ${bytes[9]}`;
+	}
+
+	return payload === 'ipv6' && bytes.length >= 40 ? `IPv6: ${v6(8)} to ${v6(24)}, next header ${bytes[6]}` : `${payload}, cut short`;
+}
