@@ -61,8 +61,8 @@ function controllerManagerArguments(lab: LabTopology, options: ControlPlaneOptio
 		`--root-ca-file=${authorityFile}`,
 		`--cluster-signing-cert-file=${authorityFile}`,
 		`--cluster-signing-key-file=${pki}/ca.key`,
-		// Each node's pod subnet is decided by the lab, and comes with the node's manifest.
-		'--allocate-node-cidrs=false',
+		// A /24 or /64 for each node. Those of the lab's own machines are decided by the lab and come with the nodes' manifest, which is applied before it starts.
+		'--allocate-node-cidrs=true',
 		`--cluster-cidr=${cidrList(lab, 'pods')}`,
 		`--service-cluster-ip-range=${cidrList(lab, 'services')}`,
 		// There is one of it, so there is nobody to elect.

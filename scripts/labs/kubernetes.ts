@@ -4,8 +4,8 @@ import {defineLab, type Family, type LabDeclaration} from 'vmlab';
 /** What every lab with a cluster has. The container runtime comes with `kubernetes`, by its option `runtime`. */
 const overlays = ['base', 'iptools', 'etcd', 'kubernetes', 'coredns', 'cni-bridge', 'images', 'externalip'];
 
-/** A cluster of two nodes behind a router, and a tester on the other side of it. */
-export function clusterLab(families: readonly Family[]): LabDeclaration {
+/** A cluster of two nodes behind a router, and a tester on the other side of it; with these overlays besides. */
+export function clusterLab(families: readonly Family[], more: readonly string[] = []): LabDeclaration {
 	return defineLab({
 		families,
 		machines: {
@@ -13,7 +13,7 @@ export function clusterLab(families: readonly Family[]): LabDeclaration {
 			router: {count: 1, memory: '256MiB'},
 			tester: {count: 1, memory: '256MiB'},
 		},
-		overlays,
+		overlays: [...overlays, ...more],
 	});
 }
 

@@ -1,7 +1,8 @@
 /** The story of a cluster's network, in whatever families the lab has: pods, DNS, the API server, Services, the way in. */
-import {addressAt, claim, type Family, type StepContext} from 'vmlab';
+import {addressAt, claim, type Family, type MutationDeclaration, type StepContext} from 'vmlab';
 import {claimAnswered, dialAll, type Dial} from './dial.ts';
 import {podsReachEachOther, withoutForwarding} from './pod-network.ts';
+import {clusterAddressDiffers, nobodyListensOnNodePort, serviceIsWhereItBelongs} from './proxy-mode.ts';
 import {askApiServer, podTalksToApiServer} from './service-account.ts';
 import {connectionsSpread, connectOften, nodeAddresses, nothingAnswers, podAnswers, readServices, seenClients, service, servicePort, urlOf, type Service} from './services.ts';
 import {addressIn, deployment, readPods, type Pod} from './test-server.ts';
@@ -13,19 +14,29 @@ const connections = 400;
 /** Places in the external subnet: 10.0.0.2 and 10.0.0.3. */
 const places = {hello: 2, local: 3};
 
+/** What the story leaves behind for those that go on: the pods of a Deployment, and the Service before them. */
+export interface ClusterStory {
+	readonly pods: readonly Pod[];
+	readonly hello: Service;
+}
+
+/** Claims that each node of the lab has the condition Ready. */
+export async function nodesAreReady({cluster, machines}: StepContext): Promise<void> {
+	const {items} = await cluster.get<{items: any[]}>('nodes');
+	const ready = items.filter(({status}) => status.conditions.some(({type, status: holds}: {type: string; status: string}) => type === 'Ready' && holds === 'True'));
+	const wanted = machines('node').length;
+	claim(ready.length === wanted, `${ready.length} of ${wanted} nodes are Ready`);
+}
+
 /** All steps; the lab has nodes, router-1 and tester-1, with the overlays `kubernetes`, `coredns` and `externalip`. */
-export async function clusterNetwork(context: StepContext): Promise<void> {
+export async function clusterNetwork(context: StepContext): Promise<ClusterStory> {
 	const {lab, cluster, step, refuted, eventually, machines, note} = context;
 	const {families} = lab;
 	const nodes = machines('node');
 	const tester = context.tester('tester-1');
 
 	await step('all nodes are Ready', async () => {
-		await eventually('each node has the condition Ready', async () => {
-			const {items} = await cluster.get<{items: any[]}>('nodes');
-			const ready = items.filter(({status}) => status.conditions.some(({type, status: holds}: {type: string; status: string}) => type === 'Ready' && holds === 'True'));
-			claim(ready.length === nodes.length, `${ready.length} of ${nodes.length} nodes are Ready`);
-		}, {deadline: '60s'});
+		await eventually('each node has the condition Ready', async () => nodesAreReady(context), {deadline: '60s'});
 	});
 
 	const {pods, single} = await step(`a Deployment of ${replicas} pods spreads over all nodes`, async () => {
@@ -45,7 +56,7 @@ export async function clusterNetwork(context: StepContext): Promise<void> {
 		return {pods: hello, single: lonely};
 	});
 
-	await step('each pod reaches each other pod', async () => podsReachEachOther(context, families, pods));
+	await step(podsStep, async () => podsReachEachOther(context, families, pods));
 
 	const last = nodes.at(-1)?.name ?? '';
 	const blocked = await refuted(`control: while ${last} forwards nothing, pods do not reach each other`, async () => {
@@ -100,6 +111,11 @@ export async function clusterNetwork(context: StepContext): Promise<void> {
 		}
 	});
 
+	await step('each node has the Service where the mode of its kube-proxy keeps it, and nowhere else', async () => {
+		await serviceIsWhereItBelongs(context, families, hello);
+		await clusterAddressDiffers(context, families, hello);
+	});
+
 	await step('a ClusterIP Service answers a pod on every node', async () => {
 		for (const family of families) {
 			const callers = nodes.flatMap(({name}) => pods.find(({node}) => node === name) ?? []);
@@ -141,13 +157,15 @@ export async function clusterNetwork(context: StepContext): Promise<void> {
 		}
 	});
 
-	await step('a NodePort answers on every node', async () => {
+	await step('a NodePort answers on every node, though no socket listens there', async () => {
 		claim(hello.nodePort !== undefined, 'the Service has no NodePort');
 		for (const family of families) {
 			for (const node of nodes) {
 				await podAnswers(tester, urlOf(addressIn(family, node.machine.address, node.name), hello.nodePort), pods);
 			}
 		}
+
+		await nobodyListensOnNodePort(context, hello.nodePort);
 	});
 
 	for (const family of families) {
@@ -177,7 +195,22 @@ export async function clusterNetwork(context: StepContext): Promise<void> {
 			claim(seen.every((address) => address === own), `pods saw ${seen.join(', ')}; ${tester.name} is ${own}`);
 		}
 	});
+	return {pods, hello};
 }
+
+const podsStep = 'each pod reaches each other pod';
+
+/** The change that shows that pods which do not reach each other are seen: it turns the story red where they should. */
+export const blockedNode: MutationDeclaration = {
+	summary: 'node-2 forwards nothing',
+	red: podsStep,
+	because: /pairs of pods \(ipv[46]\) failed: .* on node-2/,
+	async apply({node, lab}) {
+		for (const family of lab.families) {
+			await node('node-2').$`${family === 'ipv4' ? 'iptables' : 'ip6tables'} -P FORWARD DROP`;
+		}
+	},
+};
 
 /** An external address of the lab by its place in the subnet. */
 function externalAddress({lab}: StepContext, family: Family, place: number): string {

@@ -9,6 +9,7 @@ const topology: LabTopology = {
 	...small,
 	machines: small.machines.map((machine): LabMachine => (machine.role === 'node' ? {...machine, pods: {ipv4: `11.0.${machine.index}.0/24`}} : machine)),
 	external: {ipv4: '10.0.0.0/24'},
+	options: {kubernetes: {proxyMode: 'nftables'}},
 	images: ['registry.k8s.io/e2e-test-images/agnhost:2.63.0'],
 };
 
@@ -46,6 +47,30 @@ function working(): Answer {
 			return {};
 		}
 
+		if (command.includes('/proxyMode')) {
+			return {stdout: 'nftables'};
+		}
+
+		if (command.startsWith('nft list table')) {
+			return {stdout: 'ip daddr . meta l4proto . th dport vmap {12.0.0.50 . tcp . 5001 : goto service-hello}'};
+		}
+
+		if (/^(ipvsadm|iptables-save|ip -oneline address)/.test(command)) {
+			return {};
+		}
+
+		if (command.startsWith('ping')) {
+			return {exitCode: 1};
+		}
+
+		if (command.includes(':5002/')) {
+			return {exitCode: 7, stderr: 'curl: (7) Failed to connect: Connection refused'};
+		}
+
+		if (command.startsWith('ss ')) {
+			return {stdout: 'LISTEN 0 4096 *:10250 *:*'};
+		}
+
 		if (command.includes('/dial?')) {
 			const dials = [...command.matchAll(/\/dial\?host=([^&]*)/g)].map(([, host = '']) => host);
 			return {stdout: `${dials.map((host, index) => `${index} ${blocked && host.startsWith('11.0.2') && machine === 'node-1' ? '{"errors":["i/o timeout"]}' : `{"responses":["${hosts[host] ?? 'hello-a'}"]}`}`).join('\n')}\n`};
@@ -79,7 +104,9 @@ async function play(t: Parameters<typeof createFakeKubectl>[0], answer: Answer) 
 	const {events, sink, lines} = recordEvents();
 	const kubectl = await createFakeKubectl(t, cluster);
 	const lab = {...createFakeLab(answer), ...kubectl, plan: {topology}};
-	const running = runScenario({name: 'ipv4', lab, events: sink, signal: new AbortController().signal, scenario: {summary: '', lab: {machines: {}, overlays: []}, budget: '60s', steps: clusterNetwork}});
+	const running = runScenario({name: 'ipv4', lab, events: sink, signal: new AbortController().signal, scenario: {summary: '', lab: {machines: {}, overlays: []}, budget: '60s', async steps(context) {
+		await clusterNetwork(context);
+	}}});
 	let error: Error | undefined;
 	await running.catch((thrown: Error) => {
 		error = thrown;

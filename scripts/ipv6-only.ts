@@ -1,0 +1,71 @@
+/**
+ * A cluster that has no IPv4 at all: not on nodes, pods or Services, not for etcd, the API server or DNS, and not one frame of it (or of ARP) on the wire, from
+ * the boot on. What people fought for when they built such clusters by hand is asserted here: a /64 for each node from the controller manager, NodePorts in each
+ * mode of kube-proxy (the mode iptables once opened each port twice for IPv6 and failed), a router that takes pods for its neighbours (ndppd answers for
+ * them), and a cluster that comes back when everything was switched off.
+ */
+import {defineScenario, type StepContext} from 'vmlab';
+import {clusterLab} from './labs/kubernetes.ts';
+import {clusterNetwork, nodesAreReady} from './steps/cluster-network.ts';
+import {podAnswersFromOutside, routerHasNeighbour, withPodsOnLink} from './steps/neighbour-proxy.ts';
+import {clusterHasNoIpv4, machinesHaveNoIpv4, wireHasNoIpv4} from './steps/no-ipv4.ts';
+import {controllerManagerGivesSubnets} from './steps/pod-subnets.ts';
+import {reboot} from './steps/reboot.ts';
+import {connectionsSpread, servicePort, urlOf} from './steps/services.ts';
+import {addressIn, readPods} from './steps/test-server.ts';
+
+async function steps(context: StepContext): Promise<void> {
+	const {step, refuted, eventually, note, node, tester, cluster, lab} = context;
+	await step('outside of the maintenance VRF and 127/8 no machine has an IPv4 address, route or listening socket', async () => machinesHaveNoIpv4(context));
+	await step('nodes, pods, Services, etcd, the API server and DNS have no IPv4 address', async () => clusterHasNoIpv4(context));
+	const given = await step('the controller manager gives a Node that comes a /64 of its own', async () => controllerManagerGivesSubnets(context));
+	note(`It was given ${given}`);
+
+	const {pods, hello} = await clusterNetwork(context);
+
+	const [pod] = pods.filter(({node: name}) => name === 'node-2');
+	await step('the tester reaches a pod that its router takes for a neighbour: the node answers for it (ndppd)', async () => withPodsOnLink(context, pod!, async () => {
+		await eventually('the pod answers', async () => podAnswersFromOutside(context, pod!), {deadline: '20s'});
+		await routerHasNeighbour(context, pod!);
+	}));
+	await refuted('control: it does not while ndppd is stopped', async () => withPodsOnLink(context, pod!, async () => {
+		await node('node-2').$`systemctl stop ndppd.service`;
+		try {
+			await podAnswersFromOutside(context, pod!);
+		} finally {
+			await node('node-2').$`systemctl start ndppd.service`;
+		}
+	}));
+
+	await step('all machines are rebooted, and come back', async () => reboot(context, lab.machines.map(({name}) => context.machine(name))));
+	await step('the cluster comes back by itself', async () => {
+		await eventually('all nodes are Ready', async () => nodesAreReady(context), {deadline: '120s'});
+		const url = urlOf(addressIn('ipv6', hello.external, hello.name), servicePort);
+		await eventually('the Service answers 40 new connections from outside, by all pods', async () => {
+			await connectionsSpread(tester('tester-1'), 40, url, (await readPods(cluster, 'hello')).get('hello') ?? []);
+		}, {deadline: '120s'});
+	});
+	await step('and has still no IPv4', async () => {
+		await machinesHaveNoIpv4(context);
+		await clusterHasNoIpv4(context);
+	});
+	const carried = await step('the networks have carried not one frame of IPv4 or ARP since the lab was booted', async () => wireHasNoIpv4(context));
+	note(`Frames of IPv6: ${carried}`);
+}
+
+export default defineScenario({
+	summary: 'A cluster without any IPv4, from the first frame of its boot on',
+	lab: clusterLab(['ipv6'], ['ndppd']),
+	budget: '20m',
+	steps,
+	mutation: {
+		summary: 'node-2 has an IPv4 address besides and uses it once',
+		red: 'outside of the maintenance VRF and 127/8 no machine has an IPv4 address, route or listening socket',
+		because: /ARP: who has 192\.168\.1\.1, asks 192\.168\.1\.2/,
+		async apply({node}) {
+			// Nothing of it is left to see but the frame.
+			await node('node-2').$`ip address add 192.168.1.2/24 dev eth1; ping -c 1 -W 1 192.168.1.1 || true; ip address del 192.168.1.2/24 dev eth1`;
+		},
+	},
+	variants: {ipvs: {kubernetes: {proxyMode: 'ipvs'}}, iptables: {kubernetes: {proxyMode: 'iptables'}}},
+});

@@ -1,0 +1,32 @@
+/** Pods that their router takes for neighbours: the prefix is on-link, and the node answers for them (neighbour discovery proxy). */
+import {claim, urlHost, type StepContext} from 'vmlab';
+import {addressIn, serverPort, type Pod} from './test-server.ts';
+
+/** Runs `use` while the router has a pod's subnet on its own link instead of routing it to the node. */
+export async function withPodsOnLink<Value>({router, lab}: StepContext, pod: Pod, use: () => Promise<Value>): Promise<Value> {
+	const node = lab.machines.find(({name}) => name === pod.node);
+	const {$, machine} = router('router-1');
+	const subnet = node?.pods.ipv6 ?? '';
+	const device = machine.links.find(({network}) => network === node?.links[0]?.network)?.device ?? '';
+	const via = addressIn('ipv6', node?.address ?? {}, pod.node);
+	await $`ip -6 route replace ${subnet} dev ${device}; ip -6 neighbour flush dev ${device}`;
+	try {
+		return await use();
+	} finally {
+		await $`ip -6 route replace ${subnet} via ${via}; ip -6 neighbour flush dev ${device}`;
+	}
+}
+
+/** Claims that the tester reaches a pod over the router. */
+export async function podAnswersFromOutside({tester}: StepContext, pod: Pod): Promise<void> {
+	const address = addressIn('ipv6', pod.addresses, pod.name);
+	const {stdout} = await tester('tester-1').$`curl -sS --fail --max-time 5 ${`http://${urlHost(address)}:${serverPort}/hostname`}`;
+	claim(stdout === pod.name, `${address} is answered by \`${stdout}\`, not by ${pod.name}`);
+}
+
+/** Claims that the router has a node's link-layer address for a pod: it asked, and the node answered. */
+export async function routerHasNeighbour({router, lab}: StepContext, pod: Pod): Promise<void> {
+	const mac = lab.machines.find(({name}) => name === pod.node)?.links[0]?.mac ?? '';
+	const {stdout} = await router('router-1').$`ip -6 neighbour show to ${addressIn('ipv6', pod.addresses, pod.name)}`;
+	claim(stdout.includes(mac), `the router's neighbour for ${pod.name} is \`${stdout}\`, not ${mac} of ${pod.node}`);
+}

@@ -1,0 +1,63 @@
+/** A lab without IPv4: neither in what machines have, nor in what the cluster says, nor on the wire. */
+import {claim, type StepContext} from 'vmlab';
+
+/** Claims that outside of the maintenance VRF and 127/8 no machine has an IPv4 address, route or listening socket. */
+export async function machinesHaveNoIpv4({lab, machine}: StepContext): Promise<void> {
+	for (const {name} of lab.machines) {
+		const {$} = machine(name);
+		const {stdout: addresses} = await $`ip -4 -json address show`;
+		const own = (JSON.parse(addresses) as Array<{ifname: string; master?: string; addr_info: Array<{local: string}>}>)
+			.filter(({master}) => master !== 'mgmt')
+			.flatMap(({ifname, addr_info: found}) => found.map(({local}) => `${local} on ${ifname}`))
+			.filter((text) => !/^127\.\S+ on (lo|mgmt)$/.test(text));
+		claim(own.length === 0, `${name} has IPv4 addresses: ${own.join(', ')}`);
+		const {stdout: routes} = await $`ip -4 route show table main`;
+		claim(routes === '', `${name} has IPv4 routes: ${routes}`, routes.split('\n'));
+		const {stdout: sockets} = await $`ss -H -4 -l -n -t -u`;
+		const foreign = sockets.split('\n').map((line) => line.trim().split(/\s+/)[4] ?? '').filter((local) => local !== '' && !/^(127\.|.*%mgmt:|.*%eth0:)/.test(local));
+		claim(foreign.length === 0, `on ${name} somebody listens on IPv4: ${foreign.join(', ')}`);
+	}
+}
+
+/** Claims that what Kubernetes knows of nodes, pods, Services and the API server is IPv6 alone, that etcd serves on IPv6, and that DNS has no IPv4 address. */
+export async function clusterHasNoIpv4({cluster, node, lab}: StepContext): Promise<void> {
+	const [nodes, pods, services, slices] = await Promise.all([
+		cluster.get('nodes'), cluster.get('pods', '--all-namespaces'), cluster.get('services', '--all-namespaces'), cluster.get('endpointslices', '--all-namespaces'),
+	]);
+	const addresses: string[] = [
+		...nodes.items.flatMap(({status, spec}: any) => [...status.addresses.filter(({type}: any) => type === 'InternalIP').map(({address}: any) => address), ...spec.podCIDRs]),
+		...pods.items.flatMap(({status}: any) => [...status.podIPs ?? [], ...status.hostIPs ?? []].map(({ip}: any) => ip)),
+		...services.items.flatMap(({spec, status}: any) => [...spec.clusterIPs.filter((ip: string) => ip !== 'None'), ...(status.loadBalancer.ingress ?? []).map(({ip}: any) => ip)]),
+		...slices.items.flatMap(({endpoints}: any) => (endpoints ?? []).flatMap((endpoint: any) => endpoint.addresses)),
+	];
+	claim(addresses.length >= 8, `the cluster tells of ${addresses.length} addresses only, which is too few to be all`, addresses);
+	const ipv4 = addresses.filter((address) => !address.includes(':'));
+	claim(ipv4.length === 0, `the cluster has IPv4 addresses: ${ipv4.join(', ')}`);
+	const first = node('node-1');
+	// etcd's client and peer ports, and the API server's.
+	const {stdout: sockets} = await first.$`ss -H -l -n -t -p`;
+	for (const port of [2379, 2380, 6443]) {
+		const local = sockets.split('\n').map((line) => line.split(/\s+/)[3] ?? '').filter((place) => place.endsWith(`:${port}`));
+		claim(local.length > 0 && local.every((place) => /^(\[|\*:|127\.)/.test(place)), `port ${port} of node-1 listens on: ${local.join(', ') || 'nothing'}`);
+	}
+
+	const name = `kubernetes.default.svc.${String(lab.options['kubernetes']?.['clusterDomain'])}`;
+	for (const {name: host} of lab.machines.filter(({role}) => role === 'node')) {
+		const ask = async (type: string): Promise<string> => (await node(host).$`dig +short +time=5 ${type} ${name}`).stdout;
+		const [a, aaaa] = [await ask('A'), await ask('AAAA')];
+		claim(a === '' && aaaa.includes(':'), `on ${host} DNS has for ${name} the IPv4 address \`${a}\` and the IPv6 address \`${aaaa}\``);
+	}
+}
+
+/** Claims that all networks have carried IPv6, and since the boot no frame of IPv4 or ARP. Gives how much they carried. */
+export async function wireHasNoIpv4({lab, fabric}: StepContext): Promise<string> {
+	const told: string[] = [];
+	for (const {name} of lab.networks) {
+		const {frames: {ipv4, arp, ipv6}} = await fabric.traffic(name);
+		claim(ipv6 > 0, `the network ${name} has carried no IPv6 either: nothing was counted`);
+		claim(ipv4 === 0 && arp === 0, `the network ${name} has carried ${ipv4} frames of IPv4 and ${arp} of ARP`);
+		told.push(`${name} ${ipv6}`);
+	}
+
+	return told.join(', ');
+}
