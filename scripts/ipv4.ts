@@ -10,5 +10,4 @@ export default defineScenario({
 		await clusterNetwork(context);
 	},
 	mutation: blockedNode,
-	variants: {ipvs: {kubernetes: {proxyMode: 'ipvs'}}, iptables: {kubernetes: {proxyMode: 'iptables'}}},
 });

@@ -3,10 +3,16 @@ import {readFile, stat} from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import {packageFolder} from '../lab/host/folder.ts';
-import {overlayTable, readmeFile, writtenTable} from './rig/overlay-table.ts';
+import {overlayTable} from './rig/overlay-table.ts';
+import {readmeFile, readSection} from './rig/readme-section.ts';
+import {scenarioTable} from './rig/scenario-table.ts';
 
 test('the table of overlays is the one that their manifests make', async (t) => {
-	t.is(await writtenTable(), await overlayTable(), 'run `npm run readme`');
+	t.is(await readSection('overlays'), await overlayTable(), 'run `npm run readme`');
+});
+
+test('the table of scenarios is the one that their declarations make', async (t) => {
+	t.is(await readSection('scenarios'), await scenarioTable(), 'run `npm run readme`');
 });
 
 test('every file that the README links to is there', async (t) => {
