@@ -6,13 +6,13 @@ import {writeFile} from 'node:fs/promises';
 import {parseArgs} from 'node:util';
 import {formatTable} from '../../lab/cli/output.ts';
 import {measureCluster, measureSsh} from './boots.ts';
-import {measureHelp, measurePlan, measureSecondRun} from './commands.ts';
+import {measureHelp, measurePlan, measureRunAll, measureSecondRun} from './commands.ts';
 import {measureForks} from './forks.ts';
-import type {Row} from './measure.ts';
+import type {Row, RowSink} from './measure.ts';
 import {measureSmallForks} from './small-forks.ts';
 
 /** Row names -> what measures them; rows of one lab are measured in one boot. */
-const groups: ReadonlyArray<{readonly rows: readonly string[]; readonly measure: (wanted: ReadonlySet<string>) => Promise<Row[]>}> = [
+const groups: ReadonlyArray<{readonly rows: readonly string[]; readonly measure: (wanted: ReadonlySet<string>, found: RowSink) => Promise<void>}> = [
 	{rows: ['help'], measure: measureHelp},
 	{rows: ['plan-warm'], measure: measurePlan},
 	{rows: ['second-run-work'], measure: measureSecondRun},
@@ -20,6 +20,7 @@ const groups: ReadonlyArray<{readonly rows: readonly string[]; readonly measure:
 	{rows: ['power-on-to-ready', 'power-on-to-service', 'machine-overhead'], measure: measureCluster},
 	{rows: ['fork-to-ssh', 'fork-series', 'checkpoint'], measure: measureSmallForks},
 	{rows: ['fork-to-step-ratio', 'fork-to-api', 'fork-to-service', 'freeze-standstill', 'fork-memory-ratio', 'frozen-size-ratio', 'forks-side-by-side'], measure: measureForks},
+	{rows: ['run-all-forked'], measure: measureRunAll},
 ];
 const names = groups.flatMap(({rows}) => rows);
 
@@ -32,14 +33,21 @@ if (unknown.length > 0) {
 }
 
 const rows: Row[] = [];
+const found: RowSink = async (row) => {
+	if (!wanted.has(row.name)) {
+		return;
+	}
+
+	rows.push(row);
+	if (values.json !== undefined) {
+		await writeFile(values.json, `${JSON.stringify(rows, undefined, '\t')}\n`);
+	}
+};
+
 for (const group of groups) {
 	if (group.rows.some((name) => wanted.has(name))) {
 		process.stderr.write(`measuring ${group.rows.filter((name) => wanted.has(name)).join(', ')}\n`);
-		rows.push(...await group.measure(wanted));
-		if (values.json !== undefined) {
-			// After each, so that a later one that fails does not take the others with it.
-			await writeFile(values.json, `${JSON.stringify(rows, undefined, '\t')}\n`);
-		}
+		await group.measure(wanted, found);
 	}
 }
 

@@ -10,7 +10,7 @@ import {startMachine} from '../../lab/machine/machine.ts';
 import {labFolder} from '../../lab/host/folder.ts';
 import type {LabStatus} from '../../lab/runtime/labs.ts';
 import {readEvents} from '../rig/events-file.ts';
-import {median, mustRun, round, type Row} from './measure.ts';
+import {median, mustRun, round, type Row, type RowSink} from './measure.ts';
 import {readMappings} from './memory-use.ts';
 
 const mebibyte = 1024 ** 2;
@@ -32,8 +32,8 @@ async function labEvents(lab: string) {
 }
 
 /** A machine with nothing but `base` answers over ssh; against the same kernel, on the same devices, with a shell as init. */
-export async function measureSsh(): Promise<Row[]> {
-	return withTemporaryFolder(async (project) => {
+export async function measureSsh(_wanted: ReadonlySet<string>, found: RowSink): Promise<void> {
+	await withTemporaryFolder(async (project) => {
 		await mkdir(path.join(project, 'scripts'));
 		await writeFile(path.join(project, 'package.json'), '{"type": "module"}');
 		await writeFile(path.join(project, 'scripts/bench-ssh.ts'), `import {defineScenario} from 'vmlab';
@@ -59,10 +59,10 @@ export default defineScenario({
 		}
 
 		const ratio = median(ssh) / median(shell);
-		return [{
+		await found({
 			name: 'power-on-to-ssh', value: round(ratio), unit: 'times', goal: '< 2.5', met: ratio < 2.5,
 			compared: {'to ssh, s': round(median(ssh)), 'to a shell as init, s': round(median(shell))},
-		}];
+		});
 	});
 }
 
@@ -101,10 +101,10 @@ async function processorSeconds(pid: number): Promise<number> {
 }
 
 /** A cluster from power-on: all nodes ready, then a Service that answers; and what its machines cost in memory. */
-export async function measureCluster(wanted: ReadonlySet<string>): Promise<Row[]> {
+export async function measureCluster(wanted: ReadonlySet<string>, found: RowSink): Promise<void> {
 	await mustRun(['build', 'ipv4']);
 	const lab = `bench-${process.pid}`;
-	return withColdLab(['ipv4'], lab, {}, async (status) => {
+	await withColdLab(['ipv4'], lab, {}, async (status) => {
 		const pids = status.machines.flatMap(({pid}) => (pid === null ? [] : [pid]));
 		const share = async (seconds: number): Promise<number> => {
 			const used = await Promise.all(pids.map(processorSeconds));
@@ -116,23 +116,21 @@ export async function measureCluster(wanted: ReadonlySet<string>): Promise<Row[]
 		const readyAt = Math.max(...events.flatMap((event) => (event.type === 'lab' && event.reason === 'ready' ? [event.at] : [])));
 		const ready = (readyAt - powerOn) / 1000;
 		const readyShare = await share((Date.now() - powerOn) / 1000);
-		const rows: Row[] = [{
+		await found({
 			name: 'power-on-to-ready', value: round(ready), unit: 's', goal: null, met: null,
 			compared: {'share of the processors that the machines used': round(readyShare), machines: pids.length, processors: availableParallelism()},
-		}];
+		});
 		if (wanted.has('power-on-to-service')) {
 			const serviceSeconds = await untilServiceAnswers(lab, powerOn);
-			rows.push({
+			await found({
 				name: 'power-on-to-service', value: round(serviceSeconds), unit: 's', goal: null, met: null,
 				compared: {'of these to ready, s': round(ready), 'share of the processors that the machines used': round(await share(serviceSeconds))},
 			});
 		}
 
 		if (wanted.has('machine-overhead')) {
-			rows.push(await measureMemory(pids));
+			await found(await measureMemory(pids));
 		}
-
-		return rows.filter(({name}) => wanted.has(name));
 	});
 }
 

@@ -11,7 +11,7 @@ import {readLab} from '../../lab/runtime/labs.ts';
 import {readEvents} from '../rig/events-file.ts';
 import {inputsOfReadyLab} from './compiled.ts';
 import {copiesOfIpv4, type PreparedLab, prepareFork, wholeScenario, withFork, withForkProject} from './fork-project.ts';
-import {median, mustRun, round, type Row} from './measure.ts';
+import {median, mustRun, round, type Row, type RowSink} from './measure.ts';
 import {diskUse, ownMemory} from './memory-use.ts';
 
 const mebibyte = 1024 ** 2;
@@ -27,31 +27,34 @@ const answerDeadline = 120_000;
 const serviceDeadline = 900_000;
 
 /** The rows of the whole lab. Those that need the lab with a Service share one fork of it. */
-export async function measureForks(wanted: ReadonlySet<string>): Promise<Row[]> {
-	return withForkProject(async () => {
+export async function measureForks(wanted: ReadonlySet<string>, found: RowSink): Promise<void> {
+	await withForkProject(async () => {
 		const prepared = await prepareFork(wholeScenario);
-		const rows: Row[] = [];
+		const all = async (rows: readonly Row[]): Promise<void> => {
+			for (const row of rows) {
+				await found(row);
+			}
+		};
+
 		if (wanted.has('frozen-size-ratio')) {
-			rows.push(await measureSize(prepared));
+			await found(await measureSize(prepared));
 		}
 
 		if (wanted.has('fork-to-api')) {
-			rows.push(await measureForkToApi(prepared));
+			await found(await measureForkToApi(prepared));
 		}
 
 		if (wanted.has('fork-to-service') || wanted.has('freeze-standstill')) {
-			rows.push(...await measureWithService(prepared));
+			await all(await measureWithService(prepared));
 		}
 
 		if (wanted.has('fork-to-step-ratio') || wanted.has('fork-memory-ratio')) {
-			rows.push(...await measureAgainstCold());
+			await all(await measureAgainstCold());
 		}
 
 		if (wanted.has('forks-side-by-side')) {
-			rows.push(await measureSideBySide());
+			await found(await measureSideBySide());
 		}
-
-		return rows.filter(({name}) => wanted.has(name));
 	});
 }
 

@@ -17,6 +17,9 @@ export interface Row {
 	readonly compared: Readonly<Record<string, number | string>>;
 }
 
+/** Takes a row as soon as it is measured, so that what fails later does not take it along. */
+export type RowSink = (row: Row) => Promise<void>;
+
 /** The middle one of the values; of an even number, the mean of the middle two. */
 export function median(values: readonly number[]): number {
 	const sorted = [...values].sort((a, b) => a - b);

@@ -12,7 +12,7 @@ import type {Machine} from '../../lab/machine/machine.ts';
 import {remainsOf} from '../rig/remains.ts';
 import {connectSsh, inputsOfReadyLab, probeAccelerator, startFabric, startMachine} from './compiled.ts';
 import {prepareFork, smallScenario, withFork, withForkProject} from './fork-project.ts';
-import {median, round, type Row} from './measure.ts';
+import {median, round, type Row, type RowSink} from './measure.ts';
 import {diskUse} from './memory-use.ts';
 
 const mebibyte = 1024 ** 2;
@@ -27,14 +27,14 @@ const freezes = 5;
 /** What a fork writes before it is frozen again: MiB. */
 const written = 64;
 
-export async function measureSmallForks(wanted: ReadonlySet<string>): Promise<Row[]> {
-	return withForkProject(async () => {
+export async function measureSmallForks(wanted: ReadonlySet<string>, found: RowSink): Promise<void> {
+	await withForkProject(async () => {
 		await prepareFork(smallScenario);
-		return [
-			...(wanted.has('fork-to-ssh') ? [await measureForkToSsh()] : []),
-			...(wanted.has('fork-series') ? [await measureSeries()] : []),
-			...(wanted.has('checkpoint') ? [await measureCheckpoint()] : []),
-		];
+		for (const [name, measure] of Object.entries({'fork-to-ssh': measureForkToSsh, 'fork-series': measureSeries, checkpoint: measureCheckpoint})) {
+			if (wanted.has(name)) {
+				await found(await measure());
+			}
+		}
 	});
 }
 
