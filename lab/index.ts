@@ -8,6 +8,7 @@ export {defineScenario} from './scenario/scenario.ts';
 export {fork} from './scenario/fork-on-demand.ts';
 export {claim} from './scenario/assertion.ts';
 export {countEach, findUneven} from './scenario/spread.ts';
+export type * from './spec/entropy.ts';
 export type * from './spec/family.ts';
 export type * from './spec/component.ts';
 export type * from './spec/image.ts';

@@ -1,4 +1,5 @@
 /** QEMU's command line, as a pure function of what the machine is to be. Written for QEMU 7.2 and later. */
+import {type EntropySource, entropySources} from '../spec/entropy.ts';
 import type {MachineSpecification} from './specification.ts';
 
 const kibibyte = 1024;
@@ -35,9 +36,11 @@ export const confinement: readonly string[] = [
  * How the guest's instructions are run, and the processor that it sees. Emulated, it has no AVX2: programs written in Go
  * hash and compare with it, and QEMU takes half as long again for that as for the same without.
  */
-export function processorArguments(accelerator: MachineSpecification['accelerator'], cpus: number): string[] {
+export function processorArguments(accelerator: MachineSpecification['accelerator'], cpus: number, entropy: readonly EntropySource[] = entropySources): string[] {
+	const model = accelerator === 'kvm' ? 'host' : 'max,avx2=off';
 	return [
-		...(accelerator === 'kvm' ? ['-accel', 'kvm', '-cpu', 'host'] : ['-accel', 'tcg,thread=multi', '-cpu', 'max,avx2=off']),
+		...(accelerator === 'kvm' ? ['-accel', 'kvm'] : ['-accel', 'tcg,thread=multi']),
+		'-cpu', entropy.includes('processor') ? model : `${model},rdrand=off,rdseed=off`,
 		'-smp', String(cpus),
 	];
 }
@@ -47,6 +50,7 @@ export function processorArguments(accelerator: MachineSpecification['accelerato
  * that QEMU is started in (which is how socket paths stay below the 107 bytes that the kernel allows).
  */
 export function machineArguments(spec: MachineSpecification): string[] {
+	const {entropy = entropySources} = spec;
 	return [
 		'-name', keyed(quoted(`${spec.lab}/${spec.name}`), {'debug-threads': 'on'}),
 		...confinement,
@@ -54,13 +58,15 @@ export function machineArguments(spec: MachineSpecification): string[] {
 		'-M', keyed('pc', {'memory-backend': 'ram', usb: 'off', vmport: 'off', 'dump-guest-core': 'off'}),
 		// The clock of the machine goes on from where it was frozen, through a reboot too: what it has signed stays valid.
 		'-rtc', keyed('', {base: 'utc', clock: 'vm'}),
-		...processorArguments(spec.accelerator, spec.cpus),
+		...processorArguments(spec.accelerator, spec.cpus, entropy),
 		...memoryArguments(spec),
 		...layerArguments(spec),
 		...diskArguments(spec),
 		// What starved guests of entropy in the ancestor of this project: see the design, `A machine`.
-		'-object', keyed('rng-random', {id: 'entropy', filename: '/dev/urandom'}),
-		'-device', keyed('virtio-rng-pci', {rng: 'entropy', 'max-bytes': 1024, period: 80_000}),
+		...(entropy.includes('virtio-rng') ? [
+			'-object', keyed('rng-random', {id: 'entropy', filename: '/dev/urandom'}),
+			'-device', keyed('virtio-rng-pci', {rng: 'entropy', 'max-bytes': 1024, period: 80_000}),
+		] : []),
 		// Each QEMU makes up another id: a kernel with a driver for it (Debian 13's has one, Debian 12's not) sees in a fork that it changed, and seeds its
 		// random numbers anew.
 		'-device', 'vmgenid',
@@ -73,8 +79,17 @@ export function machineArguments(spec: MachineSpecification): string[] {
 		'-mon', keyed('', {chardev: 'monitor', mode: 'control'}),
 		'-kernel', spec.kernel,
 		'-initrd', spec.initramfs,
-		'-append', spec.append.join(' '),
+		'-append', [...spec.append, ...distrust(entropy)].join(' '),
 		...(spec.frozen === true ? ['-S', '-incoming', 'defer'] : []),
+	];
+}
+
+/** Kernel arguments that take from a machine what cannot be left out of it: the last of two that contradict each other holds. */
+function distrust(entropy: readonly EntropySource[]): string[] {
+	return [
+		...(entropy.includes('processor') ? [] : ['random.trust_cpu=off']),
+		// QEMU has no switch for its seed. The kernel mixes it in then, and does not count it.
+		...(entropy.includes('boot') ? [] : ['random.trust_bootloader=off']),
 	];
 }
 

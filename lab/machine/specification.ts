@@ -1,4 +1,5 @@
 /** What one virtual machine is started from: enough to write QEMU's command line, which is a pure function of it. */
+import type {EntropySource} from '../spec/entropy.ts';
 
 /** How the guest's instructions are run. */
 export type Accelerator = 'kvm' | 'tcg';
@@ -29,6 +30,8 @@ export interface MachineSpecification {
 	readonly frozen?: boolean;
 	/** The memory file of a frozen machine is opened for reading alone, which QEMU must be able to do: see `AcceleratorProbe`. */
 	readonly readOnlyMemory?: boolean;
+	/** What its kernel has random numbers from at boot. Default: all sources. */
+	readonly entropy?: readonly EntropySource[];
 	/** Files; initramfs is the image's followed by the machine's seed. */
 	readonly kernel: string;
 	readonly initramfs: string;

@@ -1,6 +1,7 @@
 /** Machines of the lab: names, addresses, links and the routes that every machine has. */
 import {ofFamilies, addressAt, defaultNetworks, defaultRanges, macAddress, overlaps, parseSubnet, podSubnet, type Subnet} from './addresses.ts';
 import {LabError} from '../host/error.ts';
+import {type EntropySource, entropySources} from '../spec/entropy.ts';
 import type {Family, PerFamily} from '../spec/family.ts';
 import type {LabDeclaration, MachinesDeclaration} from '../spec/lab.ts';
 import type {LabMachine, LabNetwork, LinkAddress, MachineLink, Role, Route} from '../spec/topology.ts';
@@ -15,6 +16,8 @@ export interface SizedMachine extends LabMachine {
 	/** Bytes. */
 	readonly disk: number;
 	readonly maintenanceMac: string;
+	/** In the order of `entropySources`; not there where the machine has them all. */
+	readonly entropy?: readonly EntropySource[];
 }
 
 /** The ranges that are not on a link, per family. */
@@ -47,7 +50,7 @@ function inOrder(roles: readonly Role[]): Role[] {
 	return [...roles].sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
 }
 
-function defaultsOf(role: Role): Required<MachinesDeclaration> {
+function defaultsOf(role: Role): Required<Omit<MachinesDeclaration, 'entropy'>> {
 	return {
 		count: 0, cpus: 1, disk: '4GiB',
 		memory: role === 'node' ? '2GiB' : '512MiB',
@@ -113,7 +116,7 @@ export function layOut(lab: LabDeclaration): LabLayout {
 	const machines: SizedMachine[] = [];
 	let otherCount = 0;
 	for (const role of inOrder(Object.keys(lab.machines))) {
-		const declared = {...defaultsOf(role), ...lab.machines[role]};
+		const declared: MachinesDeclaration & ReturnType<typeof defaultsOf> = {...defaultsOf(role), ...lab.machines[role]};
 		if (!/^[a-z][a-z0-9-]*$/.test(role)) {
 			problems.push(`machines: \`${role}\` cannot be part of a host name: use small letters, digits and dashes`);
 			continue;
@@ -138,6 +141,7 @@ export function layOut(lab: LabDeclaration): LabLayout {
 			problems.push(`machines.${role}.disk: ${declared.disk} is too little: at least 64MiB`);
 		}
 
+		const entropy = entropySources.filter((source) => declared.entropy?.includes(source) ?? true);
 		problems.push(...networkProblems(role, declared.networks, networks));
 		for (let index = 1; index <= declared.count; index++) {
 			const links = linksOf(`${role}-${index}`, base + index, declared.networks, networks, subnets, problems);
@@ -147,6 +151,7 @@ export function layOut(lab: LabDeclaration): LabLayout {
 				pods: role === 'node' ? podsOf(index, subnets.get('pods')!, problems) : {},
 				cpus: declared.cpus, memory, disk,
 				maintenanceMac: macAddress(0, base + index),
+				...(entropy.length < entropySources.length && {entropy}),
 			});
 		}
 	}

@@ -63,7 +63,7 @@ export function makePlan(input: PlanInput): Plan {
 	const present = overlays.filter(({overlay}) => roles.some((role) => hasRole(overlay, role)));
 	const topology: LabTopology = {
 		families: layout.families,
-		machines: layout.machines.map(({cpus: _cpus, memory: _memory, disk: _disk, ...machine}) => machine),
+		machines: layout.machines.map(({cpus: _cpus, memory: _memory, disk: _disk, entropy: _entropy, ...machine}) => machine),
 		networks: layout.networks,
 		...layout.ranges,
 		options: Object.fromEntries(overlays.map(({overlay, options}) => [overlay.name, options])),

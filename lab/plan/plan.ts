@@ -2,6 +2,7 @@
  * The plan: all that is decided before anything runs. Pure data; two plans from the same declarations are equal.
  */
 import type {ComponentDeclaration, ContainerImageDeclaration, ProgramDeclaration} from '../spec/component.ts';
+import type {EntropySource} from '../spec/entropy.ts';
 import type {ImageDeclaration} from '../spec/image.ts';
 import type {ClusterAccess, EvidenceDeclaration, ForwardDeclaration, ReadyCondition} from '../spec/overlay.ts';
 import type {FileDeclaration} from '../spec/secret.ts';
@@ -53,6 +54,8 @@ export interface PlannedMachine extends LabMachine {
 	readonly memory: number;
 	/** Bytes. */
 	readonly disk: number;
+	/** What its kernel has random numbers from at boot; not there where that is all there is. */
+	readonly entropy?: readonly EntropySource[];
 	readonly overlays: readonly string[];
 	readonly routes: readonly Route[];
 	/** All overlays' files for this machine, and the generated ones. */

@@ -80,6 +80,7 @@ export async function prepareMachine(
 		name,
 		cpus: planned.cpus,
 		memory: planned.memory,
+		...(planned.entropy !== undefined && {entropy: planned.entropy}),
 		kernel: path.join(image, 'vmlinuz'),
 		initramfs,
 		append: [...new Set(['console=ttyS0', ...plan.image.kernelArguments ?? [], `vmlab.layers=${layers.length}`, 'vmlab.disk=/dev/vda', ...attached.map((_, index) => `vmlab.image-store=/dev/pmem${layers.length + index}`)])],

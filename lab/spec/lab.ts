@@ -1,4 +1,5 @@
 /** Labs: machines, networks, overlays and options, before anything is resolved. */
+import type {EntropySource} from './entropy.ts';
 import type {Family, PerFamily} from './family.ts';
 import type {ForwardDeclaration} from './overlay.ts';
 import type {OptionValue} from './topology.ts';
@@ -14,6 +15,11 @@ export interface MachinesDeclaration {
 	readonly disk?: Size;
 	/** The networks it is on, in order. Default: nodes ['cluster'], routers ['cluster', 'external'], others ['external']. */
 	readonly networks?: readonly string[];
+	/**
+	 * What its kernel has random numbers from at boot. Default: all sources. One that is not named is not there, or is not counted by the kernel; with
+	 * none at all the kernel makes its random numbers itself, while the first program that asks for some waits.
+	 */
+	readonly entropy?: readonly EntropySource[];
 }
 
 /** A layer-2 segment and its addresses. */

@@ -4,6 +4,7 @@
  */
 import {z} from 'zod';
 import {suggest} from '../host/suggestion.ts';
+import {entropySources} from './entropy.ts';
 import {families} from './family.ts';
 import {admitValue, allowedValues} from './option.ts';
 import type {OptionDeclaration} from './overlay.ts';
@@ -120,6 +121,7 @@ const lab = z.strictObject({
 	families: z.array(family).min(1).max(2).optional(),
 	machines: z.record(text, z.strictObject({
 		count: z.int().min(0), cpus: z.int().min(1).optional(), memory: size.optional(), disk: size.optional(), networks: words.optional(),
+		entropy: z.array(z.enum(entropySources as [string, ...string[]])).optional(),
 	})),
 	networks: z.record(text, z.strictObject({subnets: perFamily, families: z.array(family).min(1).max(2).optional(), mtu: z.int().min(576).max(65_535).optional()})).optional(),
 	overlays: words,

@@ -93,6 +93,30 @@ test('every machine has a source of entropy', (t) => {
 	t.true(values('-device').includes('virtio-rng-pci,rng=entropy,max-bytes=1024,period=80000'));
 });
 
+test('without the device a machine has none, and nothing else is another', (t) => {
+	const without = machineArguments(exampleMachine({entropy: ['processor', 'boot']}));
+	t.false(without.join(' ').includes('rng'));
+	const source = ['rng-random,id=entropy,filename=/dev/urandom', 'virtio-rng-pci,rng=entropy,max-bytes=1024,period=80000'];
+	t.deepEqual(without, machineArguments(exampleMachine()).filter((arg, index, all) => !source.includes(arg) && !source.includes(all[index + 1] ?? '')));
+});
+
+test('without the processor\'s random numbers it has no instructions for them, and the kernel is told not to count any', (t) => {
+	const changes = {entropy: ['boot', 'virtio-rng'], append: ['quiet', 'random.trust_cpu=on']} as const;
+	t.deepEqual([...values('-cpu', changes), ...values('-cpu', {...changes, accelerator: 'kvm'})], ['max,avx2=off,rdrand=off,rdseed=off', 'host,rdrand=off,rdseed=off']);
+	t.deepEqual(values('-append', changes), ['quiet random.trust_cpu=on random.trust_cpu=off'], 'the last one holds');
+	t.true(values('-device', changes).some((value) => value.startsWith('virtio-rng-pci')));
+});
+
+test('without the seed of the boot the kernel is told not to count it', (t) => {
+	t.deepEqual(values('-append', {entropy: ['processor', 'virtio-rng']}), ['console=ttyS0 quiet random.trust_bootloader=off']);
+});
+
+test('a machine without any source keeps the id by which a fork is seen, and the line on which it gets random numbers', (t) => {
+	t.true(values('-device', {entropy: []}).includes('vmgenid'));
+	t.true(values('-chardev', {entropy: []}).some((value) => value.startsWith('socket,id=fork')));
+	t.deepEqual(machineArguments(exampleMachine({entropy: ['processor', 'boot', 'virtio-rng']})), machineArguments(exampleMachine()), 'all are what there is without a word');
+});
+
 test('the maintenance network answers on 127.0.0.1 alone, and leads nowhere', (t) => {
 	const maintenance = {mac: '52:54:00:00:00:01', forwards: [{hostPort: 40_022, guestPort: 22}, {hostPort: 18_080, guestPort: 6443}], egress: false};
 	t.deepEqual(values('-netdev', {maintenance}), [

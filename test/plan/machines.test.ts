@@ -53,6 +53,14 @@ test('a lab has sizes by default, and its own where it says', (t) => {
 	t.like(router, {cpus: 1, memory: gib / 2, disk: 4 * gib});
 });
 
+test('a machine has all sources of random numbers, or those that its role names, in one order', (t) => {
+	const {machines, problems} = lay({machines: {...fourMachines, router: {count: 1, entropy: ['virtio-rng', 'processor', 'virtio-rng']}, tester: {count: 1, entropy: []}, ape: {count: 1, entropy: ['boot', 'virtio-rng', 'processor']}}});
+	t.deepEqual(problems, []);
+	t.deepEqual(machines.map(({name, entropy}) => [name, entropy]), [
+		['node-1', undefined], ['node-2', undefined], ['router-1', ['processor', 'virtio-rng']], ['tester-1', []], ['ape-1', undefined],
+	]);
+});
+
 test('a family that the lab does not have is left out', (t) => {
 	const {networks, ranges, machines} = lay({families: ['ipv6']});
 	t.notRegex(JSON.stringify({networks, ranges, machines}), /ipv4|\d+\.\d+\.\d+\.\d+/);

@@ -263,6 +263,17 @@ test('kernel arguments change no stage, but the lab', (t) => {
 	t.not(before.key, after.key);
 });
 
+test('another source of random numbers changes no stage, but the lab; overlays do not see it', (t) => {
+	const withTester = (tester: LabDeclaration['machines'][string]): Plan => planOf(cluster(), {machines: {node: {count: 1}, router: {count: 1}, tester}});
+	const [before, after] = [withTester({count: 1}), withTester({count: 1, entropy: []})];
+	t.deepEqual(changed(before, after), []);
+	t.not(before.key, after.key);
+	t.not(after.key, withTester({count: 1, entropy: ['virtio-rng']}).key);
+	t.is(before.key, withTester({count: 1, entropy: ['virtio-rng', 'boot', 'processor']}).key, 'all of them are the default');
+	t.deepEqual(after.machines.map(({name, entropy}) => [name, entropy]), [['node-1', undefined], ['router-1', undefined], ['tester-1', []]]);
+	t.deepEqual(after.topology, before.topology);
+});
+
 test('a local build counts by its content, not by its folder', (t) => {
 	const plan = (folder: string, digest: string): Plan => planOf(cluster(), {}, {settings: [`kubernetes.dir=${folder}`], localDigests: {[localBuildId('kubernetes', folder)]: digest}});
 	t.deepEqual(changed(plan('/a', '1'), plan('/b', '1')), []);

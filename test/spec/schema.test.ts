@@ -28,6 +28,14 @@ test('a part of the wrong type is told', (t) => {
 	t.deepEqual(texts('lab', {machines: {}, overlays: [], families: []}), ['`families` must not be empty']);
 });
 
+test('a source of random numbers is one of those that there are', (t) => {
+	const lab = (entropy: unknown): unknown => ({machines: {tester: {count: 1, entropy}}, overlays: []});
+	t.deepEqual(texts('lab', lab([])), []);
+	t.deepEqual(texts('lab', lab(['virtio-rng', 'processor', 'boot'])), []);
+	t.deepEqual(texts('lab', lab(['virtio_rng'])), ['`machines.tester.entropy[0]` must be one of processor, boot, virtio-rng']);
+	t.deepEqual(texts('lab', lab('none')), ['`machines.tester.entropy` must be a list, not a text']);
+});
+
 test('an unknown key is told, with the one that was likely meant, else with all', (t) => {
 	t.deepEqual(texts('components', [{...component, verison: '1'}]), ['`[0].verison` is not known; did you mean `version`?']);
 	t.deepEqual(texts('forwards', [{name: 'x', machine: 'node-1', port: 80, zebra: 1}]), ['`[0].zebra` is not known; known are name, machine, port, hostPort']);
