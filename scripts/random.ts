@@ -1,91 +1,10 @@
-import {claim, defineScenario, type MachineHandle, type StepContext} from 'vmlab';
-import {claimAtOnce, claimWaited, readFirstKey, tellFirstKey} from './steps/first-key.ts';
-
-/** Where the machines may have random numbers from, as they see it: the device in use, the processor's instructions, and what the kernel was told to count. */
-async function sourcesOf(machine: MachineHandle): Promise<string> {
-	const {stdout} = await machine.$`
-		cat /sys/class/misc/hw_random/rng_current
-		sed -n '/^flags/{p;q}' /proc/cpuinfo | tr ' ' '\n' | sed -n 's/^rdrand$/RDRAND/p; s/^rdseed$/RDSEED/p' | head -n 1
-		for word in trust_cpu trust_bootloader; do tr ' ' '\n' </proc/cmdline | sed -n "s/^random[.]$word=/$word=/p" | tail -n 1; done`;
-	return stdout.split('\n').join(', ');
-}
-
-/** Reboots a machine, and returns when its first key is made anew. */
-async function reboot(machine: MachineHandle, {eventually}: StepContext): Promise<void> {
-	const before = await machine.readFile('/proc/sys/kernel/random/boot_id');
-	// The connection breaks, or not yet.
-	await machine.try$`systemctl reboot`.catch(() => {});
-	await eventually(`${machine.name} has made its first key in another boot`, async () => {
-		const {stdout} = await machine.$`cat /proc/sys/kernel/random/boot_id; systemctl is-active vmlab-first-key.service`;
-		claim(!stdout.startsWith(before.trim()), `${machine.name} has not been rebooted yet`);
-	}, {deadline: '60s'});
-}
+import {defineScenario} from 'vmlab';
+import {entropyLab, firstKeys, promptAnswers} from './steps/entropy.ts';
 
 export default defineScenario({
-	summary: 'How long the first TLS key of a boot takes with virtio-rng, and without any random numbers but those that the kernel makes itself',
-	lab: {
-		machines: {
-			usual: {count: 1, memory: '256MiB'},
-			device: {count: 1, memory: '256MiB', entropy: ['virtio-rng']},
-			starved: {count: 1, memory: '256MiB', entropy: []},
-		},
-		overlays: ['base', 'first-key'],
-	},
+	summary: 'How long the first TLS key of a boot takes on kernel 6.1: as usual, with virtio-rng alone, and without any random numbers but those that the kernel makes itself',
+	lab: entropyLab('bookworm'),
 	budget: '5m',
-	async steps(context) {
-		const {machine, step, refuted, note} = context;
-		const [usual, device, starved] = ['usual-1', 'device-1', 'starved-1'].map((name) => machine(name)) as [MachineHandle, MachineHandle, MachineHandle];
-
-		await step('each machine sees the sources of random numbers that it was declared with, and no others', async () => {
-			const wanted = new Map([
-				[usual, 'virtio_rng.0, RDRAND, trust_cpu=on'],
-				[device, 'virtio_rng.0, trust_cpu=off, trust_bootloader=off'],
-				[starved, 'none, trust_cpu=off, trust_bootloader=off'],
-			]);
-			for (const [each, sources] of wanted) {
-				const seen = await sourcesOf(each);
-				claim(seen === sources, `${each.name} sees \`${seen}\`, and should see \`${sources}\``);
-			}
-		});
-
-		const keys = await step('each machine has made its first key, and no two are the same', async () => {
-			const made = await Promise.all([usual, device, starved].map(async (each) => (await each.$`openssl pkey -in /run/first-key/key.pem -check -pubout | tail -n +2`).stdout));
-			claim(new Set(made).size === made.length, 'two machines have made the same key', made);
-			return Promise.all([usual, device, starved].map(readFirstKey));
-		});
-		const [withAll, withDevice, without] = keys as [typeof keys[0], typeof keys[0], typeof keys[0]];
-		for (const key of keys) {
-			note(tellFirstKey(key));
-		}
-
-		await step('with all sources the kernel has random numbers before its first process', async () => {
-			claim(withAll.seeded < withAll.userSpace, `the kernel of usual-1 had random numbers at ${withAll.seeded} s, and its first process began at ${withAll.userSpace} s`);
-			claimAtOnce(withAll);
-		});
-		await step('with virtio-rng alone it has them before the first program asks', async () => {
-			claimAtOnce(withDevice);
-		});
-		await step('without any it has none when the first program asks, and getrandom(2) waits until it has made some', async () => {
-			claimWaited(without);
-		});
-		await refuted('control: the first key of starved-1 is not one that was made at once', async () => {
-			claimAtOnce(without);
-		});
-		await refuted('control: openssl did not wait on the machine with virtio-rng', async () => {
-			claimWaited(withDevice);
-		});
-
-		await step('starved-1 waits once more when it is rebooted', async () => {
-			await reboot(starved, context);
-			const again = await readFirstKey(starved);
-			claimWaited(again);
-			note(`After a reboot ${tellFirstKey(again)}`);
-		});
-		await step('control: device-1 does not, and has random numbers at once again', async () => {
-			await reboot(device, context);
-			const again = await readFirstKey(device);
-			claimAtOnce(again);
-			note(`After a reboot ${tellFirstKey(again)}`);
-		});
-	},
+	mutation: promptAnswers,
+	steps: firstKeys,
 });
