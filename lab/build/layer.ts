@@ -13,8 +13,8 @@ export const imageFolder = '/usr/lib/vmlab/images';
 
 /**
  * Makes layer.erofs in work.out: the trees in the order of the recipe (a later file takes the place of an earlier one, which
- * the plan has allowed by then), the programs of components, and the container images, unpacked, so that a container runtime
- * can use their blobs where they are.
+ * the plan has allowed by then), the programs of components, the container images, unpacked, so that a container runtime
+ * can use their blobs where they are, and kernel modules.
  */
 export async function makeLayer(recipe: Extract<StageRecipe, {kind: 'layer'}>, needs: ReadonlyMap<string, MadeStage>, work: StageWork): Promise<void> {
 	const {signal, log, scratch, out} = work;
@@ -42,7 +42,11 @@ export async function makeLayer(recipe: Extract<StageRecipe, {kind: 'layer'}>, n
 	for (const stage of recipe.images) {
 		const folder = path.join(root, imageFolder, layoutName(stage));
 		await createFolders(folder);
-		await run('tar', ['--extract', '--same-permissions', '--no-same-owner', `--file=${path.join(made(stage), 'image.tar')}`, `--directory=${folder}`], {signal, log});
+		await unpack(path.join(made(stage), 'image.tar'), folder, work);
+	}
+
+	if (recipe.modules !== undefined) {
+		await unpack(path.join(made(recipe.modules), 'modules.tar'), root, work);
 	}
 
 	await makeErofs(root, path.join(out, 'layer.erofs'), uuidOf('layer'), {signal, log});
@@ -51,6 +55,10 @@ export async function makeLayer(recipe: Extract<StageRecipe, {kind: 'layer'}>, n
 /** The name of a container image's folder, from that of its stage: `container-image registry.k8s.io/pause:3.10`. */
 export function layoutName(stage: string): string {
 	return stage.replace(/^container-image /, '').replaceAll(/[^\w.-]+/g, '_');
+}
+
+async function unpack(archive: string, folder: string, {signal, log}: StageWork): Promise<void> {
+	await run('tar', ['--extract', '--same-permissions', '--no-same-owner', `--file=${archive}`, `--directory=${folder}`], {signal, log});
 }
 
 /** Folders and files without the right of others to write, whatever umask they were created under; links as they are. */

@@ -19,7 +19,7 @@ export interface MakeOptions {
 /** How many heavy stages are made at once: each uses several processors, and much of the disk, by itself. */
 const heavyAtOnce = 2;
 
-const heavy: ReadonlySet<PlannedStage['recipe']['kind']> = new Set(['image', 'component', 'layer', 'image-store']);
+const heavy: ReadonlySet<PlannedStage['recipe']['kind']> = new Set(['image', 'component', 'modules', 'layer', 'image-store']);
 
 /**
  * Makes what is not in the store yet. What only stages that are there would need is not made again; it is in the result
@@ -91,13 +91,19 @@ export async function makeStages(plan: Plan, options: MakeOptions): Promise<Read
 			made.set(name, found);
 		}
 	}));
+	if (plan.stages.some(({recipe}) => recipe.kind === 'modules')) {
+		const {checkModules} = await import('./modules.ts');
+		await checkModules(plan.stages, made);
+	}
+
 	return made;
 }
 
-/** Those asked for, or those that no other stage is made from: the others are made where one of them asks for it. */
-function wantedStages({stages}: Plan, only: readonly string[] | undefined): readonly string[] {
+/** Those asked for, or those that no other stage is made from and those that machines run on: the others are made where one of them asks for it. */
+function wantedStages({stages, machines}: Plan, only: readonly string[] | undefined): readonly string[] {
 	const needed = new Set(stages.flatMap(({needs}) => needs));
-	return only ?? stages.map(({name}) => name).filter((name) => !needed.has(name));
+	const used = new Set(machines.flatMap((machine) => Object.values(machine.stages)));
+	return only ?? stages.map(({name}) => name).filter((name) => used.has(name) || !needed.has(name));
 }
 
 function throwIfAborted(signal: AbortSignal): void {
@@ -117,6 +123,11 @@ async function makeRecipe({recipe}: PlannedStage, made: ReadonlyMap<string, Made
 		case 'component': {
 			const {makeComponent} = await import('./component.ts');
 			return makeComponent(recipe, work);
+		}
+
+		case 'modules': {
+			const {makeModules} = await import('./modules.ts');
+			return makeModules(recipe, made, work);
 		}
 
 		case 'container-image': {

@@ -1,28 +1,35 @@
-/** The root filesystem of an image, by mmdebstrap(1): installed, made the same for everybody, and taken apart by rootfs.sh. */
+/** Root filesystems by mmdebstrap(1): installed, and taken apart by a script, which leaves what is wanted of them. */
 import {chmod, copyFile, cp, mkdir, readdir, rm, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {digestOf} from '../host/digest.ts';
 import {LabError} from '../host/error.ts';
-import {failure} from '../host/failure.ts';
 import {packageFolder} from '../host/folder.ts';
 import {findProgram, run} from '../host/program.ts';
 import type {StageWork} from '../store/store.ts';
 import type {AptSources} from './image-sources.ts';
 
-/** What a root filesystem is made of. */
+/** What a root filesystem is made of, and what of it. */
 export interface RootfsRequest {
 	readonly release: string;
+	/** Names, or NAME=VERSION. */
 	readonly packages: readonly string[];
 	/** Globs of paths that are not unpacked. */
 	readonly exclude: readonly string[];
-	readonly mask: readonly string[];
-	readonly bootModules: readonly string[];
 	readonly apt: AptSources;
+	/** Empty files that are there before the packages are installed: absolute, of plain characters. */
+	readonly marks?: readonly string[];
+	/** The script of this folder that takes the tree apart: `sh SCRIPT TREE CONFIGURATION`. */
+	readonly script: string;
+	/** What it finds in its folder CONFIGURATION: name -> text. */
+	readonly configuration: Readonly<Record<string, string>>;
+	/** What it leaves in TREE/tmp/vmlab, and the builder in the folder that it was given. */
+	readonly results: readonly string[];
+	/** What to say when it cannot be made: the lines that tell why, a hint, the log, the cause. */
+	readonly failed: (lines: readonly string[], hint: string, log?: string, cause?: unknown) => LabError;
+	/** Failures of its own kind, and what helps: before those of any root filesystem. */
+	readonly hints?: ReadonlyArray<readonly [RegExp, string]>;
 }
-
-/** What a builder leaves in the folder that it was given. */
-export const rootfsResults = ['root.erofs', 'vmlinuz', 'packages.txt', 'boot.tar'] as const;
 
 /** Makes the results in a folder. */
 export type RootfsBuilder = (request: RootfsRequest, configuration: string, results: string, work: StageWork) => Promise<void>;
@@ -31,10 +38,7 @@ export type RootfsBuilder = (request: RootfsRequest, configuration: string, resu
  * The moment that everything in an image is from, in seconds since 1970: 2024-01-01. Any moment does, as long as it is the
  * same in each build (reproducible-builds.org, SOURCE_DATE_EPOCH).
  */
-const epoch = 1_704_067_200;
-
-/** Not asked for by anybody, but needed to make an image: the maker of its filesystem, and what keeps Perl's usrmerge away. */
-const ownPackages = ['busybox-static', 'erofs-utils', 'systemd-sysv', 'usr-is-merged', 'xz-utils'];
+export const epoch = 1_704_067_200;
 
 /** What the build runs with, wherever it runs. */
 export const rootfsEnvironment: Readonly<Record<string, string>> = {
@@ -48,7 +52,7 @@ export const rootfsEnvironment: Readonly<Record<string, string>> = {
 export interface RootfsFolders {
 	/** apt.conf and sources.list: for mmdebstrap itself, which is the user. They may hold passwords. */
 	readonly configuration: string;
-	/** rootfs.sh and what it reads, for a hook, which may be somebody else. */
+	/** The request's script and what it reads, for a hook, which may be somebody else. */
 	readonly hook: string;
 	readonly results: string;
 }
@@ -61,19 +65,24 @@ export const hookFolder = 'hook';
  *
  * @param mode 'unshare' for an ordinary user
  */
-export function rootfsCommand(request: Pick<RootfsRequest, 'release' | 'packages' | 'exclude'>, mode: 'root' | 'unshare', folders: RootfsFolders): string[] {
+export function rootfsCommand(request: Pick<RootfsRequest, 'release' | 'packages' | 'exclude' | 'marks' | 'script' | 'results'>, mode: 'root' | 'unshare', folders: RootfsFolders): string[] {
 	const {configuration, hook, results} = folders;
-	const packages = [...new Set([...request.packages, ...ownPackages])].sort();
+	// usr-is-merged keeps Perl's usrmerge away.
+	const packages = [...new Set([...request.packages, 'usr-is-merged'])].sort();
+	const marks = (request.marks ?? []).map((mark) => `"$1"${mark}`).join(' ');
 	return [
 		// The mode of what maintainer scripts create depends on it.
 		'sh', '-c', 'umask 022 && exec "$@"', 'rootfs',
 		'mmdebstrap', `--mode=${mode}`, '--variant=apt', '--format=null', '--skip=cleanup',
 		`--include=${packages.join(',')}`,
 		'--aptopt=APT::Install-Recommends "false"', `--aptopt=${configuration}/apt.conf`,
+		// The tree is thrown away: what of it is kept is flushed when it is kept.
+		'--dpkgopt=force-unsafe-io',
 		...request.exclude.map((glob) => `--dpkgopt=path-exclude=${glob}`),
 		'--hook-dir=/usr/share/mmdebstrap/hooks/maybe-merged-usr',
-		`--customize-hook=sh ${quote(`${hook}/rootfs.sh`)} "$1" ${quote(hook)}`,
-		...rootfsResults.map((name) => `--customize-hook=download /tmp/vmlab/${name} ${quote(`${results}/${name}`)}`),
+		...(marks === '' ? [] : [`--essential-hook=for file in ${marks}; do mkdir -p "\${file%/*}" && : >"$file"; done`]),
+		`--customize-hook=sh ${quote(`${hook}/${request.script}`)} "$1" ${quote(hook)}`,
+		...request.results.map((name) => `--customize-hook=download /tmp/vmlab/${name} ${quote(`${results}/${name}`)}`),
 		request.release, '-', `${configuration}/sources.list`,
 	];
 }
@@ -84,17 +93,15 @@ function quote(text: string): string {
 
 /** Writes what rootfsCommand names as its configuration, and in it the hook's folder, which anybody may read. */
 export async function writeConfiguration(folder: string, request: RootfsRequest): Promise<void> {
-	const {apt, mask, bootModules, release, packages} = request;
+	const {apt, configuration, script} = request;
 	const hook = path.join(folder, hookFolder);
 	await mkdir(hook, {recursive: true});
 	const lines = (text: readonly string[]): string => text.map((line) => `${line}\n`).join('');
 	await Promise.all([
 		writeFile(path.join(folder, 'sources.list'), lines(apt.sources)),
 		writeFile(path.join(folder, 'apt.conf'), lines(apt.settings)),
-		writeFile(path.join(hook, 'mask'), lines(mask)),
-		writeFile(path.join(hook, 'modules'), lines(bootModules)),
-		writeFile(path.join(hook, 'settings'), lines([`EPOCH=${epoch}`, `UUID=${uuidOf({release, packages})}`])),
-		copyFile(path.join(packageFolder, 'lab/build/rootfs.sh'), path.join(hook, 'rootfs.sh')),
+		...Object.entries(configuration).map(async ([name, text]) => writeFile(path.join(hook, name), text)),
+		copyFile(path.join(packageFolder, 'lab/build', script), path.join(hook, script)),
 	]);
 	await Promise.all((await readdir(hook)).map(async (name) => chmod(path.join(hook, name), 0o644)));
 	await chmod(hook, 0o755);
@@ -185,14 +192,14 @@ const hints: ReadonlyArray<readonly [RegExp, string]> = [
 	[/newuidmap|newgidmap|subuid|user namespace|unshare/i, 'An ordinary user needs user namespaces and ids in /etc/subuid and /etc/subgid (Debian package uidmap); or run it as root, or with VMLAB_IMAGE_BUILDER=docker.'],
 ];
 
-/** The failure of an image's build, with the lines that say why; interruptions and full disks stay what they are. */
-export function explainRootfs(error: unknown, {release}: Pick<RootfsRequest, 'release'>): unknown {
+/** The failure of a build, with the lines that say why; interruptions and full disks stay what they are. */
+export function explainRootfs(error: unknown, {failed, hints: own = []}: Pick<RootfsRequest, 'failed' | 'hints'>): unknown {
 	if (!(error instanceof LabError) || error.code !== 'program-failed') {
 		return error;
 	}
 
 	const reasons = error.details.filter((line) => /^(?:E|W|Err)[: ]|^vmlab: |error/i.test(line));
 	const lines = reasons.length === 0 ? error.details : reasons;
-	const hint = hints.find(([pattern]) => lines.some((line) => pattern.test(line)))?.[1] ?? 'The log has the whole story.';
-	return failure.imageFailed(release, lines.slice(-8), hint, error.log, error);
+	const hint = [...own, ...hints].find(([pattern]) => lines.some((line) => pattern.test(line)))?.[1] ?? 'The log has the whole story.';
+	return failed(lines.slice(-8), hint, error.log, error);
 }

@@ -7,10 +7,10 @@ import {defineVerb} from './verb.ts';
 
 /** A manifest as data: its functions are left out, what they give depends on a lab. */
 function shown({name, folder, manifest, tree}: LoadedOverlay) {
-	const {summary, provides = [], needs = [], options = {}, roles, packages = [], state = [], replaces = []} = manifest;
+	const {summary, provides = [], needs = [], options = {}, roles, packages = [], modulePackages = [], state = [], replaces = []} = manifest;
 	const defaults = Object.fromEntries(Object.entries(options).map(([option, {default: value}]) => [option, value]));
 	return {
-		name, summary, folder, provides, needs: typeof needs === 'function' ? needs(defaults) : needs, ...(roles && {roles}), options, packages, state, replaces,
+		name, summary, folder, provides, needs: typeof needs === 'function' ? needs(defaults) : needs, ...(roles && {roles}), options, packages, modulePackages, state, replaces,
 		components: manifest.components?.(defaults) ?? [],
 		images: (manifest.images?.(defaults) ?? []).map(({reference}) => reference),
 		files: tree.filter(({kind}) => kind !== 'folder').map(({path}) => `/${path}`),
@@ -49,6 +49,7 @@ export const verb = defineVerb({
 			`needs       ${whole.needs.join(' ')}`,
 			`roles       ${whole.roles?.join(' ') ?? 'all'}`,
 			`packages    ${whole.packages.join(' ')}`,
+			`modules     ${whole.modulePackages.join(' ')}`,
 			`components  ${whole.components.map((component) => `${component.name} ${component.version}`).join(', ')}`,
 			`images      ${whole.images.join(' ')}`,
 			`state       ${whole.state.join(' ')}`,

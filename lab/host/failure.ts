@@ -525,6 +525,22 @@ export const failure = {
 		});
 	},
 
+	/** Kernel modules could not be built for the kernel of an image. `lines` say why. */
+	modulesFailed(packages: readonly string[], kernel: string, lines: readonly string[], hint: string, log?: string, cause?: unknown): LabError {
+		return new LabError({
+			code: 'modules-failed', kind: 'component', message: `The kernel modules of ${packages.join(' and ')} could not be built for kernel ${kernel}`,
+			details: lines, hint, ...(log && {log}), cause,
+		});
+	},
+
+	/** Kernel modules that were made before are for another kernel than the image has now. */
+	modulesOutdated(stage: string, built: string, image: string, kernel: string): LabError {
+		return new LabError({
+			code: 'modules-outdated', kind: 'component', message: `The stage "${stage}" was built for kernel ${built}, and "${image}" was made again since, with kernel ${kernel}`,
+			hint: 'No machine could load the modules. `vmlab cache prune --unused 0s` removes what nobody uses; then run it again, and all is made anew.',
+		});
+	},
+
 	/** Nothing on this host can build an image. */
 	noImageBuilder(): LabError {
 		return new LabError({

@@ -6,7 +6,7 @@ import type {Role} from '../spec/topology.ts';
 import {type Claim, settle, treeClaims} from './files.ts';
 import type {InstalledProgram, PlannedStage} from './plan.ts';
 import type {ResolvedOverlay} from './resolution.ts';
-import {componentStage, containerImageStage, diskStage, imageStage, layerStage, type LocalDigests, makerLayerRole} from './stages.ts';
+import {componentStage, containerImageStage, diskStage, imageStage, layerStage, type LocalDigests, makerLayerRole, modulesStage} from './stages.ts';
 
 /** The machine that makes the image store of a lab. */
 export interface StoreMaker {
@@ -38,6 +38,10 @@ export interface ChainInput {
 /** Does a role get an overlay? */
 export function hasRole(overlay: LoadedOverlay, role: Role): boolean {
 	return overlay.manifest.roles?.includes(role) ?? true;
+}
+
+function modulePackages({manifest}: LoadedOverlay): readonly string[] {
+	return manifest.modulePackages ?? [];
 }
 
 /** The programs of an overlay that its layer has, by component. */
@@ -114,6 +118,10 @@ export function chainOf(input: ChainInput): PlannedStage[] {
 		containerImageStage(image, 'component' in image.source ? components.get(image.source.component) : undefined, localDigests),
 	] as const))).values()].sort(byName);
 
+	const image = imageStage(input.imageName, input.image, overlays.map(({overlay}) => overlay));
+	const sources = [...new Set(there.flatMap(({overlay}) => modulePackages(overlay)))].sort();
+	const modules = sources.length === 0 ? undefined : modulesStage(sources, image, input.image);
+
 	const layerOf = (name: string, own: readonly ResolvedOverlay[], content: readonly PlannedStage[]): PlannedStage => {
 		const holding = settle(own.flatMap(layerClaims), input.replaces).claims;
 		return layerStage(name, {
@@ -123,6 +131,7 @@ export function chainOf(input: ChainInput): PlannedStage[] {
 				programs: programs.filter(({path}) => holding.some((claim) => claim.by === 'program' && claim.path === path && claim.overlay === overlay.overlay.name)),
 			}))).filter(({programs}) => programs.length > 0),
 			images: content,
+			modules: own.some(({overlay}) => modulePackages(overlay).length > 0) ? modules : undefined,
 		});
 	};
 	const layers = [
@@ -131,7 +140,8 @@ export function chainOf(input: ChainInput): PlannedStage[] {
 	];
 	const needed = new Set([...images, ...layers].flatMap(({needs}) => needs));
 	return [
-		imageStage(input.imageName, input.image, overlays.map(({overlay}) => overlay)),
+		image,
+		...(modules === undefined ? [] : [modules]),
 		...[...components.values()].filter(({name}) => needed.has(name)).sort(byName),
 		...images,
 		...layers,

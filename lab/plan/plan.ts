@@ -17,6 +17,12 @@ export type StageRecipe =
 	| {readonly kind: 'image'; readonly name: string; readonly image: ImageDeclaration; readonly packages: readonly string[]}
 	/** The programs of a component: out/NAME each. `folder` is the overlay's. */
 	| {readonly kind: 'component'; readonly component: ComponentDeclaration; readonly folder: string; readonly localDigest?: string}
+	/**
+	 * Kernel modules, built for the kernel of an image: out/modules.tar has them, and depmod's index of them and of all modules of the image, where a
+	 * layer has them; out/kernel is what they were built for, and out/packages.txt with what. `image` is the name of the image's stage; `packages` are
+	 * those with the source.
+	 */
+	| {readonly kind: 'modules'; readonly image: string; readonly release: string; readonly exclude: readonly string[]; readonly packages: readonly string[]}
 	/** A container image: out/image.tar (OCI layout). `from` is the name of the component's stage for a recipe. */
 	| {readonly kind: 'container-image'; readonly image: ContainerImageDeclaration; readonly from?: string}
 	/** The merged layer of a role: out/layer.erofs. */
@@ -30,6 +36,8 @@ export type StageRecipe =
 		readonly components: ReadonlyArray<{readonly stage: string; readonly programs: readonly InstalledProgram[]}>;
 		/** Container image stages, by stage name: OCI layouts in /usr/lib/vmlab/images. Only the layer that an image store is made with has any. */
 		readonly images: readonly string[];
+		/** The stage of the kernel modules, by name, where an overlay of the role has some; the index in it is that of all. */
+		readonly modules?: string;
 	}
 	/** The container images of the lab in the store of its container runtime: out/store.erofs. `lab` is the one machine that makes it. */
 	| {readonly kind: 'image-store'; readonly lab: Plan}

@@ -9,7 +9,7 @@ import type {InstalledProgram, Plan, PlannedStage, StageRecipe} from './plan.ts'
 export type LocalDigests = Readonly<Record<string, string>>;
 
 /** Part of each key: to be raised when the code that makes such a stage changes what it makes. */
-const revisions: Readonly<Record<StageRecipe['kind'], number>> = {image: 2, component: 1, 'container-image': 1, layer: 2, disk: 1, 'image-store': 1};
+const revisions: Readonly<Record<StageRecipe['kind'], number>> = {image: 2, component: 1, modules: 1, 'container-image': 1, layer: 2, disk: 1, 'image-store': 1};
 
 function stage(name: string, needs: readonly PlannedStage[], recipe: StageRecipe, content: unknown): PlannedStage {
 	const {kind} = recipe;
@@ -41,6 +41,15 @@ export function componentStage(component: ComponentDeclaration, overlay: LoadedO
 	);
 }
 
+/**
+ * The kernel modules of a lab, all together: modprobe knows them by one index, which names the modules of the image as well.
+ *
+ * @param image the stage of the image that it declares: modules work with the kernel alone that they were built for
+ */
+export function modulesStage(packages: readonly string[], image: PlannedStage, {release, exclude = []}: ImageDeclaration): PlannedStage {
+	return stage(`modules ${packages.join(' ')}`, [image], {kind: 'modules', image: image.name, release, exclude, packages}, {packages});
+}
+
 /** Under what id that of an image in the local Docker daemon is among the local digests. */
 export function dockerImageId(reference: string): string {
 	return `docker ${reference}`;
@@ -70,20 +79,22 @@ export interface LayerParts {
 	readonly overlays: readonly LoadedOverlay[];
 	readonly components: ReadonlyArray<{readonly stage: PlannedStage; readonly programs: readonly InstalledProgram[]}>;
 	readonly images: readonly PlannedStage[];
+	readonly modules?: PlannedStage | undefined;
 }
 
 /** The one layer of all machines of a role, or of those that something is made in. Those with the same content share a key, and so the file. */
-export function layerStage(role: string, {overlays, components, images}: LayerParts): PlannedStage {
+export function layerStage(role: string, {overlays, components, images, modules}: LayerParts): PlannedStage {
 	const trees = overlays.filter(({tree}) => tree.length > 0);
 	return stage(
 		`layer ${role}`,
-		[...components.map(({stage: component}) => component), ...images],
+		[...components.map(({stage: component}) => component), ...images, ...(modules === undefined ? [] : [modules])],
 		{
 			kind: 'layer',
 			role,
 			trees: trees.map(({name, folder}) => ({overlay: name, folder: `${folder}/rootfs`})),
 			components: components.map(({stage: component, programs}) => ({stage: component.name, programs})),
 			images: images.map(({name}) => name),
+			...(modules !== undefined && {modules: modules.name}),
 		},
 		{trees: trees.map(({tree}) => tree), programs: components.map(({programs}) => programs)},
 	);

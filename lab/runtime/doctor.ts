@@ -24,7 +24,7 @@ export interface Examination {
 
 /** The room that making a stage takes, scratch and caches of compilers included. Bytes, generous. */
 const roomFor: Readonly<Record<PlannedStage['recipe']['kind'], number>> = {
-	image: 2 * gib, component: gib, 'container-image': 0.2 * gib, layer: 0.5 * gib, disk: 0.01 * gib, 'image-store': gib,
+	image: 2 * gib, component: gib, modules: 1.5 * gib, 'container-image': 0.2 * gib, layer: 0.5 * gib, disk: 0.01 * gib, 'image-store': gib,
 };
 
 /** What a lab of unknown shape is taken to need, in bytes. */

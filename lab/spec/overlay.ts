@@ -94,6 +94,11 @@ export interface OverlayDeclaration<O extends Options = Options> {
 	readonly images?: (options: Resolved<O>) => readonly ContainerImageDeclaration[];
 	/** Debian packages of the image. */
 	readonly packages?: readonly string[];
+	/**
+	 * Debian packages with the source of kernel modules, as dkms(8) builds them: ['jool-dkms']. They are built for the kernel of the lab's image and
+	 * put into the layers of the overlay's roles, where modprobe finds them. Nothing loads them unasked.
+	 */
+	readonly modulePackages?: readonly string[];
 	readonly kernel?: (context: MachineContext<Resolved<O>>) => KernelDeclaration;
 	/** Folders that are kept on the machine's own disk (ext4), not on the overlay root: ['/var/lib/etcd']. */
 	readonly state?: readonly string[];

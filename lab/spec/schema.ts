@@ -100,6 +100,7 @@ const overlay = z.strictObject({
 	components: pureFunction.optional(),
 	images: pureFunction.optional(),
 	packages: words.optional(),
+	modulePackages: z.array(text.regex(/^[a-z\d][a-z\d.+-]+$/, {error: 'must be the name of a Debian package'})).optional(),
 	kernel: pureFunction.optional(),
 	state: z.array(guestPath).optional(),
 	routes: pureFunction.optional(),

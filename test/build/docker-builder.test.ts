@@ -2,6 +2,7 @@ import {mkdir} from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import {buildWithDocker} from '../../lab/build/docker-builder.ts';
+import {imageRequest} from '../../lab/build/image.ts';
 import {failure} from '../../lab/host/failure.ts';
 import {FakeDaemon, withDaemon} from '../rig/docker-daemon.ts';
 
@@ -15,7 +16,7 @@ test.serial('an interruption while the image of the builder is pulled ends the p
 
 		const [configuration, results] = [path.join(folder, 'configuration'), path.join(folder, 'results')];
 		await Promise.all([mkdir(configuration), mkdir(results)]);
-		const request = {release: 'bookworm', packages: [], exclude: [], mask: [], bootModules: [], apt: {sources: [], settings: []}};
+		const request = imageRequest({image: {summary: 'for tests', release: 'bookworm', kernel: 'linux-image-cloud-amd64', packages: [], bootModules: []}, packages: []}, {sources: [], settings: []});
 		const work = {key: 'a'.repeat(64), out: folder, scratch: folder, signal: controller.signal, log: path.join(folder, 'log'), progress() {}};
 		await t.throwsAsync(buildWithDocker(request, configuration, results, work), {code: 'interrupted'});
 		await daemon.cutOff;

@@ -86,6 +86,25 @@ test('the same content gives the same bytes, under whatever umask it was checked
 	t.not(await made({trees: {...trees, base: {...trees.base, 'etc/one.conf': 'two'}}}), one);
 });
 
+test('a layer has the kernel modules of its stage, and their index', async t => {
+	await withTemporaryFolder(async (folder) => {
+		const [out, scratch, stage, tree] = ['out', 'scratch', 'stage', 'tree'].map((name) => path.join(folder, name)) as [string, string, string, string];
+		const modules = path.join(tree, 'usr/lib/modules/6.1.0-1');
+		await Promise.all([out, scratch, stage, path.join(modules, 'updates')].map(async (each) => mkdir(each, {recursive: true})));
+		await writeFile(path.join(modules, 'modules.dep'), 'updates/one.ko:\n');
+		await writeFile(path.join(modules, 'updates/one.ko'), 'a module');
+		await run('tar', ['--create', `--file=${path.join(stage, 'modules.tar')}`, `--directory=${tree}`, 'usr/lib/modules/6.1.0-1/modules.dep', 'usr/lib/modules/6.1.0-1/updates/one.ko']);
+		await makeLayer(
+			{kind: 'layer', role: 'router', trees: [], components: [], images: [], modules: 'modules one-dkms'},
+			new Map([['modules one-dkms', {name: 'modules one-dkms', key: 'one', folder: stage, digest: '', madeAt: 0, seconds: 0, bytes: 0}]]),
+			{key: 'test', out, scratch, signal: new AbortController().signal, progress() {}, log: path.join(folder, 'log')},
+		);
+		const {stdout} = await run('find', ['.', '-type', 'f', '-printf', '%P\n'], {cwd: path.join(scratch, 'layer')});
+		t.deepEqual(stdout.split('\n').sort(), ['usr/lib/modules/6.1.0-1/modules.dep', 'usr/lib/modules/6.1.0-1/updates/one.ko']);
+		t.true((await stat(path.join(out, 'layer.erofs'))).size > 0);
+	});
+});
+
 test('links are kept as links', async t => {
 	await withTemporaryFolder(async (folder) => {
 		await mkdir(path.join(folder, 'rootfs/etc'), {recursive: true});

@@ -12,7 +12,7 @@ function stage(name: string, needs: readonly string[] = [], key = name, kind: St
 }
 
 function plan(...stages: readonly PlannedStage[]): Plan {
-	return {stages} as unknown as Plan;
+	return {stages, machines: []} as unknown as Plan;
 }
 
 const signal = new AbortController().signal;
@@ -110,6 +110,13 @@ test('when all is there, nothing is made', async (t) => {
 	const made = await makeStages(plan(stage('a'), stage('b', ['a'])), {store, events: noEvents, signal});
 	t.deepEqual(store.started, []);
 	t.deepEqual([...made.keys()].sort(), ['a', 'b']);
+});
+
+test('what machines run on is there, even where all that was made from it is there already', async (t) => {
+	const store = new FakeStore(['store']);
+	const made = await makeStages({...plan(stage('image'), stage('store', ['image'])), machines: [{stages: {image: 'image'}}]} as unknown as Plan, {store, events: noEvents, signal});
+	t.deepEqual(store.started, ['image']);
+	t.deepEqual([...made.keys()].sort(), ['image', 'store']);
 });
 
 test('what only a stage that is there was made from is not made again', async (t) => {

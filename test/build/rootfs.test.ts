@@ -1,16 +1,18 @@
 import {readFile} from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
+import {imageRequest} from '../../lab/build/image.ts';
 import {explainRootfs, rootfsCommand, rootfsStep, uuidOf, writeConfiguration} from '../../lab/build/rootfs.ts';
 import {LabError} from '../../lab/host/error.ts';
 import {failure} from '../../lab/host/failure.ts';
 import {withTemporaryFolder} from '../../lab/host/temporary.ts';
 
 const folders = {configuration: '/c', hook: '/c/hook', results: '/r'};
-const request = {
-	release: 'bookworm', packages: ['systemd', 'iproute2'], exclude: ['/usr/share/doc/*'], mask: ['dbus.service'], bootModules: ['erofs'],
-	apt: {sources: ['deb http://mirror.example/debian bookworm main'], settings: ['Acquire::http::Proxy "http://user:secret@proxy.example";']},
-};
+const apt = {sources: ['deb http://mirror.example/debian bookworm main'], settings: ['Acquire::http::Proxy "http://user:secret@proxy.example";']};
+const request = imageRequest({
+	image: {summary: 'for tests', release: 'bookworm', kernel: 'linux-image-cloud-amd64', packages: [], exclude: ['/usr/share/doc/*'], mask: ['dbus.service'], bootModules: ['erofs']},
+	packages: ['systemd', 'iproute2'],
+}, apt);
 
 test('packages are installed without recommendations, in a mode that suits the user', t => {
 	const command = rootfsCommand(request, 'unshare', folders);
@@ -22,7 +24,14 @@ test('packages are installed without recommendations, in a mode that suits the u
 });
 
 test('the order in which packages were named does not matter', t => {
-	t.deepEqual(rootfsCommand({...request, packages: ['iproute2', 'systemd', 'systemd']}, 'root', folders), rootfsCommand(request, 'root', folders));
+	t.deepEqual(rootfsCommand({...request, packages: [...request.packages, 'systemd'].reverse()}, 'root', folders), rootfsCommand(request, 'root', folders));
+});
+
+test('files that packages look for are there before these are installed', t => {
+	t.false(rootfsCommand(request, 'root', folders).some((word) => word.startsWith('--essential-hook')));
+	t.true(rootfsCommand({...request, marks: ['/etc/one/mark', '/etc/two']}, 'root', folders).includes(
+		'--essential-hook=for file in "$1"/etc/one/mark "$1"/etc/two; do mkdir -p "${file%/*}" && : >"$file"; done',
+	));
 });
 
 test('folders with blanks and quotes get to the hooks whole', t => {

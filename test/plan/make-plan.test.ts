@@ -148,6 +148,24 @@ test('a lab without a container runtime, or without container images, has no ima
 	t.false(names(cluster(), {machines: {router: {count: 1}}}).includes('image store'));
 });
 
+test('kernel modules are built for the image, once for a lab, and are in the layers of the roles that have them', (t) => {
+	const overlays = (image: readonly string[] = []): LoadedOverlay[] => [
+		...cluster({base: {packages: image}}),
+		overlay('jool', {roles: ['router'], modulePackages: ['jool-dkms']}),
+		overlay('tunnel', {roles: ['tester'], modulePackages: ['wireguard-dkms', 'jool-dkms']}),
+	];
+	const plan = planOf(overlays());
+	const find = (name: string): Plan['stages'][number] | undefined => plan.stages.find((stage) => stage.name === name);
+	const name = 'modules jool-dkms wireguard-dkms';
+	t.like(find(name), {needs: ['image bookworm'], recipe: {kind: 'modules', image: 'image bookworm', release: 'bookworm', packages: ['jool-dkms', 'wireguard-dkms']}});
+	t.is(plan.stages.filter(({recipe}) => recipe.kind === 'modules').length, 1);
+	t.deepEqual(['layer node', 'layer router', 'layer tester'].map((layer) => find(layer)?.needs.includes(name)), [false, true, true]);
+	t.like(find('layer router')?.recipe, {modules: name});
+	t.false('modules' in find('layer node')!.recipe);
+	t.deepEqual(changed(plan, planOf(overlays(['strace']))).filter((stage) => /^(image bookworm|modules|layer)/.test(stage)), ['image bookworm', 'layer router', 'layer tester', name]);
+	t.false(planOf(overlays(), {machines: {node: {count: 1}}}).stages.some(({recipe}) => recipe.kind === 'modules'));
+});
+
 test('a program without a path is in no layer, and there for container images', (t) => {
 	const {stages} = planOf([overlay('a', {provides: ['cri'], components: () => [component('pause', '1.0.0', {programs: [{name: 'pause'}]})], images: () => [{reference: 'pause:3', source: {component: 'pause', programs: {pause: '/pause'}, entrypoint: ['/pause']}}]})]);
 	t.true(stages.some(({name}) => name === 'component pause'));
