@@ -70,8 +70,12 @@ chmod 0644 -- *.ko
 
 chroot "$tree" depmod "$KERNEL"
 cd "$tree"
-# What depmod writes, and not what it reads.
-find "$modules/updates" "$modules" -maxdepth 1 -type f \( -path '*/updates/*' -o -name 'modules.*' \) \
-	! -name modules.order ! -name modules.builtin ! -name modules.builtin.modinfo | LC_ALL=C sort >"$results/files"
-tar --create --file="$results/modules.tar" --no-recursion --format=ustar --mtime="@$EPOCH" --owner=0 --group=0 --numeric-owner --mode=0644 --files-from="$results/files"
+# What depmod writes, and not what it reads; and the folders on the way, so that they are as they are here wherever it is unpacked.
+{
+	printf '%s\n' usr usr/lib usr/lib/modules "$modules" "$modules/updates"
+	find "$modules/updates" -type f
+	find "$modules" -maxdepth 1 -type f -name 'modules.*' ! -name modules.order ! -name modules.builtin ! -name modules.builtin.modinfo
+} | LC_ALL=C sort >"$results/files"
+tar --create --file="$results/modules.tar" --no-recursion --format=ustar --mtime="@$EPOCH" --owner=0 --group=0 --numeric-owner \
+	--mode=u=rwX,go=rX --files-from="$results/files"
 rm "$results/files"
