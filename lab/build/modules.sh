@@ -36,7 +36,7 @@ while read -r package; do
 		# The file is a piece of bash, and says itself what it is of.
 		name=$(chroot "$tree" bash -c '. "$1" >&2; echo "$PACKAGE_NAME"' bash "$file")
 		version=$(chroot "$tree" bash -c '. "$1" >&2; echo "$PACKAGE_VERSION"' bash "$file")
-		echo "I: installing modules of $name $version for kernel $KERNEL..." >&2
+		echo "I: building the modules of $name $version for kernel $KERNEL..." >&2
 		folder=$tree/var/lib/dkms/$name/$version
 		status=0
 		chroot "$tree" dkms build -m "$name" -v "$version" -k "$KERNEL" -a "$(uname -m)" </dev/null >&2 || status=$?

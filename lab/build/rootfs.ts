@@ -161,7 +161,7 @@ export const buildWithMmdebstrap: RootfsBuilder = async (request, configuration,
 
 /** What a line of mmdebstrap's output tells of the progress, if anything. */
 export function rootfsStep(line: string): string | undefined {
-	return /^I: ((?:downloading|extracting|installing) .*?)(?:\.\.\.)?$/.exec(line)?.[1];
+	return /^I: ((?:downloading|extracting|installing|building) .*?)(?:\.\.\.)?$/.exec(line)?.[1];
 }
 
 /**
