@@ -61,7 +61,7 @@ function controllerManagerArguments(lab: LabTopology, options: ControlPlaneOptio
 		`--root-ca-file=${authorityFile}`,
 		`--cluster-signing-cert-file=${authorityFile}`,
 		`--cluster-signing-key-file=${pki}/ca.key`,
-		// A /24 or /64 for each node. Those of the lab's own machines are decided by the lab and come with the nodes' manifest, which is applied before it starts.
+		// A /24 or /64 for each node. Those of the lab's own machines are decided by the lab and come with the nodes' objects, which are there before it starts.
 		'--allocate-node-cidrs=true',
 		`--cluster-cidr=${cidrList(lab, 'pods')}`,
 		`--service-cluster-ip-range=${cidrList(lab, 'services')}`,
@@ -85,23 +85,22 @@ function schedulerArguments(lab: LabTopology, options: ControlPlaneOptions): str
 }
 
 /**
- * The nodes, each with its pod subnets. They are made before the kubelets register, or are merged with what these made,
+ * The nodes, each with its pod subnets, as objects that vmlab-nodes.service applies: made before the kubelets register, or merged with what these made,
  * so that `spec.podCIDRs` is the lab's whichever comes first.
  */
-function nodeManifest(lab: LabTopology): object {
-	return {
-		apiVersion: 'v1',
-		kind: 'List',
-		items: nodesOf(lab).map(node => {
-			const podCIDRs = lab.families.flatMap(family => node.pods[family] ?? []);
-			return {
+function nodeObjects(lab: LabTopology): FileDeclaration[] {
+	return nodesOf(lab).map(node => {
+		const podCIDRs = lab.families.flatMap(family => node.pods[family] ?? []);
+		return {
+			path: `/etc/kubernetes/nodes/${node.name}.json`,
+			text: `${JSON.stringify({
 				apiVersion: 'v1',
 				kind: 'Node',
 				metadata: {name: node.name, ...(hasControlPlane(node) && {labels: {'node-role.kubernetes.io/control-plane': ''}})},
 				spec: {podCIDR: podCIDRs[0], podCIDRs},
-			};
-		}),
-	};
+			}, undefined, 2)}\n`,
+		};
+	});
 }
 
 /** The right to use the kubelets' API, for the API server: a role that every cluster has, given to the user that its certificate names. */
@@ -143,7 +142,7 @@ export function controlPlaneFiles(lab: LabTopology, machine: LabMachine, options
 		argumentsFile('kube-apiserver', apiServerArguments(lab, machine, options)),
 		argumentsFile('kube-controller-manager', controllerManagerArguments(lab, options)),
 		argumentsFile('kube-scheduler', schedulerArguments(lab, options)),
-		manifestFile('kubernetes-nodes', nodeManifest(lab)),
+		...nodeObjects(lab),
 		manifestFile('kubernetes-kubelet-access', kubeletAccessManifest),
 	];
 }

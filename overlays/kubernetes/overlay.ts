@@ -5,7 +5,7 @@ import {administrator} from './credentials.ts';
 import {nodeFiles, nodeKernel} from './node.ts';
 import {components, images} from './programs.ts';
 
-const controlPlaneUnits = ['kube-apiserver.service', 'kube-controller-manager.service', 'kube-scheduler.service', 'vmlab-manifests.service'];
+const controlPlaneUnits = ['kube-apiserver.service', 'kube-controller-manager.service', 'kube-scheduler.service', 'vmlab-nodes.service', 'vmlab-manifests.service'];
 const nodeUnits = ['kubelet.service', 'kube-proxy.service'];
 
 export default defineOverlay({
