@@ -2,7 +2,7 @@
 export {defineOverlay} from './spec/overlay.ts';
 export {defineImage} from './spec/image.ts';
 export {defineLab} from './spec/lab.ts';
-export {addressAt, familyOf, subnetSize, urlHost} from './spec/address.ts';
+export {addressAt, familyOf, subnetSize, urlHost, withinPrefix} from './spec/address.ts';
 export {wholeReference} from './spec/image-reference.ts';
 export {defineScenario} from './scenario/scenario.ts';
 export {fork} from './scenario/fork-on-demand.ts';

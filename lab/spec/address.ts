@@ -33,6 +33,16 @@ export function subnetSize(subnet: string): bigint {
 	return parsed.endAddress().bigInt() - parsed.startAddress().bigInt() + 1n;
 }
 
+/** An IPv4 address within an IPv6 prefix of 96 bits, whose last 32 bits it is (RFC 6052, 2.2). Throws a declaration error where they are none. */
+export function withinPrefix(prefix: string, address: string): string {
+	const parsed = parse(address);
+	if (parsed instanceof Address6 || parse(prefix).subnetMask !== 96) {
+		throw failure.badValue('IPv4 address and the prefix for it', `${address} in ${prefix}`, 'such as 192.0.2.1 in fd00:64::/96');
+	}
+
+	return addressAt(prefix, Number(parsed.bigInt()));
+}
+
 /** The address as a URL or an address with a port has it: IPv6 in brackets (RFC 3986, 3.2.2). */
 export function urlHost(address: string): string {
 	return address.includes(':') ? `[${address}]` : address;
