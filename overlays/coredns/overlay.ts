@@ -1,4 +1,4 @@
-import {addressAt, defineOverlay, type FileDeclaration, type LabTopology} from 'vmlab';
+import {addressAt, defineOverlay, withinPrefix, type FileDeclaration, type LabTopology} from 'vmlab';
 
 /** The domain of the cluster, as the overlay `kubernetes` has it. */
 function clusterDomain(lab: LabTopology): string {
@@ -14,10 +14,37 @@ function serviceAddresses(lab: LabTopology): string[] {
 }
 
 /**
+ * Whom a lab with the overlay `nat64` asks for other names. An IPv6-only pod reaches the name server beyond the router by its address within the translator's
+ * prefix, or it asks the router's unbound.
+ */
+function beyondRouter(lab: LabTopology): string {
+	const nat64 = lab.options['nat64'];
+	if (nat64 === undefined) {
+		return '';
+	}
+
+	if (nat64['dns64'] === 'unbound') {
+		return lab.families.flatMap(family => lab.machines.find(({role}) => role === 'router')?.address[family] ?? []).join(' ');
+	}
+
+	const address = lab.machines
+		.find(({role}) => role === lab.options['nsd']?.['role'])?.links
+		.flatMap(({addresses}) => addresses).find(({family}) => family === 'ipv4')?.address;
+	return address === undefined ? '' : withinPrefix(String(nat64['prefix']), address);
+}
+
+/** The plugin that makes AAAA records of A records. It is in the zone of all other names alone, so that names of the cluster and of machines are what they are. */
+function dns64(lab: LabTopology): string[] {
+	const nat64 = lab.options['nat64'];
+	return nat64?.['dns64'] === 'coredns' ? ['    dns64 {', `        prefix ${nat64['prefix']}`, '    }'] : [];
+}
+
+/**
  * The server's configuration (coredns.io/manual). Plugins work in an order of their own, not in that of the file, so what
  * answers for everything has a zone to itself.
  */
 function corefile(lab: LabTopology, upstream: string): string {
+	const servers = upstream === '' ? beyondRouter(lab) : upstream;
 	const names = lab.machines.map(({name}) => name).join(' ');
 	const cluster = `${clusterDomain(lab)} in-addr.arpa ip6.arpa`;
 	return [
@@ -41,9 +68,9 @@ function corefile(lab: LabTopology, upstream: string): string {
 		'. {',
 		'    errors',
 		// A lab is closed: a name that nobody in it has does not exist, and saying so at once spares the client its waits.
-		...(upstream === ''
+		...(servers === ''
 			? ['    template ANY ANY . {', '        rcode NXDOMAIN', '    }']
-			: [`    forward . ${upstream}`, '    cache 30']),
+			: [...dns64(lab), `    forward . ${servers}`, '    cache 30']),
 		'}',
 		'',
 	].join('\n');
