@@ -11,6 +11,8 @@ export interface Dial {
 	readonly to: string;
 	/** The server's path: 'hostname', 'clientip'. Default 'hostname'. */
 	readonly request?: string;
+	/** Default 'http'. */
+	readonly protocol?: 'http' | 'udp';
 }
 
 /** A dial and what came of it. */
@@ -36,8 +38,8 @@ export async function dialAll({node}: StepContext, family: Family, dials: readon
 	const nodes = [...new Set(dials.map(({from}) => from.node))];
 	const results = await Promise.all(nodes.map(async (name) => {
 		const own = dials.filter(({from}) => from.node === name);
-		const urls = own.map(({from, host, port, request = 'hostname'}) => {
-			const query = new URLSearchParams({host, port: String(port), request, protocol: 'http', tries: '1'});
+		const urls = own.map(({from, host, port, request = 'hostname', protocol = 'http'}) => {
+			const query = new URLSearchParams({host, port: String(port), request, protocol, tries: '1'});
 			return `http://${urlHost(addressIn(family, from.addresses, from.name))}:${serverPort}/dial?${query.toString()}`;
 		});
 		const {stdout} = await node(name).$`index=0; for url in ${urls}; do (echo "$index $(curl -sS --globoff --max-time ${patience} "$url" 2>&1)") & index=$((index + 1)); done; wait`;
