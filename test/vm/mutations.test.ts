@@ -4,7 +4,7 @@ import {benchFor} from '../rig/machines.ts';
 
 const bench = benchFor(test);
 
-for (const scenario of ['ipv4', 'dual-stack', 'ipv6-only']) {
+for (const scenario of ['ipv4', 'dual-stack', 'ipv6-only', 'nat64', 'nat64@unbound']) {
 	test.serial(`the change that ${scenario} declares turns it red where it should`, async (t) => {
 		t.timeout(50 * 60_000);
 		const outcome = await bench.run(['run', scenario, '--mutate']);
