@@ -37,7 +37,7 @@ export async function nat64Story(context: StepContext): Promise<void> {
 	const freshName = (): string => name(`fresh-${++number}.four`);
 	note(`${nat64.translator} translates, ${nat64.dns64} makes AAAA records; ${serverAddress} is ${translated}`);
 
-	const pods = await step('a Deployment of 2 pods spreads over all nodes', async () => {
+	const pods = await step(`a Deployment of ${nodes.length} pods spreads over all nodes`, async () => {
 		await cluster.apply(deployment(lab, 'caller', nodes.length));
 		return eventually('all pods are ready', async () => {
 			const found = (await readPods(cluster, 'caller')).get('caller') ?? [];
@@ -68,7 +68,7 @@ export async function nat64Story(context: StepContext): Promise<void> {
 
 	await step('its server answers over TCP', async () => {
 		await noneHasProblem(callers, 'HTTP', async (caller) => answeredBy(caller, urlOf(name(server.name)), server.name));
-		claimAnswered('requests of pods\' own programs', await dialAll(context, 'ipv6', pods.map((from) => toServer(from, name(server.name), httpPort))), () => [server.name]);
+		claimAnswered('requests of pods\' own programs', await dialAll(context, 'ipv6', pods.map((from) => toServer(from, translated, httpPort))), () => [server.name]);
 	});
 
 	await step('its server answers over UDP', async () => {
@@ -76,7 +76,14 @@ export async function nat64Story(context: StepContext): Promise<void> {
 			const result = await caller.run('bash', '-c', `echo hostname | nc -u -w 3 ${name(server.name)} ${udpPort}`);
 			return unlike(result.stdout.trim(), server.name);
 		});
-		claimAnswered('datagrams of pods\' own programs', await dialAll(context, 'ipv6', pods.map((from) => ({...toServer(from, name(server.name), udpPort), protocol: 'udp' as const}))), () => [server.name]);
+		claimAnswered('datagrams of pods\' own programs', await dialAll(context, 'ipv6', pods.map((from) => ({...toServer(from, translated, udpPort), protocol: 'udp' as const}))), () => [server.name]);
+	});
+
+	await step('control: a program that takes a name\'s IPv4 address where it has one reaches nobody, for DNS64 leaves that as it is', async () => {
+		// The test server looks a name up before it asks there, and prefers IPv4 (ResolveTCPAddr of Go's package net).
+		const dialled = await dialAll(context, 'ipv6', pods.map((from) => toServer(from, name(server.name), httpPort)));
+		const wrong = dialled.filter(({problem = ''}) => !problem.includes(`${serverAddress}:${httpPort}: connect: network is unreachable`));
+		claim(wrong.length === 0, `${wrong.length} of ${dialled.length} programs did something else`, wrong.map(({from, answer, problem}) => `${from.name}: ${answer ?? problem}`));
 	});
 
 	await step('its server answers pings', async () => {
