@@ -9,6 +9,7 @@ import {measureCluster, measureSsh} from './boots.ts';
 import {measureHelp, measurePlan, measureRunAll, measureSecondRun} from './commands.ts';
 import {measureForks} from './forks.ts';
 import type {Row, RowSink} from './measure.ts';
+import {measureNat64} from './nat64.ts';
 import {measureSmallForks} from './small-forks.ts';
 
 /** Row names -> what measures them; rows of one lab are measured in one boot. */
@@ -20,6 +21,7 @@ const groups: ReadonlyArray<{readonly rows: readonly string[]; readonly measure:
 	{rows: ['power-on-to-ready', 'power-on-to-service', 'machine-overhead'], measure: measureCluster},
 	{rows: ['fork-to-ssh', 'fork-series', 'checkpoint'], measure: measureSmallForks},
 	{rows: ['fork-to-step-ratio', 'fork-to-api', 'fork-to-service', 'freeze-standstill', 'fork-memory-ratio', 'frozen-size-ratio', 'forks-side-by-side'], measure: measureForks},
+	{rows: ['nat64-throughput'], measure: measureNat64},
 	{rows: ['run-all-forked'], measure: measureRunAll},
 ];
 const names = groups.flatMap(({rows}) => rows);

@@ -1,0 +1,63 @@
+/** The row of NAT64: what tayga and jool let through, against plain routing by the same router, in turns. */
+import {fork, type ForkedLab} from '../../lab/index.ts';
+import {median, round, type RowSink} from './measure.ts';
+
+/** Measurements of each way, and seconds of each. */
+const rounds = 5;
+const seconds = 5;
+
+/** A tester without IPv4, a server without IPv6, and one that plain routing reaches: each on a network of its own, behind one router. */
+const lab = {
+	families: ['ipv6'],
+	networks: {
+		near: {families: ['ipv6'], subnets: {ipv6: 'fd00:6::/64'}},
+		four: {families: ['ipv4'], subnets: {ipv4: '192.168.2.0/24'}},
+		six: {families: ['ipv6'], subnets: {ipv6: 'fd00:7::/64'}},
+	},
+	machines: {
+		router: {count: 1, memory: '256MiB', networks: ['near', 'four', 'six']},
+		tester: {count: 1, memory: '256MiB', networks: ['near']},
+		four: {count: 1, memory: '256MiB', networks: ['four']},
+		six: {count: 1, memory: '256MiB', networks: ['six']},
+	},
+	overlays: ['base', 'iptools', 'jool', 'tayga'],
+} as const;
+
+/** The address of a server as the tester has to write it. */
+const server = {four: 'fd00:64::c0a8:2e7', six: 'fd00:7::e8'} as const;
+
+/** Mbit/s of one TCP connection (iperf3), as the server took them. */
+async function throughput({machine}: ForkedLab, to: string): Promise<number> {
+	const {stdout} = await machine('tester-1').$`iperf3 --client ${to} --time ${seconds} --json`;
+	return (JSON.parse(stdout) as {end: {sum_received: {bits_per_second: number}}}).end.sum_received.bits_per_second / 1e6;
+}
+
+/** Measures each way in turn, so that what else the computer does meets all alike. jool is in the way of packets before tayga, so stopping it is all that a change takes. */
+export async function measureNat64(_wanted: ReadonlySet<string>, found: RowSink): Promise<void> {
+	const running = await fork(lab);
+	try {
+		for (const name of ['four-1', 'six-1']) {
+			await running.machine(name).$`iperf3 --server --daemon`;
+		}
+
+		const router = running.machine('router-1');
+		const seen: Record<'tayga' | 'jool' | 'plain', number[]> = {tayga: [], jool: [], plain: []};
+		for (let count = 0; count < rounds; count++) {
+			await router.$`systemctl stop vmlab-jool`;
+			seen.tayga.push(await throughput(running, server.four));
+			await router.$`systemctl start vmlab-jool`;
+			seen.jool.push(await throughput(running, server.four));
+			seen.plain.push(await throughput(running, server.six));
+		}
+
+		const [tayga, jool, plain] = [median(seen.tayga), median(seen.jool), median(seen.plain)];
+		await found({
+			name: 'nat64-throughput', value: round(jool / plain), unit: 'times', goal: null, met: null,
+			compared: {
+				'jool, Mbit/s': round(jool), 'tayga, Mbit/s': round(tayga), 'plain routing, Mbit/s': round(plain), 'tayga against plain routing, times': round(tayga / plain), rounds,
+			},
+		});
+	} finally {
+		await running.down();
+	}
+}
