@@ -29,11 +29,11 @@ async function steps(context: StepContext): Promise<void> {
 		await routerHasNeighbour(context, pod!);
 	}));
 	await refuted('control: it does not while ndppd is stopped', async () => withPodsOnLink(context, pod!, async () => {
-		await node('node-2').$`systemctl stop ndppd.service`;
+		await node('node-2').$`systemctl stop vmlab-ndppd.service`;
 		try {
 			await podAnswersFromOutside(context, pod!);
 		} finally {
-			await node('node-2').$`systemctl start ndppd.service`;
+			await node('node-2').$`systemctl start vmlab-ndppd.service`;
 		}
 	}));
 

@@ -11,7 +11,7 @@ export default defineOverlay({
 	roles: ['node'],
 	packages: ['ndppd'],
 	files: ({machine}) => [{path: '/etc/ndppd.conf', text: configuration(machine)}],
-	units: () => ['ndppd.service'],
-	ready: ({machine}) => [{sentence: `ndppd on ${machine.name} runs`, deadline: '20s', unit: 'ndppd.service'}],
-	evidence: () => [{name: 'ndppd.txt', command: 'cat /etc/ndppd.conf; journalctl --no-pager -u ndppd.service; ip -6 neighbour show proxy'}],
+	units: () => ['vmlab-ndppd.service'],
+	ready: ({machine}) => [{sentence: `ndppd on ${machine.name} runs`, deadline: '20s', unit: 'vmlab-ndppd.service'}],
+	evidence: () => [{name: 'ndppd.txt', command: 'cat /etc/ndppd.conf; journalctl --no-pager -u vmlab-ndppd.service; ip -6 neighbour show proxy'}],
 });
