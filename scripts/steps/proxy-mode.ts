@@ -1,6 +1,6 @@
 /** What kube-proxy's modes have in common, and what differs between them: where a Service is to be seen on a node. */
 import {claim, urlHost, type Family, type MachineHandle, type StepContext} from 'vmlab';
-import {servicePort, type Service} from './services.ts';
+import type {Service} from './services.ts';
 import {addressIn} from './test-server.ts';
 
 /** The values of `kubernetes.proxyMode`. */
@@ -44,10 +44,7 @@ export async function serviceIsWhereItBelongs(context: StepContext, families: re
 	}
 }
 
-/**
- * Claims what a node does with a Service's cluster address that is no connection to its port: only IPVS has the address on a device of the node, so that
- * it answers pings; and a port that the Service does not have is refused by IPVS and nftables, where iptables lets it go its way to nobody.
- */
+/** Claims that IPVS alone has a Service's cluster address on a device of the node, so that it answers pings there, and only there. */
 export async function clusterAddressDiffers(context: StepContext, families: readonly Family[], service: Service): Promise<void> {
 	const mode = proxyModeOf(context);
 	for (const family of families) {
@@ -57,10 +54,6 @@ export async function clusterAddressDiffers(context: StepContext, families: read
 			claim(/ kube-ipvs0 /.test(devices) === (mode === 'ipvs'), `in the mode ${mode} ${node.name} has the cluster address ${address} on: ${devices || 'no device'}`);
 			const {exitCode: pinged} = await node.try$`ping -n -c 1 -W 2 ${address}`;
 			claim((pinged === 0) === (mode === 'ipvs'), `in the mode ${mode} the cluster address ${address} ${pinged === 0 ? 'answers' : 'does not answer'} a ping on ${node.name}`);
-			// curl(1): 7, it is refused; 28, nobody says anything.
-			const {exitCode, stderr} = await node.try$`curl -sS --max-time 3 ${`http://${urlHost(address)}:${servicePort + 1}/`}`;
-			const refused = exitCode === 7 && /refused/i.test(stderr);
-			claim(refused === (mode !== 'iptables') && exitCode !== 0, `in the mode ${mode} a port that ${service.name} does not have is ${refused ? '' : 'not '}refused on ${node.name}`, [stderr]);
 		}
 	}
 }
