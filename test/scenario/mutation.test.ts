@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'ava';
 import {LabError} from '../../lab/host/error.ts';
+import {withTemporaryFolder} from '../../lab/host/temporary.ts';
 import {runScenario} from '../../lab/scenario/runner.ts';
 import {defineScenario, type MutationDeclaration, type StepContext} from '../../lab/scenario/scenario.ts';
 import {createFakeLab, recordEvents} from './fake-lab.ts';
@@ -31,11 +32,11 @@ async function play(options: {mutation?: Partial<MutationDeclaration>; steps?: t
 	const {events, sink, lines} = recordEvents();
 	const scenario = defineScenario({summary: 'a story', lab: {machines: {}, overlays: []}, budget: '20s', steps: options.steps ?? steps, mutation: {...mutation, ...options.mutation}});
 	let error: unknown;
-	try {
-		await runScenario({name: 'story', scenario, lab, events: sink, signal: new AbortController().signal, mutate: options.mutate ?? true, evidence: '/nowhere/at/all'});
-	} catch (thrown) {
+	await withTemporaryFolder(async (evidence) => {
+		await runScenario({name: 'story', scenario, lab, events: sink, signal: new AbortController().signal, mutate: options.mutate ?? true, evidence});
+	}).catch((thrown: unknown) => {
 		error = thrown;
-	}
+	});
 
 	return {error: error as LabError | undefined, lines: lines(), notes: events.flatMap((event) => (event.type === 'note' ? [event.text] : [])), evidence: lab.evidence};
 }
