@@ -1,5 +1,5 @@
 /** The test server that the steps talk to and from: agnhost, of Kubernetes' own tests, as `netexec` on port 8080. */
-import {claim, type ClusterHandle, type Family, type LabTopology, type PerFamily} from 'vmlab';
+import {claim, type ClusterHandle, type Family, type LabTopology, type PerFamily, type StepContext} from 'vmlab';
 
 /** The port that the server listens on in each pod. */
 export const serverPort = 8080;
@@ -22,6 +22,20 @@ function serverImage(lab: LabTopology): string {
 	return image;
 }
 
+/** What a pod that runs the server is made of. */
+function serverSpec(lab: LabTopology): object {
+	return {
+		terminationGracePeriodSeconds: 1,
+		containers: [{
+			name: 'server',
+			image: serverImage(lab),
+			imagePullPolicy: 'IfNotPresent',
+			args: ['netexec', `--http-port=${serverPort}`],
+			readinessProbe: {httpGet: {path: '/readyz', port: serverPort}, periodSeconds: 2, timeoutSeconds: 5},
+		}],
+	};
+}
+
 /** A Deployment of the server that spreads evenly over the nodes. Its pods have the label `app`. */
 export function deployment(lab: LabTopology, app: string, replicas: number): object {
 	const labels = {app};
@@ -38,18 +52,30 @@ export function deployment(lab: LabTopology, app: string, replicas: number): obj
 					topologySpreadConstraints: [{
 						maxSkew: 1, topologyKey: 'kubernetes.io/hostname', whenUnsatisfiable: 'DoNotSchedule', labelSelector: {matchLabels: labels},
 					}],
-					terminationGracePeriodSeconds: 1,
-					containers: [{
-						name: 'server',
-						image: serverImage(lab),
-						imagePullPolicy: 'IfNotPresent',
-						args: ['netexec', `--http-port=${serverPort}`],
-						readinessProbe: {httpGet: {path: '/readyz', port: serverPort}, periodSeconds: 2, timeoutSeconds: 5},
-					}],
+					...serverSpec(lab),
 				},
 			},
 		},
 	};
+}
+
+/** A pod of the server on a node of one's choice, with its own name as the label `app`. */
+export function podOn(lab: LabTopology, node: string, name: string): object {
+	return {apiVersion: 'v1', kind: 'Pod', metadata: {name, labels: {app: name}}, spec: {nodeName: node, ...serverSpec(lab)}};
+}
+
+/** Makes pods of the server, each on the node that is given for its name, and gives them in that order once all are ready. */
+export async function placePods({lab, cluster, eventually}: StepContext, places: Readonly<Record<string, string>>): Promise<Pod[]> {
+	const names = Object.keys(places);
+	await cluster.apply(names.map((name) => podOn(lab, places[name]!, name)));
+	return eventually(`the pods ${names.join(', ')} are ready`, async () => {
+		const found = await readPods(cluster, ...names);
+		return names.map((name) => {
+			const [pod] = found.get(name) ?? [];
+			claim(pod?.ready, `pod ${name} is ${pod?.phase ?? 'not there'}${pod?.phase === 'Running' ? ', but not ready' : ''}`);
+			return pod;
+		});
+	}, {deadline: '90s'});
 }
 
 /** The pods of a Deployment, by name. */

@@ -1,8 +1,10 @@
 import test from 'ava';
 import {openMachines} from '../../lab/scenario/machine-handle.ts';
 import type {StepContext} from '../../lab/scenario/scenario.ts';
+import {tryConnection} from '../../scripts/steps/connection.ts';
 import {claimAnswered, dialAll} from '../../scripts/steps/dial.ts';
-import {podsReachEachOther, withoutForwarding} from '../../scripts/steps/pod-network.ts';
+import {changeProxy} from '../../scripts/steps/kube-proxy.ts';
+import {acrossNodes, onOneNode, podsDoNotReachEachOther, podsReachEachOther, withoutForwarding} from '../../scripts/steps/pod-network.ts';
 import {connectionsSpread, nodeAddresses, nothingAnswers, seenClients, urlOf} from '../../scripts/steps/services.ts';
 import {deployment} from '../../scripts/steps/test-server.ts';
 import {createFakeLab, topology, type Answer} from '../scenario/fake-lab.ts';
@@ -50,6 +52,37 @@ test('A pod is asked on its own node, by an address that is bracketed where it m
 test('What curl complains about is the problem', async (t) => {
 	const [dialled] = await dialAll(contextOf(() => ({stdout: '0 curl: (28) Connection timed out\n'})), 'ipv4', [{from: pods[0]!, host: 'x', port: 1, to: 'x'}]);
 	t.is(dialled?.problem, 'curl: (28) Connection timed out');
+});
+
+test('Pods that talk and should not are named, and no pair at all is no proof', async (t) => {
+	const context = contextOf(({machine}) => ({stdout: machine === 'node-1' ? '0 {"errors":["i/o timeout"]}\n' : '0 {"responses":["a"]}\n'}));
+	await t.throwsAsync(podsDoNotReachEachOther(context, 'ipv4', pods, acrossNodes), {message: '1 of 2 pairs of pods talk (ipv4)\npod b on node-2 -> pod a on node-1'});
+	await t.throwsAsync(podsDoNotReachEachOther(context, 'ipv4', pods, onOneNode), {message: 'there is no such pair of pods'});
+	await t.notThrowsAsync(podsDoNotReachEachOther(contextOf(() => ({stdout: '0 {"errors":["i/o timeout"]}\n'})), 'ipv4', pods, acrossNodes));
+});
+
+test('A connection is told as it is: made, hanging, or with the kernel\'s word', async (t) => {
+	const told = async (result: Awaited<ReturnType<Answer>>) => tryConnection(contextOf(() => result).node('node-1'), '12.0.0.1', 443);
+	t.is(await told({}), undefined);
+	t.is(await told({exitCode: 124}), 'no answer');
+	t.is(await told({exitCode: 1, stderr: 'bash: connect: Invalid argument\nbash: line 1: /dev/tcp/12.0.0.1/443: Invalid argument\n'}), 'Invalid argument');
+	t.is(await told({exitCode: 127, stderr: 'timeout: failed to run command\n'}), 'timeout: failed to run command');
+});
+
+test('kube-proxy takes on a change, and nothing else of its configuration is lost', async (t) => {
+	const written: string[] = [];
+	const lab = createFakeLab(({command, input}) => {
+		if (input !== undefined) {
+			written.push(input);
+			return {};
+		}
+
+		return {stdout: command.startsWith('cat') ? '{"mode":"nftables","clusterCIDR":"11.0.0.0/16","hostnameOverride":"node-1"}' : command.includes('proxyMode') ? 'ipvs' : ''};
+	});
+	const context = {eventually: async (_sentence: string, observe: () => Promise<unknown>) => observe()} as unknown as StepContext;
+	await changeProxy(context, [openMachines(lab, signal).handle('node-1')], {mode: 'ipvs', clusterCIDR: ''});
+	t.deepEqual(written.map((text) => JSON.parse(text) as unknown), [{mode: 'ipvs', clusterCIDR: '', hostnameOverride: 'node-1'}]);
+	t.true(lab.calls.some(({command}) => command.includes('s/^PROXY_MODE=.*/PROXY_MODE=ipvs/')));
 });
 
 test('A node forwards again, though the check failed', async (t) => {
