@@ -15,5 +15,5 @@ test.serial('the scenario ipv6-only passes, its reboot of all machines included'
 	t.true(passed.includes('400 new connections from tester-1 over the router to http://[1000::2]:5001/hostname are all answered, evenly by all pods'), passed.join('\n'));
 	t.true(passed.includes('the networks have carried not one frame of IPv4 or ARP since the lab was booted'));
 	const [, frames] = /cluster (\d+)/.exec(events.flatMap((event) => (event.type === 'note' && event.text.startsWith('Frames of IPv6') ? [event.text] : [])).join()) ?? [];
-	t.true(Number(frames) > 10_000, `the cluster's network carried ${frames} frames`);
+	t.true(Number(frames) > 1000, `the cluster's network carried ${frames} frames`);
 });
