@@ -6,8 +6,9 @@
  */
 import {defineScenario, type StepContext} from 'vmlab';
 import {clusterLab} from './labs/kubernetes.ts';
-import {clusterNetwork, nodesAreReady} from './steps/cluster-network.ts';
+import {clusterNetwork} from './steps/cluster-network.ts';
 import {podAnswersFromOutside, routerHasNeighbour, withPodsOnLink} from './steps/neighbour-proxy.ts';
+import {nodesAreReady} from './steps/node-state.ts';
 import {clusterHasNoIpv4, machinesHaveNoIpv4, wireHasNoIpv4} from './steps/no-ipv4.ts';
 import {controllerManagerGivesSubnets} from './steps/pod-subnets.ts';
 import {reboot} from './steps/reboot.ts';

@@ -10,8 +10,7 @@ import type {SshConnection} from '../machine/ssh.ts';
 import type {Plan} from '../plan/plan.ts';
 import type {MadeStage} from '../store/store.ts';
 import {collectEvidence} from './evidence.ts';
-import {askLab} from './lab-client.ts';
-import type {LabAnswer} from './lab-socket.ts';
+import {askLab, askLabFor} from './lab-client.ts';
 import {connectMachine, type LabRecord, readLab} from './labs.ts';
 
 /** The parts of a lab that do not depend on owning it. */
@@ -52,7 +51,7 @@ export function attachLab(record: LabRecord, plan: Plan, made: ReadonlyMap<strin
 			detached.abort();
 		},
 		ssh: async (machine, signal) => connectMachine(record, machine, {signal}),
-		traffic: async () => trafficOf(name),
+		traffic: async () => (await askLabFor(name, {request: 'traffic'}, 'traffic')).networks,
 		async collectEvidence(target, signal) {
 			const now = await readLab(name);
 			await collectEvidence({
@@ -65,19 +64,6 @@ export function attachLab(record: LabRecord, plan: Plan, made: ReadonlyMap<strin
 			});
 		},
 	};
-}
-
-/** Asks a lab's owner what its networks have carried. */
-async function trafficOf(name: string): Promise<readonly NetworkTraffic[]> {
-	let last: LabAnswer | undefined;
-	await askLab(labFolder(name), {request: 'traffic'}, (answer) => {
-		last = answer;
-	});
-	if (last?.answer === 'traffic') {
-		return last.networks;
-	}
-
-	throw last?.answer === 'error' ? failure.told(last.error) : failure.supervisorLost(name, 'it ended the connection', []);
 }
 
 /** Tells once why a lab cannot go on: what it says itself over its socket, or that it says nothing any more. */

@@ -2,6 +2,8 @@
 import {once} from 'node:events';
 import {createConnection} from 'node:net';
 import path from 'node:path';
+import {failure} from '../host/failure.ts';
+import {labFolder} from '../host/folder.ts';
 import {socketPath} from '../host/socket-path.ts';
 import {createLineReader, type LabAnswer, type LabQuestion, socketFile} from './lab-socket.ts';
 
@@ -56,4 +58,21 @@ export async function askLab(folder: string, question: LabQuestion, take: (answe
 	}
 
 	signal?.throwIfAborted();
+}
+
+/**
+ * Asks a lab what has one answer, of this kind, and gives that.
+ *
+ * @throws what the lab failed with, `supervisor-lost` when it ends the connection without an answer, and what `askLab` throws
+ */
+export async function askLabFor<Kind extends LabAnswer['answer']>(lab: string, question: LabQuestion, kind: Kind, signal?: AbortSignal): Promise<Extract<LabAnswer, {answer: Kind}>> {
+	let last: LabAnswer | undefined;
+	await askLab(labFolder(lab), question, (answer) => {
+		last = answer;
+	}, signal);
+	if (last?.answer === kind) {
+		return last as Extract<LabAnswer, {answer: Kind}>;
+	}
+
+	throw last?.answer === 'error' ? failure.told(last.error) : failure.supervisorLost(lab, 'it ended the connection', []);
 }

@@ -11,7 +11,7 @@ import {until} from '../host/wait.ts';
 import {writeFileWhole} from '../host/whole-file.ts';
 import {claimLab} from './claim.ts';
 import {tailOf} from './console-tail.ts';
-import {askLab} from './lab-client.ts';
+import {askLab, askLabFor} from './lab-client.ts';
 import {removeLabFolder} from './lab-folder.ts';
 import {type LabRecord, readRecord, writeRecord} from './lab-record.ts';
 import type {LabRequest} from './lab-request.ts';
@@ -157,19 +157,7 @@ async function watchBoot({folder, name, supervisor, lost}: StartedSupervisor, ev
  */
 export async function freezeRunningLab(lab: string, name: string, signal?: AbortSignal): Promise<number> {
 	await readLab(lab);
-	let last: LabAnswer | undefined;
-	await askLab(labFolder(lab), {request: 'freeze', name}, (answer) => {
-		last = answer;
-	}, signal);
-	if (last?.answer === 'error') {
-		throw failure.told(last.error);
-	}
-
-	if (last?.answer !== 'frozen') {
-		throw failure.supervisorLost(lab, 'it ended the connection', []);
-	}
-
-	return last.bytes;
+	return (await askLabFor(lab, {request: 'freeze', name}, 'frozen', signal)).bytes;
 }
 
 /**

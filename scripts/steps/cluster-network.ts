@@ -1,6 +1,7 @@
 /** The story of a cluster's network, in whatever families the lab has: pods, DNS, the API server, Services, the way in. */
 import {addressAt, claim, type Family, type MutationDeclaration, type StepContext} from 'vmlab';
 import {claimAnswered, dialAll, type Dial} from './dial.ts';
+import {nodesAreReady} from './node-state.ts';
 import {podsReachEachOther, withoutForwarding} from './pod-network.ts';
 import {clusterAddressDiffers, nobodyListensOnNodePort, serviceIsWhereItBelongs} from './proxy-mode.ts';
 import {askApiServer, podTalksToApiServer} from './service-account.ts';
@@ -18,14 +19,6 @@ const places = {hello: 2, local: 3};
 export interface ClusterStory {
 	readonly pods: readonly Pod[];
 	readonly hello: Service;
-}
-
-/** Claims that each node of the lab has the condition Ready. */
-export async function nodesAreReady({cluster, machines}: StepContext): Promise<void> {
-	const {items} = await cluster.get<{items: any[]}>('nodes');
-	const ready = items.filter(({status}) => status.conditions.some(({type, status: holds}: {type: string; status: string}) => type === 'Ready' && holds === 'True'));
-	const wanted = machines('node').length;
-	claim(ready.length === wanted, `${ready.length} of ${wanted} nodes are Ready`);
 }
 
 /** All steps; the lab has nodes, router-1 and tester-1, with the overlays `kubernetes`, `coredns` and `externalip`. */

@@ -1,6 +1,7 @@
 /** The story of three machines that differ in what their kernels have random numbers from at boot. */
 import {claim, type LabDeclaration, type MachineHandle, type MutationDeclaration, type StepContext} from 'vmlab';
 import {callsFile, claimAtOnce, claimWaited, readFirstKey, tellFirstKey} from './first-key.ts';
+import {reboot} from './reboot.ts';
 
 /** Their lab. */
 export function entropyLab(image: string): LabDeclaration {
@@ -37,18 +38,10 @@ async function sourcesOf(machine: MachineHandle): Promise<string> {
 	return stdout.split('\n').join(', ');
 }
 
-/** Reboots a machine, and returns when its first key is made anew. */
-async function reboot(machine: MachineHandle, {eventually}: StepContext): Promise<void> {
-	const before = await machine.readFile('/proc/sys/kernel/random/boot_id');
-	// The connection breaks, or not yet.
-	await machine.try$`systemctl reboot`.catch(() => {});
-	await eventually(`${machine.name} has made its first key in another boot`, async () => {
-		const {stdout} = await machine.$`cat /proc/sys/kernel/random/boot_id; systemctl is-active vmlab-first-key.service`.catch((error: unknown) => {
-			// A connection that breaks is what is expected of it: a wait would end with the error as it is.
-			throw new Error(`${machine.name} does not answer: ${error instanceof Error ? error.message : String(error)}`);
-		});
-		claim(!stdout.startsWith(before.trim()), `${machine.name} has not been rebooted yet`);
-	}, {deadline: '60s'});
+/** Reboots a machine, and claims that its first key is made anew: that comes before ssh, so who answers has it. */
+async function rebootForKey(context: StepContext, machine: MachineHandle): Promise<void> {
+	await reboot(context, [machine]);
+	await machine.$`systemctl is-active vmlab-first-key.service`;
 }
 
 /** All steps. */
@@ -98,13 +91,13 @@ export async function firstKeys(context: StepContext): Promise<void> {
 	});
 
 	await step('starved-1 waits once more when it is rebooted', async () => {
-		await reboot(starved, context);
+		await rebootForKey(context, starved);
 		const again = await readFirstKey(starved);
 		claimWaited(again);
 		note(`After a reboot ${tellFirstKey(again)}`);
 	});
 	await step('control: device-1 does not, and has random numbers at once again', async () => {
-		await reboot(device, context);
+		await rebootForKey(context, device);
 		const again = await readFirstKey(device);
 		claimAtOnce(again);
 		note(`After a reboot ${tellFirstKey(again)}`);

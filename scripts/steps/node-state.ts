@@ -1,6 +1,14 @@
 /** What the cluster says of its nodes. */
 import {claim, type StepContext} from 'vmlab';
 
+/** Claims that each node of the lab has the condition Ready. */
+export async function nodesAreReady({cluster, machines}: StepContext): Promise<void> {
+	const {items} = await cluster.get<{items: any[]}>('nodes');
+	const ready = items.filter(({status}) => status.conditions.some(({type, status: holds}: {type: string; status: string}) => type === 'Ready' && holds === 'True'));
+	const wanted = machines('node').length;
+	claim(ready.length === wanted, `${ready.length} of ${wanted} nodes are Ready`);
+}
+
 /**
  * Claims that all nodes are Ready, and that each kubelet has said so after now: it renews its node's lease every 10 s,
  * while the condition may be minutes old.

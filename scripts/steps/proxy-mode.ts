@@ -1,10 +1,8 @@
 /** What kube-proxy's modes have in common, and what differs between them: where a Service is to be seen on a node. */
 import {claim, urlHost, type Family, type MachineHandle, type StepContext} from 'vmlab';
+import type {ProxyMode} from './kube-proxy.ts';
 import type {Service} from './services.ts';
 import {addressIn} from './test-server.ts';
-
-/** The values of `kubernetes.proxyMode`. */
-type ProxyMode = 'nftables' | 'ipvs' | 'iptables';
 
 /** Each mode has a place of its own for Services: what it prints for a family, and what it is called. */
 const places: Readonly<Record<ProxyMode, {readonly what: string; read(node: MachineHandle, family: Family): Promise<string>}>> = {
@@ -23,7 +21,7 @@ const places: Readonly<Record<ProxyMode, {readonly what: string; read(node: Mach
 };
 
 /** The lab's mode. */
-export function proxyModeOf({lab}: StepContext): ProxyMode {
+function proxyModeOf({lab}: StepContext): ProxyMode {
 	return lab.options['kubernetes']?.['proxyMode'] as ProxyMode;
 }
 
