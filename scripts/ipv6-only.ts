@@ -45,6 +45,11 @@ async function steps(context: StepContext): Promise<void> {
 		await eventually('the Service answers 40 new connections from outside, by all pods', async () => {
 			await connectionsSpread(tester('tester-1'), 40, url, (await readPods(cluster, 'hello')).get('hello') ?? []);
 		}, {deadline: '120s'});
+		await eventually('cluster DNS answers on every node', async () => {
+			for (const each of context.machines('node')) {
+				await each.$`getent ahostsv6 ${hello.name}.default.svc.cluster.local`;
+			}
+		}, {deadline: '120s'});
 	});
 	await step('and has still no IPv4', async () => {
 		await machinesHaveNoIpv4(context);

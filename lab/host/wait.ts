@@ -63,6 +63,11 @@ export async function until<Value>(
 	}
 }
 
+/** A signal that aborts after this many milliseconds. Scaled times have fractions, which AbortSignal.timeout itself refuses. */
+export function timeLimit(time: number): AbortSignal {
+	return AbortSignal.timeout(Math.ceil(time));
+}
+
 function isFinal(error: unknown): boolean {
 	return error instanceof Error && 'kind' in error && (error.kind === 'machine' || error.kind === 'interrupted');
 }

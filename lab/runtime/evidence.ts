@@ -1,6 +1,7 @@
 /** What is kept of a lab's machines when something failed. */
 import {copyFile, mkdir, readdir, rm, writeFile} from 'node:fs/promises';
 import path from 'node:path';
+import {timeLimit} from '../host/wait.ts';
 import type {SshConnection} from '../machine/ssh.ts';
 import type {EvidenceDeclaration} from '../spec/overlay.ts';
 import {consoleLogOf} from './console-tail.ts';
@@ -78,7 +79,7 @@ export async function collectEvidence(collection: Collection): Promise<void> {
 				return;
 			}
 
-			const time = AbortSignal.timeout(scale(machineDeadline, pace));
+			const time = timeLimit(scale(machineDeadline, pace));
 			await ask(machine, place, pace, collection.signal === undefined ? time : AbortSignal.any([time, collection.signal]));
 		}),
 	]);

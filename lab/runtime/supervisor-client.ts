@@ -7,7 +7,7 @@ import {failure} from '../host/failure.ts';
 import {labFolder, packageFolder} from '../host/folder.ts';
 import {endProcess, identify, isAlive, type ProcessIdentity} from '../host/process.ts';
 import {type ProgramEnd, spawnDetached} from '../host/program.ts';
-import {until} from '../host/wait.ts';
+import {timeLimit, until} from '../host/wait.ts';
 import {writeFileWhole} from '../host/whole-file.ts';
 import {claimLab} from './claim.ts';
 import {tailOf} from './console-tail.ts';
@@ -182,7 +182,7 @@ async function end(folder: string, owner: ProcessIdentity, options: {signal?: Ab
 	let told: FailureDescription | undefined;
 	let answered = true;
 	try {
-		const late = AbortSignal.timeout(endDeadline);
+		const late = timeLimit(endDeadline);
 		await askLab(folder, {request: 'down'}, (answer) => {
 			told = answer.answer === 'error' ? answer.error : told;
 		}, signal === undefined ? late : AbortSignal.any([signal, late]));

@@ -2,7 +2,7 @@
 import type {EventSink} from '../event/event.ts';
 import {asLabError, LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
-import {until} from '../host/wait.ts';
+import {timeLimit, until} from '../host/wait.ts';
 import {milliseconds, type Duration} from '../spec/units.ts';
 import {asStepFailure} from './claim.ts';
 import {collectEvidence} from './cluster-evidence.ts';
@@ -125,8 +125,13 @@ export async function runScenario(run: ScenarioRun): Promise<void> {
 			}
 
 			const time = error.kind === 'interrupted' ? milliseconds(hurriedEvidenceTime) : milliseconds(evidenceTime) * lab.speed;
-			const files = await collectEvidence(lab, run.evidence, AbortSignal.timeout(time));
-			events({type: 'evidence', scenario: name, path: run.evidence, files});
+			try {
+				const files = await collectEvidence(lab, run.evidence, timeLimit(time));
+				events({type: 'evidence', scenario: name, path: run.evidence, files});
+			} catch (lost) {
+				// What the scenario failed with counts, not what befell the search for its reason.
+				events({type: 'note', level: 'warning', text: `No evidence could be collected: ${asLabError(lost).message}`});
+			}
 		}
 
 		events({type: 'scenario', reason: 'failed', scenario: name, seconds, error: error.toJSON()});

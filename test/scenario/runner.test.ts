@@ -330,7 +330,7 @@ test('A file is written through a partial one, with its mode', async (t) => {
 	t.regex(lab.calls[0]?.command ?? '', /chmod 600 -- '\/etc\/a file\.partial'; mv /);
 });
 
-test('Evidence is collected when a scenario fails, and said where it is', async (t) => {
+test('Evidence is collected when a scenario fails, however slow the machines are, and said where it is', async (t) => {
 	const folder = await mkdtemp(path.join(tmpdir(), 'vmlab-test-'));
 	t.teardown(async () => rm(folder, {recursive: true}));
 	const evidence = path.join(folder, 'evidence');
@@ -338,7 +338,7 @@ test('Evidence is collected when a scenario fails, and said where it is', async 
 		await step('no', async () => {
 			throw new Error('no');
 		});
-	}, {evidence});
+	}, {evidence, speed: 3.3331});
 	t.deepEqual(outcome.lab.evidence, [evidence]);
 	t.deepEqual(outcome.events.find((event) => event.type === 'evidence'), {type: 'evidence', scenario: 'story', path: evidence, files: 0});
 	const passed = await play(async ({step}) => {
