@@ -130,6 +130,10 @@ async function complete({machine, memory, blankDisk, initramfs, consoleLog}: Fre
 		await chmod(files.memory, 0o600);
 		await putPages(own, files.memory);
 		await rm(own.overflow, {force: true});
+		// The guest has filled what is free with zeros. Where the filesystem has no holes (fallocate(2)), the file is only bigger.
+		await run('fallocate', ['--dig-holes', files.memory], {signal}).catch(() => {
+			signal.throwIfAborted();
+		});
 		await run('qemu-img', ['rebase', '-q', '-f', 'qcow2', '-F', 'qcow2', '-b', blankDisk, files.disk], {signal});
 	}
 }
