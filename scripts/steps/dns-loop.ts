@@ -9,6 +9,9 @@ import {addressIn} from './test-server.ts';
 const kubeletFile = '/etc/kubernetes/resolv.conf';
 const nodeFile = '/etc/resolv.conf';
 
+/** The step in which the mistake shows. */
+export const asksItself = 'CoreDNS, told to ask whom its node asks, asks itself, and ends with a word about that';
+
 interface CorednsPod {
 	readonly name: string;
 	readonly ready: boolean;
@@ -55,7 +58,7 @@ export async function dnsLoop(context: StepContext): Promise<void> {
 		await kubeletsGive(nodes, nodeFile);
 	});
 
-	const log = await step('CoreDNS, told to ask whom its node asks, asks itself, and ends with a word about that', async () => {
+	const log = await step(asksItself, async () => {
 		await startAgain(context, asking(nodeFile));
 		const pod = await eventually('CoreDNS has ended, and is started again and again', async () => {
 			const [found] = await readPods(context);

@@ -8,11 +8,11 @@
  * what comes from others than pods is masqueraded, cures the wrong source too, but not a missing route.
  */
 import {claim, defineScenario, type MachineHandle} from 'vmlab';
-import {clusterLab} from '../labs/kubernetes.ts';
-import {tryConnection} from '../steps/connection.ts';
-import {changeProxy} from '../steps/kube-proxy.ts';
-import {podAnswers, readServices, service, servicePort, urlOf} from '../steps/services.ts';
-import {addressIn, placePods} from '../steps/test-server.ts';
+import {clusterLab} from './labs/kubernetes.ts';
+import {tryConnection} from './steps/connection.ts';
+import {changeProxy} from './steps/kube-proxy.ts';
+import {podAnswers, readServices, service, servicePort, urlOf} from './steps/services.ts';
+import {addressIn, placePods} from './steps/test-server.ts';
 
 /** The address that the node has in its VPN. Nobody else in the lab has a route to it. */
 const vpn = '172.31.9.2';

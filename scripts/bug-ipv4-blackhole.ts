@@ -7,9 +7,9 @@
  * really to end, `unreachable` in its place lets the router say so.
  */
 import {addressAt, claim, defineScenario, type Family, type MachineHandle} from 'vmlab';
-import {clusterLab} from '../labs/kubernetes.ts';
-import {tryConnection} from '../steps/connection.ts';
-import {addressIn} from '../steps/test-server.ts';
+import {clusterLab} from './labs/kubernetes.ts';
+import {tryConnection} from './steps/connection.ts';
+import {addressIn} from './steps/test-server.ts';
 
 /** A server outside of the lab's own networks, by addresses for documentation (RFC 5737, RFC 3849). */
 const outside: Readonly<Record<Family, string>> = {ipv4: '198.51.100.1', ipv6: '2001:db8::1'};

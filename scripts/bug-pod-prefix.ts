@@ -7,7 +7,7 @@
  * A prefix that does not fit its mask at all (longer than it, or by IPv6 more than 16 bits shorter) is refused: the controller manager does not start.
  */
 import {addressAt, claim, defineScenario, type MachineHandle, type StepContext} from 'vmlab';
-import {clusterLab} from '../labs/kubernetes.ts';
+import {clusterLab} from './labs/kubernetes.ts';
 
 const unit = 'kube-controller-manager.service';
 const mistake = 'the mistake: the prefix of IPv6 is a single /64, and node-2 registers anew';

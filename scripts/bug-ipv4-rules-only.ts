@@ -6,11 +6,11 @@
  * kube-proxy writes them. Cure: the same with ip6tables and ip6tables-save.
  */
 import {claim, defineScenario, type Family, type MachineHandle} from 'vmlab';
-import {clusterLab} from '../labs/kubernetes.ts';
-import {changeProxy} from '../steps/kube-proxy.ts';
-import {acrossNodes, podsDoNotReachEachOther, podsReachEachOther} from '../steps/pod-network.ts';
-import {podAnswers, readServices, service, servicePort, urlOf} from '../steps/services.ts';
-import {addressIn, placePods} from '../steps/test-server.ts';
+import {clusterLab} from './labs/kubernetes.ts';
+import {changeProxy} from './steps/kube-proxy.ts';
+import {acrossNodes, podsDoNotReachEachOther, podsReachEachOther} from './steps/pod-network.ts';
+import {podAnswers, readServices, service, servicePort, urlOf} from './steps/services.ts';
+import {addressIn, placePods} from './steps/test-server.ts';
 
 /** The program that sets a family's packet filter. */
 const programs: Readonly<Record<Family, string>> = {ipv4: 'iptables', ipv6: 'ip6tables'};
