@@ -47,20 +47,21 @@ export interface FreezableLab {
 	readonly signal: AbortSignal;
 }
 
+/** What a guest does before it is frozen, so that little is to be kept: writes out its disk, and gives up what it only remembers of it. */
+const dropCommands = ['sync', 'echo 3 >/proc/sys/vm/drop_caches'];
 /**
- * What a guest does before it is frozen, so that little is to be kept: writes out its disk, gives up what it only remembers of it, and fills
- * what is free with zeros, which take no room. Some memory is left free, so that nothing in the guest is hurt by it.
+ * Of a guest that was booted all memory is kept, so it fills what is free with zeros too, which take no room. Some is left free, so that nothing in the guest
+ * is hurt by it. Of a fork only what it wrote is kept beside what it was forked from, whose free memory was filled before: to fill it again would
+ * make of all of it the fork's own.
  */
-const tidyCommand = [
-	'sync',
-	'echo 3 >/proc/sys/vm/drop_caches',
+const fillCommands = [
 	'echo 1 >/proc/sys/vm/compact_memory',
 	'free=$(awk \'/^MemFree:/ {print int($2 * 0.92) - 16384}\' /proc/meminfo)',
 	'[ "$free" -gt 0 ] || exit 0',
 	'mkdir -p /run/vmlab-zeros && mount -t tmpfs -o size=100% zeros /run/vmlab-zeros',
 	'head -c "${free}K" /dev/zero >/run/vmlab-zeros/zeros || true',
 	'umount /run/vmlab-zeros && rmdir /run/vmlab-zeros',
-].join('; ');
+];
 
 /** Milliseconds at KVM speed that a guest may take for that. */
 const tidyDeadline = 30_000;
@@ -68,8 +69,8 @@ const tidyDeadline = 30_000;
 const shareOfMemory = 0.5;
 
 /** Makes a guest ready to be frozen. A guest that cannot is frozen as it is: it is only bigger then. */
-export async function tidyGuest(connection: SshConnection, pace: number, signal: AbortSignal): Promise<void> {
-	await connection.exec(tidyCommand, {timeout: tidyDeadline * pace, signal}).catch(() => {
+export async function tidyGuest(connection: SshConnection, {isFork, pace, signal}: {isFork: boolean; pace: number; signal: AbortSignal}): Promise<void> {
+	await connection.exec([...dropCommands, ...(isFork ? [] : fillCommands)].join('; '), {timeout: tidyDeadline * pace, signal}).catch(() => {
 		signal.throwIfAborted();
 	});
 }
@@ -130,7 +131,7 @@ async function complete({machine, memory, blankDisk, initramfs, consoleLog}: Fre
 		await chmod(files.memory, 0o600);
 		await putPages(own, files.memory);
 		await rm(own.overflow, {force: true});
-		// The guest has filled what is free with zeros. Where the filesystem has no holes (fallocate(2)), the file is only bigger.
+		// What the guest has filled with zeros takes no room. Where the filesystem has no holes (fallocate(2)), the file is only bigger.
 		await run('fallocate', ['--dig-holes', files.memory], {signal}).catch(() => {
 			signal.throwIfAborted();
 		});

@@ -372,7 +372,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		if (!goesOn) {
 			await together(signal, plan.machines.map(({name: machine}) => async (abort) => {
 				const connection = await connect(machine, connectDeadline * pace, abort);
-				await tidyGuest(connection, pace, abort);
+				await tidyGuest(connection, {isFork: frozen !== undefined, pace, signal: abort});
 				connection.close();
 			}));
 			// QEMU's user network does not keep connections of the host: they end before.
