@@ -1,9 +1,11 @@
 /** One layer-2 segment: a switch and its ports. */
 import path from 'node:path';
+import {countDroppedIn, type PortCounters} from './counters.ts';
 import {headerBytes} from './framing.ts';
-import {longestQueue, openPort, type Port, type PortCounters} from './port.ts';
+import {type Link, openLink} from './link.ts';
+import {longestQueue, openPort, type Port} from './port.ts';
 import {families, type Family} from '../spec/family.ts';
-import {type KnownStation, switchTable} from './switch.ts';
+import {type KnownStation, longestSwitchedFrame, shortestFrame, switchTable} from './switch.ts';
 import {type NetworkTraffic, trafficCounter} from './traffic.ts';
 
 /** A network of the lab, and where its machines connect. */
@@ -62,49 +64,37 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 	});
 	let heldBytes = 0;
 	const ports: Port[] = [];
+	/** One for each port. */
+	const links: Link[] = [];
 	const touched = new Set<Port>();
 
 	const close = async (): Promise<void> => {
 		await Promise.all(ports.map(async (port) => port.close()));
 	};
 
-	const deliver = (port: Port, buffer: Buffer, start: number, end: number): void => {
-		port.deliver(buffer, start, end);
-		touched.add(port);
+	/** Keeps a frame from a machine while the network is held. */
+	const keep = (frames: NonNullable<typeof held>, index: number, buffer: Buffer, start: number, end: number): void => {
+		if (heldBytes + end - start <= longestQueue * ports.length) {
+			heldBytes += end - start;
+			frames.push({port: index, buffer, start, end});
+		} else {
+			countDroppedIn(ports[index]!.counters, 'held');
+		}
 	};
 
 	const switchFrame = (index: number, buffer: Buffer, start: number, end: number): void => {
-		if (held !== undefined) {
-			const own = ports[index];
-			if (heldBytes + end - start <= longestQueue * ports.length) {
-				heldBytes += end - start;
-				held.push({port: index, buffer, start, end});
-			} else if (own !== undefined) {
-				own.counters.droppedIn += 1;
-			}
-
-			return;
-		}
-
 		const verdict = table.decide(buffer, start + headerBytes, end, index, performance.now());
 		if (verdict === 'flood') {
-			for (const [other, port] of ports.entries()) {
+			for (const [other, link] of links.entries()) {
 				if (other !== index) {
-					deliver(port, buffer, start, end);
+					link.toMachine(buffer, start, end);
 				}
 			}
-
-			return;
-		}
-
-		const port = verdict === 'drop' ? undefined : ports[verdict];
-		if (port === undefined) {
-			const own = ports[index];
-			if (own !== undefined) {
-				own.counters.droppedIn += 1;
-			}
+		} else if (verdict === 'drop') {
+			const length = end - start - headerBytes;
+			countDroppedIn(ports[index]!.counters, length < shortestFrame ? 'runt' : length > longestSwitchedFrame ? 'giant' : 'same-port');
 		} else {
-			deliver(port, buffer, start, end);
+			links[verdict]?.toMachine(buffer, start, end);
 		}
 	};
 
@@ -118,15 +108,29 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 
 	try {
 		for (const [index, {name, socket}] of declaration.ports.entries()) {
-			ports.push(await openPort({
+			const port = await openPort({
 				socket: path.resolve(folder, socket),
 				onFrame: (buffer, start, end) => {
 					traffic.count(buffer, start + headerBytes, end, name);
-					switchFrame(index, buffer, start, end);
+					if (held === undefined) {
+						links[index]!.fromMachine(buffer, start, end);
+					} else {
+						keep(held, index, buffer, start, end);
+					}
 				},
 				onBatch: flush,
 				onGone: () => {
 					table.forget(index);
+				},
+			});
+			ports.push(port);
+			links.push(openLink({
+				port,
+				enter: (buffer, start, end) => {
+					switchFrame(index, buffer, start, end);
+				},
+				onDelivered: () => {
+					touched.add(port);
 				},
 			}));
 		}
@@ -156,7 +160,7 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 			held = undefined;
 			heldBytes = 0;
 			for (const {port, buffer, start, end} of kept) {
-				switchFrame(port, buffer, start, end);
+				links[port]?.fromMachine(buffer, start, end);
 			}
 
 			flush();

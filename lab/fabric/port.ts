@@ -4,21 +4,10 @@ import {rm} from 'node:fs/promises';
 import {createServer, type Server, type Socket} from 'node:net';
 import {once} from 'node:events';
 import {socketPath} from '../host/socket-path.ts';
+import {countDroppedOut, newCounters, type PortCounters} from './counters.ts';
 import {frameReader, headerBytes} from './framing.ts';
 
-/** What went through a port, seen from the fabric: `in` came from the machine, `out` went to it. Bytes are those of frames. */
-export interface PortCounters {
-	framesIn: number;
-	bytesIn: number;
-	framesOut: number;
-	bytesOut: number;
-	/** Frames for the machine that found the queue full, or nobody connected. */
-	droppedOut: number;
-	/** Frames from the machine that no network takes (too short, too long, or for a station on the same port). */
-	droppedIn: number;
-	/** Times that the machine sent what is no frame, and was disconnected for it. */
-	broken: number;
-}
+export type {PortCounters} from './counters.ts';
 
 /** Takes a frame that came in, with its header, as a piece of a buffer. */
 export type FrameHandler = (buffer: Buffer, start: number, end: number) => void;
@@ -61,7 +50,7 @@ export interface PortOptions {
  * @throws the system's error when the socket cannot be made
  */
 export async function openPort({socket, onFrame, onBatch, onGone}: PortOptions): Promise<Port> {
-	const counters: PortCounters = {framesIn: 0, bytesIn: 0, framesOut: 0, bytesOut: 0, droppedOut: 0, droppedIn: 0, broken: 0};
+	const counters = newCounters();
 	let connection: Socket | undefined;
 	// Frames that were delivered and not yet flushed: pieces of buffers; neighbours in one buffer are one piece.
 	let pieces: Array<{buffer: Buffer; start: number; end: number}> = [];
@@ -119,8 +108,13 @@ export async function openPort({socket, onFrame, onBatch, onGone}: PortOptions):
 		},
 		deliver(buffer, start, end) {
 			const length = end - start;
-			if (connection === undefined || connection.writableLength + queued + length > longestQueue) {
-				counters.droppedOut += 1;
+			if (connection === undefined) {
+				countDroppedOut(counters, 'not-connected');
+				return;
+			}
+
+			if (connection.writableLength + queued + length > longestQueue) {
+				countDroppedOut(counters, 'not-read');
 				return;
 			}
 
