@@ -2,6 +2,9 @@
 import {Worker} from 'node:worker_threads';
 import type {LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
+import {linkName} from '../spec/impairment.ts';
+import type {LinkReport} from './link.ts';
+import type {LinkChange, LinkSetting} from './link-setting.ts';
 import type {NetworkDeclaration, NetworkState, PortReport} from './network.ts';
 import type {NetworkTraffic} from './traffic.ts';
 
@@ -18,13 +21,23 @@ export interface FabricDeclaration {
 export interface FabricQuestions {
 	report: PortReport[];
 	traffic: NetworkTraffic[];
+	links: LinkReport[];
+	changeLink: LinkSetting;
 	hold: undefined;
 	state: NetworkState[];
 	release: undefined;
 }
 
+/** What comes along with a question. */
+export interface FabricArguments {
+	changeLink: {readonly network: string; readonly machine: string; readonly change: LinkChange};
+}
+
+/** What comes along with this question. */
+export type FabricArgument<Question extends keyof FabricQuestions> = Question extends keyof FabricArguments ? FabricArguments[Question] : undefined;
+
 /** What the thread is asked. */
-export type FabricRequest = {ask: keyof FabricQuestions; id: number} | {ask: 'stop'};
+export type FabricRequest = {ask: keyof FabricQuestions; id: number; argument: FabricArgument<keyof FabricQuestions>} | {ask: 'stop'};
 /** What it tells. */
 export type FabricAnswer = {tell: 'ready'} | {tell: 'failed'; reason: string} | {tell: 'answer'; id: number; value: FabricQuestions[keyof FabricQuestions]} | {tell: 'stopped'};
 
@@ -34,6 +47,10 @@ export interface Fabric {
 	report(): Promise<PortReport[]>;
 	/** What each network has carried, by now. Throws like `report`. */
 	traffic(): Promise<NetworkTraffic[]>;
+	/** All links, by now. Throws like `report`. */
+	links(): Promise<LinkReport[]>;
+	/** Changes what is set on a link, from the next frame on, and gives what was set before. Throws `unknown-link`, naming the known, and like `report`. */
+	changeLink(change: LinkChange): Promise<LinkSetting>;
 	/**
 	 * Stops all networks: frames from machines are taken and kept, none is given to one. Resolves when the kernel has all that was given
 	 * before. A fabric that was started from a state is held.
@@ -92,7 +109,7 @@ export async function startFabric(declaration: FabricDeclaration): Promise<Fabri
 			resolve(error);
 		});
 	});
-	const ask = async <Question extends keyof FabricQuestions>(question: Question): Promise<FabricQuestions[Question]> => {
+	const ask = async <Question extends keyof FabricQuestions>(question: Question, argument: FabricArgument<Question>): Promise<FabricQuestions[Question]> => {
 		if (isOver) {
 			throw problem ?? failure.fabricFailed('it was stopped');
 		}
@@ -100,17 +117,28 @@ export async function startFabric(declaration: FabricDeclaration): Promise<Fabri
 		const id = count++;
 		return new Promise((resolve, reject) => {
 			questions.set(id, {resolve, reject});
-			worker.postMessage({ask: question, id} satisfies FabricRequest);
+			worker.postMessage({ask: question, id, argument} satisfies FabricRequest);
 		});
 	};
 
+	const places = new Map(declaration.networks.flatMap(({name: network, ports}) => ports.map(({name: machine}) => [linkName(machine, network), {network, machine}])));
+
 	await ready;
 	return {
-		report: async () => ask('report'),
-		traffic: async () => ask('traffic'),
-		hold: async () => ask('hold'),
-		state: async () => ask('state'),
-		release: async () => ask('release'),
+		report: async () => ask('report', undefined),
+		traffic: async () => ask('traffic', undefined),
+		links: async () => ask('links', undefined),
+		async changeLink(change) {
+			const place = places.get(change.link);
+			if (place === undefined) {
+				throw failure.unknownName('link', change.link, [...places.keys()]);
+			}
+
+			return ask('changeLink', {...place, change});
+		},
+		hold: async () => ask('hold', undefined),
+		state: async () => ask('state', undefined),
+		release: async () => ask('release', undefined),
 		ended,
 		async stop() {
 			if (!isOver && !stopping) {

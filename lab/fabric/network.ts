@@ -2,7 +2,8 @@
 import path from 'node:path';
 import {countDroppedIn, type PortCounters} from './counters.ts';
 import {headerBytes} from './framing.ts';
-import {type Link, openLink} from './link.ts';
+import {type Link, type LinkReport, type LinkState, openLink} from './link.ts';
+import {changedSetting, type LinkChange, type LinkSetting} from './link-setting.ts';
 import {longestQueue, openPort, type Port} from './port.ts';
 import {families, type Family} from '../spec/family.ts';
 import {type KnownStation, longestSwitchedFrame, shortestFrame, switchTable} from './switch.ts';
@@ -26,6 +27,8 @@ export interface NetworkState {
 	/** Frames on their way, with the port that they came from (a number, from 0), in base64 with QEMU's header before each. */
 	readonly frames: ReadonlyArray<{readonly port: number; readonly frame: string}>;
 	readonly traffic?: NetworkTraffic;
+	/** Links on which something is set, or frames wait. */
+	readonly links?: readonly LinkState[];
 }
 
 /** The counters of one port. */
@@ -36,7 +39,12 @@ export interface PortReport extends PortCounters {
 
 /** An open network. */
 export interface Network {
+	readonly name: string;
 	report(): PortReport[];
+	/** All links, with what is set on them and what became of their frames. */
+	links(): LinkReport[];
+	/** Changes what is set on the link of a machine, and gives what was set before. */
+	changeLink(machine: string, change: LinkChange): LinkSetting;
 	/** What machines have sent. */
 	traffic(): NetworkTraffic;
 	/** From now on frames are taken from machines and kept, and none is given to one. */
@@ -67,8 +75,41 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 	/** One for each port. */
 	const links: Link[] = [];
 	const touched = new Set<Port>();
+	/** Milliseconds that the network was held, or since when it is: its clock stands still meanwhile, so that frames that wait have as long to wait afterwards. */
+	let stoodStill = 0;
+	let standsSince: number | undefined = held === undefined ? undefined : performance.now();
+	const now = (): number => (standsSince ?? performance.now()) - stoodStill;
+	/** When the first frame that waits on a link is to be let go. */
+	let alarm: {readonly due: number; readonly timer: NodeJS.Timeout} | undefined;
+
+	const wake = (due: number): void => {
+		if (standsSince === undefined && (alarm === undefined || due < alarm.due)) {
+			clearTimeout(alarm?.timer);
+			alarm = {due, timer: setTimeout(letGo, Math.ceil(due - now()))};
+		}
+	};
+
+	const sleep = (): void => {
+		clearTimeout(alarm?.timer);
+		alarm = undefined;
+	};
+
+	/** Lets go all frames that have waited long enough, and waits for the next. */
+	const letGo = (): void => {
+		sleep();
+		for (const link of links) {
+			link.release();
+		}
+
+		flush();
+		const next = Math.min(...links.map(({due}) => due ?? Infinity));
+		if (next !== Infinity) {
+			wake(next);
+		}
+	};
 
 	const close = async (): Promise<void> => {
+		sleep();
 		await Promise.all(ports.map(async (port) => port.close()));
 	};
 
@@ -125,14 +166,14 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 			});
 			ports.push(port);
 			links.push(openLink({
-				port,
+				machine: name, network: declaration.name, port, now, wake,
 				enter: (buffer, start, end) => {
 					switchFrame(index, buffer, start, end);
 				},
 				onDelivered: () => {
 					touched.add(port);
 				},
-			}));
+			}, state?.links?.find(({machine}) => machine === name)));
 		}
 	} catch (error) {
 		await close();
@@ -140,8 +181,11 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 	}
 
 	return {
+		name: declaration.name,
 		hold() {
 			held ??= [];
+			standsSince ??= performance.now();
+			sleep();
 		},
 		get flushed() {
 			return ports.every((port) => port.flushed);
@@ -149,21 +193,34 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 		get taken() {
 			return ports.reduce((sum, {counters}) => sum + counters.framesIn, 0);
 		},
-		state: () => ({
-			name: declaration.name,
-			stations: table.stations(performance.now()),
-			frames: (held ?? []).map(({port, buffer, start, end}) => ({port, frame: buffer.toString('base64', start, end)})),
-			traffic: traffic.report(),
-		}),
+		state() {
+			const impaired = links.flatMap((link) => link.state() ?? []);
+			return {
+				name: declaration.name,
+				stations: table.stations(performance.now()),
+				frames: (held ?? []).map(({port, buffer, start, end}) => ({port, frame: buffer.toString('base64', start, end)})),
+				traffic: traffic.report(),
+				...(impaired.length > 0 && {links: impaired}),
+			};
+		},
 		release() {
 			const kept = held ?? [];
 			held = undefined;
 			heldBytes = 0;
+			stoodStill += standsSince === undefined ? 0 : performance.now() - standsSince;
+			standsSince = undefined;
 			for (const {port, buffer, start, end} of kept) {
 				links[port]?.fromMachine(buffer, start, end);
 			}
 
-			flush();
+			letGo();
+		},
+		links: () => links.map((link) => link.report()),
+		changeLink(machine, change) {
+			const link = links[declaration.ports.findIndex(({name}) => name === machine)]!;
+			const before = link.setting;
+			link.put(changedSetting(before, change));
+			return before;
 		},
 		traffic: () => traffic.report(),
 		report: () => ports.map((port, index) => ({network: declaration.name, port: declaration.ports[index]?.name ?? '', ...port.counters})),

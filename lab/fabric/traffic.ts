@@ -43,7 +43,7 @@ const familyOf: Readonly<Record<Payload, Family | undefined>> = {ipv4: 'ipv4', a
 const keptBytes = 128;
 
 /** Where the payload of a frame begins, and what it is. A frame that ends before its type is `other`. */
-function payloadOf(buffer: Buffer, start: number, end: number): {payload: Payload; at: number} {
+export function payloadOf(buffer: Buffer, start: number, end: number): {payload: Payload; at: number} {
 	let at = start + 12;
 	while (at + 2 <= end) {
 		const type = buffer.readUInt16BE(at);

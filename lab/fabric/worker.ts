@@ -1,6 +1,6 @@
 /** The fabric's own thread: carries frames, whatever else the process is busy with. Speaks `FabricRequest` and `FabricAnswer`. */
 import {parentPort, workerData} from 'node:worker_threads';
-import type {FabricAnswer, FabricDeclaration, FabricQuestions, FabricRequest} from './fabric.ts';
+import type {FabricAnswer, FabricArgument, FabricDeclaration, FabricQuestions, FabricRequest} from './fabric.ts';
 import {type Network, openNetwork} from './network.ts';
 
 const {folder, networks: declarations} = workerData as FabricDeclaration;
@@ -24,9 +24,11 @@ async function turn(): Promise<void> {
 /** Turns without a frame after which nothing more comes: a socket that has something is read in each turn. */
 const quietTurns = 3;
 
-const answers: {readonly [Question in keyof FabricQuestions]: () => FabricQuestions[Question] | Promise<FabricQuestions[Question]>} = {
+const answers: {readonly [Question in keyof FabricQuestions]: (argument: FabricArgument<Question>) => FabricQuestions[Question] | Promise<FabricQuestions[Question]>} = {
 	report: () => networks.flatMap((network) => network.report()),
 	traffic: () => networks.map((network) => network.traffic()),
+	links: () => networks.flatMap((network) => network.links()),
+	changeLink: ({network, machine, change}) => networks.find(({name}) => name === network)!.changeLink(machine, change),
 	async hold() {
 		for (const network of networks) {
 			network.hold();
@@ -62,7 +64,7 @@ const answers: {readonly [Question in keyof FabricQuestions]: () => FabricQuesti
 
 parentPort?.on('message', async (request: FabricRequest) => {
 	if (request.ask !== 'stop') {
-		answer({tell: 'answer', id: request.id, value: await answers[request.ask]()});
+		answer({tell: 'answer', id: request.id, value: await (answers[request.ask] as (argument: unknown) => FabricQuestions[keyof FabricQuestions])(request.argument)});
 		return;
 	}
 

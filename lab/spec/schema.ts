@@ -6,6 +6,7 @@ import {z} from 'zod';
 import {suggest} from '../host/suggestion.ts';
 import {entropySources} from './entropy.ts';
 import {families} from './family.ts';
+import {frameProtocols, linkDirections} from './impairment.ts';
 import {admitValue, allowedValues} from './option.ts';
 import type {OptionDeclaration} from './overlay.ts';
 
@@ -117,6 +118,59 @@ const image = z.strictObject({
 	summary: text, release: text, kernel: text, packages: words, bootModules: words,
 	exclude: words.optional(), mask: words.optional(), kernelArguments: words.optional(),
 });
+const percentage = text.regex(/^\d+(\.\d+)?%$/, {error: 'must be a percentage such as 5% or 0.1%', abort: true})
+	.refine((value) => Number.parseFloat(value) <= 100, {error: 'must be at most 100%'});
+const macAddress = text.regex(/^[\da-f]{2}(:[\da-f]{2}){5}$/i, {error: 'must be a MAC address such as 02:00:00:00:01:01'});
+/** Of a link's queue: what memory is kept for at most. */
+const mostWaiting = {frames: 100_000, size: '64MiB'};
+const queueLimit = z.custom<number | string>(
+	(value) => (typeof value === 'number' ? Number.isInteger(value) && value >= 1 && value <= mostWaiting.frames : typeof value === 'string' && size.safeParse(value).success),
+	{error: `must be a number of frames from 1 to ${mostWaiting.frames}, or a size such as 256KiB (at most ${mostWaiting.size} ever wait)`},
+);
+const linkDirection = z.enum(linkDirections as [string, ...string[]]);
+const frameMatch = z.strictObject({
+	family: family.optional(), protocol: z.enum(frameProtocols as [string, ...string[]]).optional(),
+	port: port.optional(), sourcePort: port.optional(), destinationPort: port.optional(),
+	mac: macAddress.optional(), sourceMac: macAddress.optional(), destinationMac: macAddress.optional(),
+}).superRefine((match, context) => {
+	const {family: carried, protocol} = match;
+	const own = protocol === 'icmpv6' ? 'ipv6' : protocol === 'icmp' || protocol === 'arp' ? 'ipv4' : undefined;
+	if (own !== undefined && carried !== undefined && carried !== own) {
+		context.addIssue({code: 'custom', path: ['protocol'], message: `is \`${protocol}\`, which is of ${own}, and \`family\` is ${carried}: no frame is both`});
+	}
+
+	const ported = (['port', 'sourcePort', 'destinationPort'] as const).find((key) => match[key] !== undefined);
+	if (ported !== undefined && own !== undefined) {
+		context.addIssue({code: 'custom', path: [ported], message: `needs a \`protocol\` with ports, tcp, udp or sctp: ${protocol} has none`});
+	}
+});
+const effects = ['cut', 'loss', 'burst', 'delay', 'duplicate', 'corrupt', 'rate', 'mtu'] as const;
+const impairment = z.strictObject({
+	direction: linkDirection.optional(), match: frameMatch.optional(), cut: z.literal(true, {error: 'must be true, or left out'}).optional(), loss: percentage.optional(),
+	burst: z.strictObject({enter: percentage, leave: percentage, loss: percentage.optional()}).optional(),
+	delay: duration.optional(), jitter: duration.optional(), reorder: percentage.optional(), duplicate: percentage.optional(), corrupt: percentage.optional(),
+	rate: text.regex(/^0*[1-9]\d*(\.\d+)?(bit|[KMGkmg]bit)$/, {error: 'must be a rate such as 512Kbit or 10Mbit, of at least 1bit'}).optional(),
+	limit: queueLimit.optional(), mtu: z.int().min(1).max(65_535).optional(), seed: z.int().min(0).optional(),
+}).superRefine((declared, context) => {
+	const refuse = (key: string, message: string): void => {
+		context.addIssue({code: 'custom', path: [key], message});
+	};
+
+	const there = effects.filter((effect) => declared[effect] !== undefined);
+	if (declared.jitter !== undefined && declared.delay === undefined) {
+		refuse('jitter', 'needs a `delay`, which varies by it');
+	} else if (declared.reorder !== undefined && declared.delay === undefined) {
+		refuse('reorder', 'needs a `delay`, which the other frames have');
+	} else if (declared.limit !== undefined && declared.delay === undefined && declared.rate === undefined) {
+		refuse('limit', 'needs a `delay` or a `rate`, for which frames wait');
+	} else if (there.length === 0) {
+		context.addIssue({code: 'custom', message: `does nothing: it must have one of ${effects.join(', ')}`});
+	} else if (declared.cut !== undefined && there.length > 1) {
+		refuse('cut', `lets nothing pass, and leaves nothing for \`${there.find((effect) => effect !== 'cut')}\``);
+	}
+});
+const flap = z.strictObject({up: duration, down: duration});
+
 const lab = z.strictObject({
 	image: text.optional(),
 	families: z.array(family).min(1).max(2).optional(),
@@ -125,6 +179,7 @@ const lab = z.strictObject({
 		entropy: z.array(z.enum(entropySources as [string, ...string[]])).optional(),
 	})),
 	networks: z.record(text, z.strictObject({subnets: perFamily, families: z.array(family).min(1).max(2).optional(), mtu: z.int().min(576).max(65_535).optional()})).optional(),
+	links: z.record(text, z.array(impairment)).optional(),
 	overlays: words,
 	options: z.record(text, z.record(text, optionValue)).optional(),
 	pods: perFamily.optional(),
@@ -148,7 +203,7 @@ const unit = text.regex(/^[^\s/]+\.(service|socket|timer|path|mount|target)$/, {
 
 /** The declarations, and the answers of an overlay's functions. */
 const schemas = {
-	overlay, image, lab, scenario,
+	overlay, image, lab, scenario, impairment, frameMatch, flap, linkDirection,
 	needs: words,
 	components: z.array(component),
 	images: z.array(containerImage),

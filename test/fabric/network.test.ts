@@ -1,9 +1,12 @@
 import path from 'node:path';
 import test from 'ava';
-import {headerBytes} from '../../lab/fabric/framing.ts';
+import {headerBytes, longestFrame} from '../../lab/fabric/framing.ts';
+import type {DropReason} from '../../lab/fabric/counters.ts';
 import {type Network, type NetworkState, openNetwork} from '../../lab/fabric/network.ts';
 import {longestQueue} from '../../lab/fabric/port.ts';
+import {longestSwitchedFrame} from '../../lab/fabric/switch.ts';
 import {withTemporaryFolder} from '../../lab/host/temporary.ts';
+import type {Impairment} from '../../lab/spec/impairment.ts';
 import {until} from '../../lab/host/wait.ts';
 import {ethernetFrame, everybody, mac, payloadOf, withHeader} from './ethernet-frame.ts';
 import {connectNic, type Nic} from './nic.ts';
@@ -150,4 +153,205 @@ test('a network counts what machines send, and goes on counting where another on
 		await taken(network, 1);
 		t.deepEqual(network.traffic(), {network: 'cluster', frames: {ipv4: 0, arp: 0, ipv6: 0, other: 3}});
 	}, state);
+});
+
+/** Sets impairments on a link of the network. */
+function impair(network: Network, index: number, ...impairments: Impairment[]): void {
+	network.changeLink(`node-${index}`, {kind: 'impair', link: `node-${index}@cluster`, impairments});
+}
+
+/** Waits until so many frames were dropped on a link for that reason, in that direction. */
+async function dropped(network: Network, index: number, direction: 'from' | 'to', reason: DropReason, count: number): Promise<void> {
+	await until(`${count} frames are dropped`, async () => {
+		const {[reason]: found = 0} = network.links()[index]![direction].dropped;
+		return found >= count ? {met: true, value: undefined} : {met: false, seen: `${found}`};
+	}, {deadline: 20_000, interval: 20});
+}
+
+test('a link that is cut one way carries the other, and all of it again when it is cleared', async (t) => {
+	await withNetwork(3, async (network, [a, b, c]) => {
+		impair(network, 1, {direction: 'to', cut: true});
+		a!.send(ethernetFrame(everybody, mac(0), 'one'));
+		t.deepEqual(await c!.gets(1), ['one']);
+		await dropped(network, 1, 'to', 'cut', 1);
+		b!.send(ethernetFrame(mac(0), mac(1), 'I hear nothing'));
+		t.deepEqual(await a!.gets(1), ['I hear nothing']);
+		network.changeLink('node-1', {kind: 'clear', link: 'node-1@cluster'});
+		a!.send(ethernetFrame(mac(1), mac(0), 'two'));
+		t.deepEqual(await b!.gets(1), ['two']);
+		const [, {droppedOut, dropsOut, framesOut}] = network.report() as [unknown, {droppedOut: number; dropsOut: object; framesOut: number}];
+		t.deepEqual([droppedOut, dropsOut, framesOut], [1, {cut: 1}, 1]);
+	});
+});
+
+test('what is lost on the way from a machine reaches nobody, and was sent nevertheless', async (t) => {
+	await withNetwork(3, async (network, [a, b, c]) => {
+		impair(network, 0, {direction: 'from', cut: true, match: {destinationMac: everybody}});
+		a!.send(ethernetFrame(everybody, mac(0), 'lost'), ethernetFrame(mac(1), mac(0), 'two'));
+		// b is not known: its frame goes to all.
+		t.deepEqual(await b!.gets(1), ['two']);
+		t.deepEqual(await c!.gets(1), ['two']);
+		t.is(network.traffic().frames.other, 2);
+		t.like(network.links()[0], {link: 'node-0@cluster', from: {frames: 2, dropped: {cut: 1}}});
+	});
+});
+
+test('frames are delayed on both links that they cross, and come in their order', async (t) => {
+	await withNetwork(2, async (network, [a, b]) => {
+		impair(network, 0, {direction: 'from', delay: 60});
+		impair(network, 1, {direction: 'to', delay: 60});
+		const payloads = Array.from({length: 50}, (_, index) => `frame ${index}`);
+		const begin = performance.now();
+		a!.send(...payloads.map((payload) => ethernetFrame(mac(1), mac(0), payload)));
+		t.deepEqual(await b!.gets(50), payloads);
+		// Not before; how much later is up to the computer.
+		t.true(performance.now() - begin >= 119);
+	});
+});
+
+test('lost frames are those that the seed says, on two networks alike', async (t) => {
+	const outcomes: string[][] = [];
+	for (const seed of [1, 1, 2]) {
+		await withNetwork(2, async (network, [a, b]) => {
+			impair(network, 1, {direction: 'to', loss: 0.5, seed});
+			a!.send(...Array.from({length: 200}, (_, index) => ethernetFrame(mac(1), mac(0), `${index}`)));
+			await taken(network, 200);
+			const lost = network.links()[1]!.to.dropped.loss!;
+			outcomes.push(await b!.gets(200 - lost));
+		});
+	}
+
+	t.deepEqual(outcomes[0], outcomes[1]);
+	t.notDeepEqual(outcomes[0], outcomes[2]);
+});
+
+test('without a carrier a machine neither sends nor gets', async (t) => {
+	await withNetwork(3, async (network, [a, b, c]) => {
+		network.changeLink('node-1', {kind: 'carrier', link: 'node-1@cluster', carrier: 'down'});
+		b!.send(ethernetFrame(everybody, mac(1), 'from b'));
+		a!.send(ethernetFrame(everybody, mac(0), 'from a'));
+		t.deepEqual(await c!.gets(1), ['from a']);
+		await dropped(network, 1, 'from', 'no-carrier', 1);
+		await dropped(network, 1, 'to', 'no-carrier', 1);
+		t.is(b!.got.length, 0);
+		t.is(network.links()[1]!.carrier, 'down');
+	});
+});
+
+test('a held network takes impairments and frames that wait along, and another one goes on with the same decisions', async (t) => {
+	const send = (from: number, to: number): Buffer[] => Array.from({length: to - from}, (_, index) => ethernetFrame(mac(1), mac(0), `${from + index}`));
+	const impairments: Impairment[] = [{direction: 'to', loss: 0.4, burst: {enter: 0.1, leave: 0.3, loss: 0.9}, delay: 50, jitter: 20, seed: 5}];
+	// What becomes of 400 frames where nothing comes between.
+	let whole: string[] = [];
+	await withNetwork(2, async (network, [a, b]) => {
+		impair(network, 1, ...impairments);
+		a!.send(...send(0, 400));
+		await taken(network, 400);
+		whole = await b!.gets(400 - network.links()[1]!.to.dropped.loss!);
+	});
+	let state: NetworkState | undefined;
+	let before: string[] = [];
+	await withNetwork(2, async (network, [a, b]) => {
+		impair(network, 1, ...impairments);
+		a!.send(...send(0, 150));
+		await taken(network, 150);
+		network.hold();
+		a!.send(...send(150, 200));
+		await taken(network, 200);
+		state = JSON.parse(JSON.stringify(network.state())) as NetworkState;
+		const {waiting} = state.links![0]!;
+		t.is(state.frames.length, 50, 'nothing is decided of what comes while it is held');
+		before = await b!.gets(150 - network.links()[1]!.to.dropped.loss! - waiting.length);
+		t.deepEqual(network.links()[1]!.to.waiting, waiting.length);
+	});
+	await withNetwork(2, async (network, [a, b]) => {
+		t.is(network.links()[1]!.to.impairments[0]?.frames, 150);
+		network.release();
+		a!.send(...send(200, 400));
+		await taken(network, 200);
+		const after = await b!.gets(whole.length - before.length);
+		t.deepEqual([...before, ...after].sort(), [...whole].sort());
+	}, state);
+});
+
+test('what waits has as long to wait after a network was held as before', async (t) => {
+	await withNetwork(2, async (network, [a, b]) => {
+		impair(network, 1, {direction: 'to', delay: 600_000});
+		a!.send(ethernetFrame(mac(1), mac(0), 'late'));
+		await taken(network, 1);
+		network.hold();
+		const left = (): number => network.state().links![0]!.waiting[0]!.left;
+		const first = left();
+		t.true(first > 0 && first <= 600_000);
+		const begin = performance.now();
+		await until('some time has gone', async () => (performance.now() - begin > 50 ? {met: true, value: undefined} : {met: false, seen: 'not yet'}), {deadline: 5000, interval: 10});
+		t.is(left(), first);
+		t.is(b!.got.length, 0);
+	});
+});
+
+test('a state without links, of before there were impairments, is one without impairments', async (t) => {
+	await withNetwork(2, async (network, [a, b]) => {
+		network.release();
+		a!.send(ethernetFrame(mac(1), mac(0), 'one'));
+		t.deepEqual(await b!.gets(1), ['one']);
+		t.is(network.state().links, undefined);
+	}, {name: 'cluster', stations: [], frames: []});
+});
+
+test('what no switch carries is dropped with its reason, and what is next is carried', async (t) => {
+	await withNetwork(2, async (network, [a, b]) => {
+		b!.send(ethernetFrame(everybody, mac(1), 'b is here'));
+		await a!.gets(1);
+		a!.send(Buffer.alloc(0), Buffer.alloc(13), Buffer.alloc(longestSwitchedFrame + 1), Buffer.alloc(longestFrame), ethernetFrame(everybody, mac(0), 'a'), ethernetFrame(mac(0), mac(0), 'to myself'), ethernetFrame(mac(1), mac(0), 'fine'));
+		t.deepEqual(await b!.gets(2), ['a', 'fine']);
+		t.like(network.report()[0], {droppedIn: 5, dropsIn: {runt: 2, giant: 2, 'same-port': 1}, framesIn: 7});
+	});
+});
+
+test('a length that no frame has ends the connection, after the frames before it, and is counted', async (t) => {
+	await withNetwork(2, async (network, [a, b]) => {
+		const closed = new Promise((resolve) => {
+			a!.socket.once('close', resolve);
+		});
+		a!.socket.write(Buffer.concat([withHeader(ethernetFrame(everybody, mac(0), 'before')), Buffer.from('ffffffff', 'hex'), withHeader(ethernetFrame(everybody, mac(0), 'behind'))]));
+		await closed;
+		t.deepEqual(await b!.gets(1), ['before']);
+		t.like(network.report()[0], {broken: 1, framesIn: 1});
+	});
+});
+
+test('frames for nobody, and for a machine that does not read, are counted apart', async (t) => {
+	await withNetwork(3, async (network, [a, b, c]) => {
+		const gone = new Promise((resolve) => {
+			c!.socket.once('close', resolve);
+		});
+		c!.socket.destroy();
+		await gone;
+		b!.socket.pause();
+		let sent = 0;
+		await until('both are told', async () => {
+			a!.send(...Array.from({length: 100}, () => ethernetFrame(everybody, mac(0), 'x', 9000)));
+			sent += 100;
+			await taken(network, sent);
+			const [, {to: {dropped: slow}}, {to: {dropped: none}}] = network.links() as [unknown, {to: {dropped: Record<string, number>}}, {to: {dropped: Record<string, number>}}];
+			return slow['not-read']! > 0 && none['not-connected']! > 0 ? {met: true, value: undefined} : {met: false, seen: JSON.stringify({slow, none})};
+		}, {deadline: 20_000, interval: 20});
+		const [, slow] = network.report();
+		t.is(slow!.droppedOut + slow!.framesOut, sent, 'each frame was taken or counted as lost');
+	});
+});
+
+test('a flood over a link with a rate keeps no more than its limit', async (t) => {
+	await withNetwork(2, async (network, [a]) => {
+		impair(network, 1, {direction: 'to', rate: 8000, limit: {frames: 10}});
+		for (let sent = 100; sent <= 2000; sent += 100) {
+			a!.send(...Array.from({length: 100}, () => ethernetFrame(everybody, mac(0), 'x', 9000)));
+			await taken(network, sent);
+		}
+
+		const {to} = network.links()[1]!;
+		t.is(to.waiting, 10);
+		t.is(to.frames + to.waiting + to.dropped['queue-full']!, 2000);
+	});
 });

@@ -1,6 +1,7 @@
 /** Stand-ins for what a lab runs on: a process that sleeps for QEMU, a function for what a machine answers. */
 import {mkdir, writeFile} from 'node:fs/promises';
 import path from 'node:path';
+import {plainLink} from '../../lab/fabric/link-setting.ts';
 import {failure} from '../../lab/host/failure.ts';
 import {identify} from '../../lab/host/process.ts';
 import {run, spawnDaemon} from '../../lab/host/program.ts';
@@ -90,6 +91,8 @@ export function createStandIns(options: {answer?: Answer; silent?: readonly stri
 				ended,
 				report: async () => [],
 				traffic: async () => [],
+				links: async () => [],
+				changeLink: async () => plainLink,
 				async hold() {},
 				state: async () => [],
 				async release() {},

@@ -1,0 +1,110 @@
+import test from 'ava';
+import {framePredicate} from '../../lab/fabric/frame-match.ts';
+import type {FrameMatch} from '../../lab/spec/impairment.ts';
+
+const [destination, source] = ['020000000002', '020000000001'];
+const v4 = (protocol: string, payload: string, fragment = '0000', options = ''): string =>
+	`${destination}${source}0800${(0x45 + options.length / 8).toString(16)}000028${'0001'}${fragment}40${protocol}0000c0a80101c0a80102${options}${payload}`;
+const v6 = (next: string, payload: string): string => `${destination}${source}86dd600000000020${next}40${'10'.repeat(16)}${'20'.repeat(16)}${payload}`;
+const tagged = (frame: string, tags: string): string => frame.slice(0, 24) + tags + frame.slice(24);
+/** From port 40000 to 443, and some more. */
+const ports = '9c4001bb00000000';
+const fragmented = (next: string, offset: string, payload: string): string => `${next}00${offset}00000001${payload}`;
+
+const frames = {
+	arp: `${destination}${source}0806${'0001080006040001'}${source}c0a80102${'000000000000'}c0a80101`,
+	tcp4: v4('06', ports), udp4: v4('11', ports), icmp: v4('01', '0800000000000000'), sctp4: v4('84', ports),
+	options4: v4('06', ports, '0000', '01010101'),
+	dontFragment4: v4('06', ports, '4000'),
+	firstFragment4: v4('11', ports, '2000'), laterFragment4: v4('11', ports, '0010'),
+	tcp6: v6('06', ports), udp6: v6('11', ports), icmp6: v6('3a', '8000000000000000'),
+	// Hop-by-hop options, then destination options of 16 bytes, then TCP.
+	extended6: v6('00', `3c00000000000000${'0601000000000000'}${'00'.repeat(8)}${ports}`),
+	// An authentication header of 24 bytes.
+	authenticated6: v6('33', `0604${'00'.repeat(22)}${ports}`),
+	firstFragment6: v6('2c', fragmented('11', '0001', ports)), laterFragment6: v6('2c', fragmented('11', '0010', ports)),
+	// RFC 6946: a fragment that is the whole.
+	atomicFragment6: v6('2c', fragmented('11', '0000', ports)),
+	tagged4: tagged(v4('06', ports), '81000007'), tagged6: tagged(v6('06', ports), '88a8000781000008'),
+	other: `${destination}${source}88b50000`,
+} as const;
+
+type Name = keyof typeof frames;
+
+function meant(match: FrameMatch): Name[] {
+	const predicate = framePredicate(match)!;
+	return (Object.keys(frames) as Name[]).filter((name) => {
+		// Within a buffer that has more before and behind it.
+		const buffer = Buffer.from(`ffffffff${frames[name]}${ports}`, 'hex');
+		return predicate(buffer, 4, buffer.length - 8);
+	});
+}
+
+const tcp: Name[] = ['tcp4', 'options4', 'dontFragment4', 'tcp6', 'extended6', 'authenticated6', 'tagged4', 'tagged6'];
+
+test('a family is what the frame carries, ARP is of IPv4, and tags are looked behind', (t) => {
+	t.deepEqual(meant({family: 'ipv6'}), ['tcp6', 'udp6', 'icmp6', 'extended6', 'authenticated6', 'firstFragment6', 'laterFragment6', 'atomicFragment6', 'tagged6']);
+	t.deepEqual(meant({family: 'ipv4'}), ['arp', 'tcp4', 'udp4', 'icmp', 'sctp4', 'options4', 'dontFragment4', 'firstFragment4', 'laterFragment4', 'tagged4']);
+});
+
+test('a protocol is found behind options and extension headers, and fragments have one', (t) => {
+	t.deepEqual(meant({protocol: 'tcp'}), tcp);
+	t.deepEqual(meant({protocol: 'udp'}), ['udp4', 'firstFragment4', 'laterFragment4', 'udp6', 'firstFragment6', 'laterFragment6', 'atomicFragment6']);
+	t.deepEqual(meant({protocol: 'icmp'}), ['icmp']);
+	t.deepEqual(meant({protocol: 'icmpv6'}), ['icmp6']);
+	t.deepEqual(meant({protocol: 'sctp'}), ['sctp4']);
+	t.deepEqual(meant({protocol: 'arp'}), ['arp']);
+	t.deepEqual(meant({protocol: 'tcp', family: 'ipv6'}), ['tcp6', 'extended6', 'authenticated6', 'tagged6']);
+});
+
+test('a port is on the side that is said, and fragments have none', (t) => {
+	const withPorts: Name[] = ['tcp4', 'udp4', 'sctp4', 'options4', 'dontFragment4', 'tcp6', 'udp6', 'extended6', 'authenticated6', 'atomicFragment6', 'tagged4', 'tagged6'];
+	t.deepEqual(meant({port: 443}), withPorts);
+	t.deepEqual(meant({port: 40_000}), withPorts);
+	t.deepEqual(meant({destinationPort: 443}), withPorts);
+	t.deepEqual(meant({sourcePort: 40_000, destinationPort: 443}), withPorts);
+	t.deepEqual(meant({sourcePort: 443}), []);
+	t.deepEqual(meant({port: 80}), []);
+	t.deepEqual(meant({protocol: 'udp', port: 443}), ['udp4', 'udp6', 'atomicFragment6']);
+	// What is there in an ICMP message would be that port.
+	t.deepEqual(meant({port: 0x0800}), []);
+});
+
+test('an address is on the side that is said, in either case', (t) => {
+	const all = Object.keys(frames);
+	t.deepEqual(meant({mac: '02:00:00:00:00:01'}), all as Name[]);
+	t.deepEqual(meant({mac: '02:00:00:00:00:02'}), all as Name[]);
+	t.deepEqual(meant({sourceMac: '02:00:00:00:00:01', destinationMac: '02:00:00:00:00:02'}), all as Name[]);
+	t.deepEqual(meant({sourceMac: '02:00:00:00:00:02'}), []);
+	t.deepEqual(meant({destinationMac: '02:00:00:00:00:01'}), []);
+	t.deepEqual(meant({mac: '02:00:00:00:00:03'}), []);
+	t.deepEqual(meant({mac: '02:00:00:00:00:01', protocol: 'icmp'}), ['icmp']);
+	t.true(framePredicate({mac: '02:00:00:00:00:AB'})!(Buffer.from(`${destination}0200000000ab0800`, 'hex'), 0, 14));
+});
+
+test('a match without anything in it is none', (t) => {
+	t.is(framePredicate({}), undefined);
+	t.is(framePredicate(undefined), undefined);
+});
+
+test('frames that are cut short anywhere are of nobody\'s port, and harm nobody', (t) => {
+	const matches: FrameMatch[] = [{port: 443}, {protocol: 'tcp', port: 443}, {protocol: 'icmpv6'}, {family: 'ipv6', protocol: 'udp'}, {mac: '02:00:00:00:00:01'}, {protocol: 'arp'}];
+	for (const match of matches) {
+		const predicate = framePredicate(match)!;
+		for (const hex of Object.values(frames)) {
+			const whole = Buffer.from(hex, 'hex');
+			for (let length = 0; length < whole.length; length++) {
+				t.notThrows(() => predicate(whole.subarray(0, length), 0, length));
+			}
+		}
+	}
+
+	const whole = Buffer.from(frames.tcp6, 'hex');
+	t.false(framePredicate({port: 443})!(whole, 0, 14 + 40 + 3));
+	t.true(framePredicate({port: 443})!(whole, 0, 14 + 40 + 4));
+});
+
+test('extension headers without an end come to one', (t) => {
+	// Each names another of its kind; the last says that it goes on beyond the frame.
+	t.false(framePredicate({protocol: 'tcp'})!(Buffer.from(v6('3c', `${'3c00000000000000'.repeat(100)}3cff`), 'hex'), 0, 14 + 40 + 802));
+});
