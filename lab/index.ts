@@ -12,6 +12,7 @@ export type * from './spec/entropy.ts';
 export type * from './spec/family.ts';
 export type * from './spec/component.ts';
 export type * from './spec/image.ts';
+export type * from './spec/impairment.ts';
 export type * from './spec/lab.ts';
 export type * from './spec/overlay.ts';
 export type * from './spec/secret.ts';

@@ -136,14 +136,27 @@ function networkArguments({maintenance, links}: MachineSpecification): string[] 
 		'-netdev', keyed('user', {id: 'maintenance', ipv6: 'off', restrict: maintenance.egress ? 'off' : 'on'}) + forwards,
 		...networkCard('maintenance', maintenance.mac),
 		...links.flatMap((link, index) => [
-			'-netdev', keyed('stream', {id: `link${index}`, server: 'off', 'addr.type': 'unix', 'addr.path': link.socket}),
-			...networkCard(`link${index}`, link.mac),
+			'-netdev', keyed('stream', {id: linkId(index), server: 'off', 'addr.type': 'unix', 'addr.path': link.socket}),
+			...networkCard(linkId(index), link.mac),
 		]),
 	];
+}
+
+/** The id of a machine's NIC on the fabric, by its place among the machine's links: what `set_link` of QMP knows it by. */
+export function networkCardId(place: number): string {
+	return cardId(linkId(place));
+}
+
+function linkId(place: number): string {
+	return `link${place}`;
+}
+
+function cardId(netdev: string): string {
+	return `nic-${netdev}`;
 }
 
 function networkCard(netdev: string, mac: string): string[] {
 	// An empty romfile: nothing boots from the network, and the option ROM would cost start time. A fork need not have its guest announce it, and QEMU 7.2
 	// crashes when a machine is reset that had nothing to announce: the card's timer is gone then.
-	return ['-device', keyed('virtio-net-pci', {id: `nic-${netdev}`, netdev, mac, romfile: '', guest_announce: 'off'})];
+	return ['-device', keyed('virtio-net-pci', {id: cardId(netdev), netdev, mac, romfile: '', guest_announce: 'off'})];
 }

@@ -10,6 +10,7 @@ import {ask} from './answers.ts';
 import {chainOf, hasRole, sourceProblems} from './chain.ts';
 import {treeProblems} from './files.ts';
 import {imageStoreOf, makerOf} from './image-store.ts';
+import {impairedLinks} from './links.ts';
 import {layOut} from './machines.ts';
 import type {Plan} from './plan.ts';
 import {planKey} from './plan-key.ts';
@@ -45,8 +46,9 @@ export function makePlan(input: PlanInput): Plan {
 
 	const {overlays, providers, problems: resolutionProblems} = resolveOverlays(input);
 	const layout = layOut(lab);
+	const {links, problems: linkProblems} = impairedLinks(lab, layout.machines);
 	const early = [
-		...resolutionProblems, ...layout.problems, ...sourceProblems(overlays),
+		...resolutionProblems, ...layout.problems, ...linkProblems, ...sourceProblems(overlays),
 		...roleProblems(overlays, Object.keys(lab.machines)), ...overlays.flatMap(({overlay}) => treeProblems(overlay)),
 	];
 	if (early.length > 0) {
@@ -97,7 +99,7 @@ export function makePlan(input: PlanInput): Plan {
 
 	const plan = {
 		topology, imageName: input.imageName, image: input.image, overlays: overlays.map(({overlay}) => overlay.name),
-		machines, forwards, ...(access !== undefined && {access}), egress: lab.egress ?? false, stages,
+		machines, forwards, ...(access !== undefined && {access}), egress: lab.egress ?? false, ...(links.length > 0 && {links}), stages,
 	};
 	const whole: Plan = {...plan, key: planKey(plan)};
 	const late = lateOptions(overlays);

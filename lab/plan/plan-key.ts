@@ -4,8 +4,8 @@ import type {Plan} from './plan.ts';
 
 /**
  * The key of a plan: hex sha256 of all that a booted lab is made of. Options count only by what they lead to: a path among them would make equal labs
- * differ. How the host reaches the lab, what it collects of it, and what its forks do
- * is not part of the lab.
+ * differ. How the host reaches the lab, what it collects of it, what its forks do, and
+ * what is wrong with its links once it is ready is not part of the lab.
  */
 export function planKey({topology: {options: _options, ...topology}, ...plan}: Omit<Plan, 'key'>): string {
 	const {egress, overlays, image: {kernelArguments}} = plan;

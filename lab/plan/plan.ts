@@ -4,6 +4,7 @@
 import type {ComponentDeclaration, ContainerImageDeclaration, ProgramDeclaration} from '../spec/component.ts';
 import type {EntropySource} from '../spec/entropy.ts';
 import type {ImageDeclaration} from '../spec/image.ts';
+import type {Impairment} from '../spec/impairment.ts';
 import type {ClusterAccess, EvidenceDeclaration, ForwardDeclaration, ReadyCondition} from '../spec/overlay.ts';
 import type {FileDeclaration} from '../spec/secret.ts';
 import type {LabMachine, LabTopology, Role, Route} from '../spec/topology.ts';
@@ -88,6 +89,13 @@ export interface LateChange {
 	readonly commands: readonly string[];
 }
 
+/** A link on which something is wrong. */
+export interface ImpairedLink {
+	/** 'node-1@cluster' */
+	readonly link: string;
+	readonly impairments: readonly Impairment[];
+}
+
 /** All that is decided about a lab. */
 export interface Plan {
 	readonly topology: LabTopology;
@@ -99,6 +107,8 @@ export interface Plan {
 	readonly forwards: readonly ForwardDeclaration[];
 	readonly access?: ClusterAccess;
 	readonly egress: boolean;
+	/** What is set on links when the lab is ready. No part of what is booted and frozen; not there where nothing is set. */
+	readonly links?: readonly ImpairedLink[];
 	/** In an order in which each comes after what it needs. */
 	readonly stages: readonly PlannedStage[];
 	/** Hex sha256 of everything that a booted lab is made of, secrets apart. */

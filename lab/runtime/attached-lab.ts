@@ -2,6 +2,8 @@
 import {setMaxListeners} from 'node:events';
 import {existsSync} from 'node:fs';
 import path from 'node:path';
+import type {LinkReport} from '../fabric/link.ts';
+import type {LinkChange, LinkSetting} from '../fabric/link-setting.ts';
 import type {NetworkTraffic} from '../fabric/traffic.ts';
 import type {LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
@@ -11,6 +13,7 @@ import type {Plan} from '../plan/plan.ts';
 import type {MadeStage} from '../store/store.ts';
 import {collectEvidence} from './evidence.ts';
 import {askLab, askLabFor} from './lab-client.ts';
+import {changeLink, readLinks} from './lab-links.ts';
 import {connectMachine, type LabRecord, readLab} from './labs.ts';
 
 /** The parts of a lab that do not depend on owning it. */
@@ -26,6 +29,9 @@ export interface AttachedLab {
 	ssh(machine: string, signal?: AbortSignal): Promise<SshConnection>;
 	/** As that of a `Lab`; also throws `supervisor-lost`. */
 	traffic(): Promise<readonly NetworkTraffic[]>;
+	/** As those of a `Lab`; also throw `supervisor-lost`. */
+	links(): Promise<readonly LinkReport[]>;
+	changeLink(change: LinkChange): Promise<LinkSetting>;
 	/** Collects the machines' evidence into a folder. */
 	collectEvidence(folder: string, signal?: AbortSignal): Promise<void>;
 	/** Watches the lab no longer: `over` stays as it is. The lab goes on. */
@@ -52,6 +58,8 @@ export function attachLab(record: LabRecord, plan: Plan, made: ReadonlyMap<strin
 		},
 		ssh: async (machine, signal) => connectMachine(record, machine, {signal}),
 		traffic: async () => (await askLabFor(name, {request: 'traffic'}, 'traffic')).networks,
+		links: async () => readLinks(name),
+		changeLink: async (change) => changeLink(name, change),
 		async collectEvidence(target, signal) {
 			const now = await readLab(name);
 			await collectEvidence({

@@ -3,6 +3,8 @@
  * the answers. Whoever may enter the folder may use it; that is this user alone.
  */
 import type {TimedEvent} from '../event/event.ts';
+import type {LinkReport} from '../fabric/link.ts';
+import type {LinkChange, LinkSetting} from '../fabric/link-setting.ts';
 import type {NetworkTraffic} from '../fabric/traffic.ts';
 import type {FailureDescription} from '../host/error.ts';
 import type {LabRecord} from './lab-record.ts';
@@ -12,16 +14,22 @@ export const socketFile = 'supervisor.sock';
 
 /**
  * `status`: the record. `events`: all events from the beginning, and those to come until the lab has ended. `freeze`: the lab is
- * kept under a name, and goes on. `traffic`: what its networks have carried. `down`: the lab ends; answered when all but its folder is gone.
+ * kept under a name, and goes on. `traffic`: what its networks have carried. `links`: all links, with what is set on them. `change-link`: what is set on one is changed;
+ * answered with what was before. `down`: the lab ends; answered when all but its folder is gone.
  */
-export type LabQuestion = {readonly request: 'status' | 'events' | 'traffic' | 'down'} | {readonly request: 'freeze'; readonly name: string};
+export type LabQuestion =
+	| {readonly request: 'status' | 'events' | 'traffic' | 'links' | 'down'}
+	| {readonly request: 'freeze'; readonly name: string}
+	| {readonly request: 'change-link'; readonly change: LinkChange};
 
-/** What comes back: `status`, `event`, `frozen`, `traffic` and `down` to the questions; `error` when it could not be done. */
+/** What comes back: `status`, `event`, `frozen`, `traffic`, `links`, `link-changed` and `down` to the questions; `error` when it could not be done. */
 export type LabAnswer =
 	| {readonly answer: 'status'; readonly record: LabRecord}
 	| {readonly answer: 'event'; readonly event: TimedEvent}
 	| {readonly answer: 'frozen'; readonly bytes: number}
 	| {readonly answer: 'traffic'; readonly networks: readonly NetworkTraffic[]}
+	| {readonly answer: 'links'; readonly links: readonly LinkReport[]}
+	| {readonly answer: 'link-changed'; readonly before: LinkSetting}
 	| {readonly answer: 'down'}
 	| {readonly answer: 'error'; readonly error: FailureDescription};
 

@@ -4,6 +4,8 @@ import {mkdir, rm} from 'node:fs/promises';
 import path from 'node:path';
 import type {EventSink, LabEvent} from '../event/event.ts';
 import {type Fabric, type NetworkState, startFabric} from '../fabric/fabric.ts';
+import type {LinkReport} from '../fabric/link.ts';
+import type {LinkChange, LinkSetting} from '../fabric/link-setting.ts';
 import type {NetworkTraffic} from '../fabric/traffic.ts';
 import {checkMemory} from '../host/doctor/resources.ts';
 import {asLabError, LabError} from '../host/error.ts';
@@ -29,6 +31,7 @@ import {removeLabFolder} from './lab-folder.ts';
 import {type ForwardRecord, keepRecord, type LabRecord, type MachineRecord} from './lab-record.ts';
 import type {LabRequest} from './lab-request.ts';
 import {serveLab} from './lab-server.ts';
+import {type LabLinks, openLinks} from './links.ts';
 import {reserveMemory} from './memory.ts';
 import {paceOf} from './pace.ts';
 import {forkSocket, linkSocket, type PoweredMachine, powerOn, type PreparedMachine, prepareMachine, stateSocket} from './power-on.ts';
@@ -67,6 +70,14 @@ export interface Lab {
 	ssh(machine: string, signal?: AbortSignal): Promise<SshConnection>;
 	/** What each network has carried since the boot, that of the lab that this one is a fork of included. Throws `fabric-failed`. */
 	traffic(): Promise<NetworkTraffic[]>;
+	/** All links, with what is set on them and what became of their frames. Throws `fabric-failed`. */
+	links(): Promise<LinkReport[]>;
+	/**
+	 * Changes what is set on a link, and gives what was set before.
+	 *
+	 * @throws `unknown-link`, naming the known; `fabric-failed`, `monitor-lost`, `monitor-refused`
+	 */
+	changeLink(change: LinkChange): Promise<LinkSetting>;
 	/** Collects the machines' evidence into a folder. Does not throw for what cannot be had. */
 	collectEvidence(folder: string, signal?: AbortSignal): Promise<void>;
 	/**
@@ -139,6 +150,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 	const prepared = new Map<string, PreparedMachine>();
 	let memory: ReadonlyMap<string, string> = new Map();
 	let fabric: Fabric | undefined;
+	let links: LabLinks | undefined;
 	let pace = 1;
 	/** Milliseconds by which the guests' clock is ahead of this computer's. */
 	let clockAhead = 0;
@@ -244,6 +256,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		await Promise.all([...powered.values()].map(async ({machine}) => machine.qmp.execute('cont')));
 		clockAhead = (clock ?? frozenAt) - Date.now();
 		await fabric?.release();
+		await links?.takeUp();
 		await together(signal, plan.machines.map(({name: machine, restartInForks: restart}) => async (abort) => tellFork({
 			machine, socket: path.join(folder, forkSocket(machine)), clock, restart, deadline: connectDeadline * pace, restartDeadline: restartDeadline * pace, signal: abort,
 		})));
@@ -283,6 +296,11 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		});
 		fabric = started;
 		cleanup.add(async () => started.stop());
+		const opened = openLinks({machines: plan.machines, fabric: started, monitorOf: (machine) => powered.get(machine)?.machine.qmp});
+		links = opened;
+		cleanup.add(async () => {
+			opened.stop();
+		});
 		void started.ended.then(async (error) => (error === undefined || stopping ? undefined : breakDown(error)));
 	};
 
@@ -348,6 +366,13 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 			await letGo(origin.frozenAt);
 		}
 
+		// What was kept by name has its links as they were then; what is made once and shared is frozen without.
+		if (origin?.plan.links === undefined) {
+			for (const link of plan.links ?? []) {
+				await links?.change({kind: 'impair', ...link});
+			}
+		}
+
 		return writeKubeconfig();
 	};
 
@@ -364,7 +389,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 	};
 
 	const freezeNow = async (target: string, inputs: ReadyLabInputs, {goesOn}: {goesOn: boolean}): Promise<void> => {
-		if (fabric === undefined) {
+		if (fabric === undefined || links === undefined) {
 			throw new Error('a lab without networks cannot be frozen');
 		}
 
@@ -395,18 +420,27 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 			}];
 		});
 		let seconds = 0;
-		await freezeLab({folder, plan, inputs, machines, fabric, clockAhead, signal}, target, {
+		const lab = {folder, plan, inputs, machines, fabric, clockAhead, signal};
+		await links.unchanged(async () => freezeLab(lab, target, {
 			goesOn,
 			onStood(stood) {
 				seconds = stood;
 				// The guests' clock stood still too.
 				clockAhead -= stood * 1000;
 			},
-		});
+		}));
 		events({type: 'lab', reason: 'frozen', lab: name, ...(goesOn && {seconds})});
 	};
 
 	const traffic = async (): Promise<NetworkTraffic[]> => fabric?.traffic() ?? [];
+	const linkReports = async (): Promise<LinkReport[]> => links?.report() ?? [];
+	const changeLink = async (change: LinkChange): Promise<LinkSetting> => {
+		if (links === undefined) {
+			throw failure.labRuns(name, keeper.record.state);
+		}
+
+		return links.change(change);
+	};
 
 	let frozenBefore: Promise<void> = Promise.resolve();
 	/** One at a time: the end of one would let machines go on that stand still for another. */
@@ -452,6 +486,8 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 			record: () => keeper.record,
 			log,
 			traffic,
+			links: linkReports,
+			changeLink,
 			async freeze(keptAs) {
 				if (running === undefined) {
 					throw failure.labRuns(name, keeper.record.state);
@@ -493,6 +529,8 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 				ended,
 				ssh: async (machine, abort) => connect(machine, connectDeadline * pace, abort),
 				traffic,
+				links: linkReports,
+				changeLink,
 				collectEvidence: async (target, abort) => collect(target, abort, true),
 				freeze,
 				down,

@@ -63,7 +63,9 @@ export async function makeReadyLab(request: ReadyLabRequest): Promise<ReadonlyMa
 			events({type: 'note', level: 'info', text: plan.change === undefined
 				? `The lab is booted once, as ${name}, and kept frozen when it is ready; this run and later ones start from a fork of it`
 				: `A fork of the lab with the defaults is changed, as ${name}, and kept frozen too`});
-			await withLab(await bootLab({name, scenario, plan, made: origin, events, signal: work.signal, evidence}), events, async (lab) => {
+			// What is wrong with links is set on forks: all labs that differ in nothing else share this one.
+			const {links: _links, ...shared} = plan;
+			await withLab(await bootLab({name, scenario, plan: shared, made: origin, events, signal: work.signal, evidence}), events, async (lab) => {
 				if (plan.change !== undefined) {
 					await applyChange(lab, plan.change, {events, signal: work.signal});
 				}

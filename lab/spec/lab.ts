@@ -1,6 +1,7 @@
 /** Labs: machines, networks, overlays and options, before anything is resolved. */
 import type {EntropySource} from './entropy.ts';
 import type {Family, PerFamily} from './family.ts';
+import type {ImpairmentDeclaration} from './impairment.ts';
 import type {ForwardDeclaration} from './overlay.ts';
 import type {OptionValue} from './topology.ts';
 import type {Size} from './units.ts';
@@ -42,6 +43,11 @@ export interface LabDeclaration {
 	readonly machines: Readonly<Record<string, MachinesDeclaration>>;
 	/** Default: 'cluster' and 'external', with the addresses of the design. */
 	readonly networks?: Readonly<Record<string, NetworkDeclaration>>;
+	/**
+	 * Link, as machine@network, -> what is wrong with it: {'node-1@cluster': [{loss: '5%', delay: '20ms'}]}. So it is from when the lab is ready on, not while it boots: labs that
+	 * differ in nothing else share one frozen lab.
+	 */
+	readonly links?: Readonly<Record<string, readonly ImpairmentDeclaration[]>>;
 	readonly overlays: readonly string[];
 	/** Overlay -> option -> value. */
 	readonly options?: Readonly<Record<string, Readonly<Record<string, OptionValue>>>>;
