@@ -52,6 +52,10 @@ async function completeName(words: readonly string[]): Promise<string[]> {
 			return [...labs.map(({name}) => name), ...new Set(labs.flatMap(({machines}) => machines))];
 		}
 
+		case 'link': {
+			return words.length <= 3 ? ['list', 'set', 'clear'] : completeLink(words);
+		}
+
 		case 'overlay': {
 			return words.length > 3 && action !== 'list' ? listOverlays() : ['list', 'show', 'files'];
 		}
@@ -68,6 +72,21 @@ async function completeName(words: readonly string[]): Promise<string[]> {
 			return [];
 		}
 	}
+}
+
+/** After `link ACTION`: a lab, a machine of it, a network of that. */
+async function completeLink([, , , lab, machine, ...rest]: readonly string[]): Promise<string[]> {
+	const labs = await runningLabs();
+	if (machine === undefined) {
+		return labs.map(({name}) => name);
+	}
+
+	if (rest.length === 0) {
+		return labs.find(({name}) => name === lab)?.machines ?? [];
+	}
+
+	const {readLinks} = await import('../runtime/lab-links.ts');
+	return (await readLinks(lab ?? '')).filter((link) => link.machine === machine).map(({network}) => network);
 }
 
 async function runningLabs(): Promise<Array<{name: string; machines: string[]}>> {

@@ -19,6 +19,7 @@ export const verbs: readonly VerbEntry[] = [
 	{command: 'cp <from> <to>', summary: 'Copy a file: machine:path on one side', load: async () => import('./cp.ts')},
 	{command: 'logs <names..>', summary: 'Print a machine\'s journal: [lab] machine', load: async () => import('./logs.ts')},
 	{command: 'console <names..>', summary: 'Talk to a machine\'s serial console: [lab] machine', load: async () => import('./console.ts')},
+	{command: 'link <action> [lab] [machine] [network]', summary: 'Links, and what is wrong with them: list, set, clear', load: async () => import('./link.ts')},
 	{command: 'kubeconfig [lab]', summary: 'Print a lab\'s kubeconfig, or merge it into yours', load: async () => import('./kubeconfig.ts')},
 	{command: 'kubectl [lab]', summary: 'Run kubectl against a lab: [lab] -- arguments', load: async () => import('./kubectl.ts')},
 	{command: 'overlay <action> [name]', summary: 'Overlays: list, show, files', load: async () => import('./overlay.ts')},

@@ -12,8 +12,9 @@ import type {LabTopology} from '../spec/topology.ts';
 import {type Duration, milliseconds} from '../spec/units.ts';
 import {openStore} from '../store/open-store.ts';
 import {openCluster} from './cluster-handle.ts';
+import {openFabric} from './fabric-handle.ts';
 import {openMachines} from './machine-handle.ts';
-import type {ClusterHandle, MachineHandle} from './scenario.ts';
+import type {ClusterHandle, FabricHandle, MachineHandle} from './scenario.ts';
 
 /** How a lab is forked. */
 export interface ForkOptions {
@@ -41,6 +42,8 @@ export interface ForkedLab extends AsyncDisposable {
 	machine(name: string): MachineHandle;
 	/** Its parts throw `no-cluster` in a lab that has none. */
 	readonly cluster: ClusterHandle;
+	/** Its networks and links; what is set on a link holds until something else is. */
+	readonly fabric: FabricHandle;
 	/** Aborts when the lab cannot go on; the reason says why. */
 	readonly over: AbortSignal;
 	/** Collects evidence of all machines into a folder: for a test that failed. */
@@ -87,6 +90,7 @@ export async function fork(lab: string | LabDeclaration, options: ForkOptions = 
 		speed: running.speed,
 		machine: (machine) => machines.handle(machine),
 		cluster: openCluster(running, both),
+		fabric: openFabric(running, both).handle,
 		over: running.over,
 		collectEvidence: async (folder) => running.collectEvidence(folder),
 		down,

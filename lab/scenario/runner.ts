@@ -8,6 +8,7 @@ import {asStepFailure} from './claim.ts';
 import {collectEvidence} from './cluster-evidence.ts';
 import {openCluster} from './cluster-handle.ts';
 import {withCommandSignal} from './command-scope.ts';
+import {openFabric, type OpenFabric} from './fabric-handle.ts';
 import {refuseForeignFrames} from './foreign-frames.ts';
 import {openMachines} from './machine-handle.ts';
 import {mutate} from './mutation.ts';
@@ -81,9 +82,10 @@ export async function runScenario(run: ScenarioRun): Promise<void> {
 	}
 
 	const machines = openMachines(lab, ending.signal);
+	const fabric = openFabric(lab, ending.signal);
 	let opened: StepContext | undefined;
 	const context = (): StepContext => {
-		opened ??= createContext({...run, events}, story, machines.handle, $, ending.signal);
+		opened ??= createContext({...run, events}, {story, machine: machines.handle, fabric, host: $, signal: ending.signal});
 		return opened;
 	};
 
@@ -144,6 +146,12 @@ export async function runScenario(run: ScenarioRun): Promise<void> {
 
 		ending.abort(failure.interrupted('the end of the scenario'));
 		await machines.close();
+		// A lab that is over has no links any more.
+		await fabric.close().catch((error: unknown) => {
+			if (lab.over?.aborted !== true) {
+				events({type: 'note', level: 'warning', text: `What was set on links could not be put back: ${asLabError(error).message}`});
+			}
+		});
 	}
 }
 
@@ -178,8 +186,9 @@ async function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal)
 	}
 }
 
-function createContext(run: ScenarioRun, story: Story, machine: (name: string) => MachineHandle, host: StepContext['host'], signal: AbortSignal): StepContext {
+function createContext(run: ScenarioRun, parts: {story: Story; machine: (name: string) => MachineHandle; fabric: OpenFabric; host: StepContext['host']; signal: AbortSignal}): StepContext {
 	const {lab, events} = run;
+	const {story, machine, fabric, host, signal} = parts;
 	const cluster = openCluster(lab, signal);
 	const began = Date.now();
 	return {
@@ -190,20 +199,10 @@ function createContext(run: ScenarioRun, story: Story, machine: (name: string) =
 		router: machine,
 		tester: machine,
 		cluster,
-		fabric: {
-			async traffic(network) {
-				const all = await lab.traffic();
-				const found = all.find((candidate) => candidate.network === network);
-				if (found === undefined) {
-					throw failure.unknownNetwork(network, all.map((candidate) => candidate.network));
-				}
-
-				return found;
-			},
-		},
+		fabric: fabric.handle,
 		host: host({signal, quiet: true, killSignal: 'SIGTERM'}),
 		step: (title, steps) => story.step(title, async () => {
-			const value = await steps();
+			const value = await fabric.within(steps);
 			await refuseForeignFrames(lab, began);
 			return value;
 		}),
@@ -221,7 +220,7 @@ function createContext(run: ScenarioRun, story: Story, machine: (name: string) =
 				clearTimeout(alarm);
 			}
 		},
-		refuted: (sentence, check) => story.refuted(sentence, check),
+		refuted: (sentence, check) => story.refuted(sentence, async () => fabric.within(check)),
 		note(text) {
 			events({type: 'note', level: 'info', text});
 		},

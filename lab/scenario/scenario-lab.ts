@@ -1,4 +1,6 @@
 /** What the runner needs of a running lab; a `Lab` of runtime/ is one. */
+import type {LinkReport} from '../fabric/link.ts';
+import type {LinkChange, LinkSetting} from '../fabric/link-setting.ts';
 import type {NetworkTraffic} from '../fabric/traffic.ts';
 import type {Plan} from '../plan/plan.ts';
 import type {MadeStage} from '../store/store.ts';
@@ -25,6 +27,10 @@ export interface ScenarioLab {
 	ssh(machine: string, signal?: AbortSignal): Promise<ScenarioConnection>;
 	/** What each network has carried since the boot. */
 	traffic(): Promise<readonly NetworkTraffic[]>;
+	/** All links, with what is set on them and what became of their frames. */
+	links(): Promise<readonly LinkReport[]>;
+	/** Changes what is set on a link, and gives what was set before. */
+	changeLink(change: LinkChange): Promise<LinkSetting>;
 	/** Collects the machines' evidence into a folder. */
 	collectEvidence(folder: string, signal?: AbortSignal): Promise<unknown>;
 }

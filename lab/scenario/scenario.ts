@@ -1,9 +1,13 @@
 /** Scenarios: a lab and the steps that run against it. The steps are the lines of the report. */
+import type {LinkReport} from '../fabric/link.ts';
 import type {NetworkTraffic} from '../fabric/traffic.ts';
+import type {FlapDeclaration, FrameMatch, ImpairmentDeclaration, LinkDirection} from '../spec/impairment.ts';
 import type {LabDeclaration} from '../spec/lab.ts';
 import type {Duration} from '../spec/units.ts';
 import type {LabTopology, LabMachine, OptionValue} from '../spec/topology.ts';
 
+export type {DropReason, Drops} from '../fabric/counters.ts';
+export type {DirectionReport, LinkReport} from '../fabric/link.ts';
 export type {ForeignFrame, NetworkTraffic, Payload} from '../fabric/traffic.ts';
 
 /** What a command on a machine gave, each output without its last newline. */
@@ -44,10 +48,31 @@ export interface ClusterHandle {
 	get<Value = any>(...words: readonly string[]): Promise<Value>;
 }
 
-/** The lab's networks, seen from between the machines. */
+/**
+ * The lab's networks and links, seen from between the machines. A link is named as machine@network: 'node-1@cluster'; an unknown one throws, naming the known.
+ *
+ * What a step sets on links is put back when the step ends, however it ends; what is set outside of steps, when the scenario ends.
+ */
 export interface FabricHandle {
 	/** What a network has carried since the lab was booted. Throws for an unknown one, naming the known. */
 	traffic(network: string): Promise<NetworkTraffic>;
+	/** A link, with what is set on it and what became of its frames. */
+	link(link: string): Promise<LinkReport>;
+	/** All links, in the order of the networks. */
+	links(): Promise<readonly LinkReport[]>;
+	/**
+	 * From the next frame on this is wrong with a link. An impairment takes the place of the one for the same frames (direction and match); a frame is up to the first that
+	 * means it, those that match before the one for all frames, the newest first.
+	 *
+	 * @throws a declaration error with all that is wrong
+	 */
+	impair(link: string, ...impairments: readonly ImpairmentDeclaration[]): Promise<void>;
+	/** Lets nothing pass: both ways, or one; of all frames, or of those that match. */
+	cut(link: string, which?: {direction?: LinkDirection; match?: FrameMatch}): Promise<void>;
+	/** Takes the cable out of the machine's NIC, or puts it in; or does both again and again, beginning with the cable in. The machine sees it. */
+	carrier(link: string, state: 'up' | 'down' | FlapDeclaration): Promise<void>;
+	/** Takes all impairments away, of one direction; or of both, and then the carrier is there too. */
+	clear(link: string, direction?: LinkDirection): Promise<void>;
 }
 
 /** What steps are given: the lab, its machines and cluster, and the words of the report. */

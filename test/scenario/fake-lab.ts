@@ -1,5 +1,6 @@
 /** A lab in this process: machines answer commands by a function. */
 import type {LabEvent} from '../../lab/event/event.ts';
+import {plainLink} from '../../lab/fabric/link-setting.ts';
 import type {ScenarioLab} from '../../lab/scenario/scenario-lab.ts';
 import type {CommandResult} from '../../lab/scenario/scenario.ts';
 import type {LabMachine, LabTopology} from '../../lab/spec/topology.ts';
@@ -56,6 +57,8 @@ export function createFakeLab(answer: Answer = () => ({}), speed = 1): FakeLab {
 			};
 		},
 		traffic: async () => [],
+		links: async () => [],
+		changeLink: async () => plainLink,
 		async collectEvidence(folder) {
 			evidence.push(folder);
 		},
