@@ -234,6 +234,16 @@ test('two plans from the same declarations are equal', (t) => {
 	t.deepEqual(planOf(cluster()), planOf(cluster().reverse(), {machines: {tester: {count: 1}, router: {count: 1}, node: {count: 2}}}));
 });
 
+test('what is wrong with links is in the plan, and no part of what is booted', (t) => {
+	const overlays = cluster();
+	const [plain, impaired] = [planOf(overlays), planOf(overlays, {links: {'node-1@cluster': [{direction: 'to', loss: '5%'}]}})];
+	t.deepEqual(impaired.links, [{link: 'node-1@cluster', impairments: [{direction: 'to', loss: 0.05}]}]);
+	t.is(plain.links, undefined);
+	t.is(impaired.key, plain.key);
+	const error = t.throws<LabError>(() => planOf(overlays, {links: {'node-9@cluster': [{cut: true}]}}), {code: 'bad-declaration'});
+	t.regex(error.details.join('\n'), /links: there is no link `node-9@cluster`/);
+});
+
 test('keys do not depend on where things are', (t) => {
 	const moved = cluster().map((one) => ({...one, folder: `/elsewhere/${one.name}`, file: `/elsewhere/${one.name}/overlay.ts`}));
 	const [here, there] = [planOf(cluster()), planOf(moved)];

@@ -68,7 +68,8 @@ export type Answer = (command: string, machine: string) => Partial<ExecResult>;
 
 /** Parts of a lab that run no machines; what was started is there to be looked at and broken. */
 export interface StandIns extends LabParts {
-	readonly machines: Map<string, {spec: MachineSpecification; machine: Machine; tell: (event: QmpEvent) => void}>;
+	/** `commands` are those of the monitor, each with what came along. */
+	readonly machines: Map<string, {spec: MachineSpecification; machine: Machine; tell: (event: QmpEvent) => void; commands: Array<[string, unknown]>}>;
 	readonly counts: {fabrics: number; connections: number};
 }
 
@@ -115,9 +116,13 @@ export function createStandIns(options: {answer?: Answer; silent?: readonly stri
 			// The marker stands where QEMU's command line has it.
 			const daemon = await spawnDaemon('sh', ['-c', 'sleep 300; true', ...machineMarker(spec).split(' ')], {cwd, log});
 			let tell: (event: QmpEvent) => void = () => {};
+			const commands: Array<[string, unknown]> = [];
 			const started: Machine = {
 				name: spec.name, pid: daemon.pid, identity: await identify(daemon.pid, machineMarker(spec)), ended: daemon.ended,
 				qmp: {
+					async execute(command: string, args?: unknown) {
+						commands.push([command, args]);
+					},
 					onEvent(listener: (event: QmpEvent) => void) {
 						tell = listener;
 						return () => {};
@@ -133,7 +138,7 @@ export function createStandIns(options: {answer?: Answer; silent?: readonly stri
 					await daemon.ended;
 				},
 			};
-			machines.set(spec.name, {spec, machine: started, tell: (event) => {
+			machines.set(spec.name, {spec, machine: started, commands, tell: (event) => {
 				tell(event);
 			}});
 			return started;
