@@ -30,6 +30,8 @@ export interface Port {
 
 /** Bytes that wait for a machine at most: some 30 ms at a gigabit, and about what the TCP windows of a few streams hold. */
 export const longestQueue = 4 * 1024 * 1024;
+/** The least part of a buffer that may keep all of it: a smaller one that has to wait is copied, so that what waits is no more than so many times what is counted. */
+const leastPart = 1 / 8;
 
 /** Where a port listens, and what it does with what comes. */
 export interface PortOptions {
@@ -136,15 +138,20 @@ export async function openPort({socket, onFrame, onBatch, onGone}: PortOptions):
 			const out = pieces;
 			pieces = [];
 			queued = 0;
+			const waits = connection.writableLength > 0;
+			const bytesOf = ({buffer, start, end}: (typeof out)[number]): Buffer => {
+				const bytes = buffer.subarray(start, end);
+				return waits && bytes.length < buffer.buffer.byteLength * leastPart ? Buffer.from(bytes) : bytes;
+			};
+
 			if (out.length === 1) {
-				const [{buffer, start, end}] = out as [{buffer: Buffer; start: number; end: number}];
-				connection.write(buffer.subarray(start, end));
+				connection.write(bytesOf(out[0]!));
 				return;
 			}
 
 			connection.cork();
-			for (const {buffer, start, end} of out) {
-				connection.write(buffer.subarray(start, end));
+			for (const piece of out) {
+				connection.write(bytesOf(piece));
 			}
 
 			connection.uncork();

@@ -1,4 +1,6 @@
 import path from 'node:path';
+import {setFlagsFromString} from 'node:v8';
+import {runInNewContext} from 'node:vm';
 import test from 'ava';
 import {headerBytes, longestFrame} from '../../lab/fabric/framing.ts';
 import type {DropReason} from '../../lab/fabric/counters.ts';
@@ -339,6 +341,42 @@ test('frames for nobody, and for a machine that does not read, are counted apart
 		}, {deadline: 20_000, interval: 20});
 		const [, slow] = network.report();
 		t.is(slow!.droppedOut + slow!.framesOut, sent, 'each frame was taken or counted as lost');
+	});
+});
+
+/** Bytes of buffers that something still holds. */
+function heldBytes(): number {
+	setFlagsFromString('--expose-gc');
+	(runInNewContext('gc') as () => void)();
+	return process.memoryUsage().arrayBuffers;
+}
+
+// Alone: what other tests hold would be counted too.
+test.serial('a machine that does not read keeps no more than its frames, however much came along with them', async (t) => {
+	await withNetwork(3, async (network, [a, b, c]) => {
+		b!.send(ethernetFrame(everybody, mac(1), 'b is here'));
+		c!.send(ethernetFrame(everybody, mac(2), 'c is here'));
+		await a!.gets(2);
+		b!.socket.pause();
+		// What the kernel keeps for it is full first.
+		let sent = 0;
+		for (; network.flushed; sent += 100) {
+			a!.send(...Array.from({length: 100}, () => ethernetFrame(mac(1), mac(0), 'x', 1514)));
+			await taken(network, 2 + sent + 100);
+		}
+
+		const before = heldBytes();
+		const count = 1000;
+		for (let index = 0; index < count; index++) {
+			a!.send(ethernetFrame(mac(1), mac(0), 'x', 60), Buffer.alloc(longestFrame - 10_000));
+			sent += 2;
+			if (index % 50 === 49) {
+				await taken(network, 2 + sent);
+			}
+		}
+
+		t.is(network.report()[1]?.droppedOut, 0);
+		t.true(heldBytes() - before < 16 * 1024 * 1024, `${heldBytes() - before} bytes of ${count * 60}`);
 	});
 });
 
