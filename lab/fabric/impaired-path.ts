@@ -1,7 +1,7 @@
 /** One direction of a link on which something is set: frames are lost, changed, or wait there. */
 import {type LinkDirection} from '../spec/impairment.ts';
 import type {DropReason} from './counters.ts';
-import {framePredicate, type FramePredicate} from './frame-match.ts';
+import {framePredicate, type FramePredicate} from './frame-predicate.ts';
 import {headerBytes} from './framing.ts';
 import {type Key, keyOf} from './generator.ts';
 import {corrupted, decide, noProgress, type Progress} from './impairment.ts';
@@ -43,8 +43,8 @@ export interface PathEnds {
 	readonly now: () => number;
 	/** Takes a frame that has come through, at once or later. The buffer is not changed afterwards. */
 	readonly pass: FrameHandler;
-	/** Told of each frame that does not. */
-	readonly drop: (reason: DropReason) => void;
+	/** Told of each frame that does not, with why. */
+	readonly drop: (reason: DropReason, ...frame: Parameters<FrameHandler>) => void;
 	/** Told that a frame waits until then: `release` must be called. */
 	readonly wake: (due: number) => void;
 }
@@ -147,7 +147,7 @@ export function openPath({link, direction, effects, now, pass, drop, wake}: Path
 		}
 
 		if (!hasRoom(rule, bytes)) {
-			drop('queue-full');
+			drop('queue-full', buffer, start, end);
 			return;
 		}
 
@@ -168,7 +168,7 @@ export function openPath({link, direction, effects, now, pass, drop, wake}: Path
 	return {
 		take(buffer, start, end) {
 			if (carrier === 'down') {
-				drop('no-carrier');
+				drop('no-carrier', buffer, start, end);
 				return;
 			}
 
@@ -183,11 +183,11 @@ export function openPath({link, direction, effects, now, pass, drop, wake}: Path
 			const {fate, progress} = decide(rule.impairment, rule.key, rule.progress);
 			rule.progress = progress;
 			if (cut === true) {
-				drop('cut');
+				drop('cut', buffer, start, end);
 			} else if (fate.lost) {
-				drop('loss');
+				drop('loss', buffer, start, end);
 			} else if (mtu !== undefined && end - payloadOf(buffer, first, end).at > mtu) {
-				drop('too-long');
+				drop('too-long', buffer, start, end);
 			} else {
 				effects.reordered += fate.ahead ? 1 : 0;
 				effects.corrupted += fate.corruptAt === undefined ? 0 : 1;
@@ -210,7 +210,7 @@ export function openPath({link, direction, effects, now, pass, drop, wake}: Path
 				}
 
 				if (carrier === 'down') {
-					drop('no-carrier');
+					drop('no-carrier', buffer, 0, buffer.length);
 				} else {
 					pass(buffer, 0, buffer.length);
 				}

@@ -1,5 +1,5 @@
 import test from 'ava';
-import {framePredicate} from '../../lab/fabric/frame-match.ts';
+import {framePredicate} from '../../lab/fabric/frame-predicate.ts';
 import type {FrameMatch} from '../../lab/spec/impairment.ts';
 
 const [destination, source] = ['020000000002', '020000000001'];
