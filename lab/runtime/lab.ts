@@ -436,7 +436,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 	const linkReports = async (): Promise<LinkReport[]> => links?.report() ?? [];
 	const changeLink = async (change: LinkChange): Promise<LinkSetting> => {
 		if (links === undefined) {
-			throw failure.labRuns(name, keeper.record.state);
+			throw failure.usage(`The lab ${name} has no links yet: it is ${keeper.record.state}`, 'Its networks come up before its machines: try again in a moment.');
 		}
 
 		return links.change(change);
