@@ -1,7 +1,9 @@
 /** The fabric of a lab: its networks, each a user-space switch, in a thread of their own. */
+import path from 'node:path';
 import {Worker} from 'node:worker_threads';
 import type {LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
+import {capturedLinks, type CaptureRequest, linkNames} from './capture-request.ts';
 import type {NetworkDeclaration, NetworkState, PortReport} from './network.ts';
 import type {NetworkTraffic} from './traffic.ts';
 
@@ -21,12 +23,20 @@ export interface FabricQuestions {
 	hold: undefined;
 	state: NetworkState[];
 	release: undefined;
+	/** The name of the capture's socket. */
+	capture: string;
 }
 
 /** What the thread is asked. */
-export type FabricRequest = {ask: keyof FabricQuestions; id: number} | {ask: 'stop'};
+export type FabricRequest = {ask: Exclude<keyof FabricQuestions, 'capture'>; id: number} | {ask: 'capture'; id: number; request: CaptureRequest} | {ask: 'stop'};
 /** What it tells. */
-export type FabricAnswer = {tell: 'ready'} | {tell: 'failed'; reason: string} | {tell: 'answer'; id: number; value: FabricQuestions[keyof FabricQuestions]} | {tell: 'stopped'};
+export type FabricAnswer =
+	| {tell: 'ready'}
+	| {tell: 'failed'; reason: string}
+	| {tell: 'answer'; id: number; value: FabricQuestions[keyof FabricQuestions]}
+	/** It could not do what it was asked, and goes on. */
+	| {tell: 'refused'; id: number; reason: string}
+	| {tell: 'stopped'};
 
 /** A running fabric. */
 export interface Fabric {
@@ -43,6 +53,13 @@ export interface Fabric {
 	state(): Promise<NetworkState[]>;
 	/** Carries what was kept, and goes on. */
 	release(): Promise<void>;
+	/**
+	 * Makes a capture of links (their names are `machine@network`): see `connectCapture`. It begins with its reader, who must come within ten seconds.
+	 *
+	 * @returns the path of its socket
+	 * @throws what `capturedLinks` throws; `fabric-failed`
+	 */
+	capture(request: CaptureRequest): Promise<string>;
 	/** Resolves when the fabric has ended: with the error when it failed, with undefined after `stop`. Never rejects. */
 	readonly ended: Promise<LabError | undefined>;
 	/** Ends all connections and removes the sockets. May be called again. */
@@ -71,6 +88,9 @@ export async function startFabric(declaration: FabricDeclaration): Promise<Fabri
 			} else if (message.tell === 'answer') {
 				questions.get(message.id)?.resolve(message.value);
 				questions.delete(message.id);
+			} else if (message.tell === 'refused') {
+				questions.get(message.id)?.reject(failure.fabricFailed(message.reason));
+				questions.delete(message.id);
 			}
 		});
 		worker.on('error', (error) => {
@@ -92,7 +112,7 @@ export async function startFabric(declaration: FabricDeclaration): Promise<Fabri
 			resolve(error);
 		});
 	});
-	const ask = async <Question extends keyof FabricQuestions>(question: Question): Promise<FabricQuestions[Question]> => {
+	const ask = async <Question extends keyof FabricQuestions>(question: Question, request: CaptureRequest = {}): Promise<FabricQuestions[Question]> => {
 		if (isOver) {
 			throw problem ?? failure.fabricFailed('it was stopped');
 		}
@@ -100,7 +120,7 @@ export async function startFabric(declaration: FabricDeclaration): Promise<Fabri
 		const id = count++;
 		return new Promise((resolve, reject) => {
 			questions.set(id, {resolve, reject});
-			worker.postMessage({ask: question, id} satisfies FabricRequest);
+			worker.postMessage((question === 'capture' ? {ask: question, id, request} : {ask: question, id}) as FabricRequest);
 		});
 	};
 
@@ -111,6 +131,10 @@ export async function startFabric(declaration: FabricDeclaration): Promise<Fabri
 		hold: async () => ask('hold'),
 		state: async () => ask('state'),
 		release: async () => ask('release'),
+		async capture(request) {
+			capturedLinks(request, linkNames(declaration.networks));
+			return path.join(declaration.folder, await ask('capture', request));
+		},
 		ended,
 		async stop() {
 			if (!isOver && !stopping) {

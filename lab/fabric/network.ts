@@ -3,7 +3,8 @@ import path from 'node:path';
 import {headerBytes} from './framing.ts';
 import {longestQueue, openPort, type Port, type PortCounters} from './port.ts';
 import {families, type Family} from '../spec/family.ts';
-import {type KnownStation, switchTable} from './switch.ts';
+import type {RecordFrame} from './recorder.ts';
+import {type KnownStation, longestSwitchedFrame, shortestFrame, switchTable} from './switch.ts';
 import {type NetworkTraffic, trafficCounter} from './traffic.ts';
 
 /** A network of the lab, and where its machines connect. */
@@ -50,8 +51,13 @@ export interface Network {
 	close(): Promise<void>;
 }
 
-/** Opens all ports of the network. Throws the system's error when a socket cannot be made; none is left open then. */
-export async function openNetwork(declaration: NetworkDeclaration, folder: string): Promise<Network> {
+/**
+ * Opens all ports of the network.
+ *
+ * @param record told of each frame on each link, and of those that were dropped; links are the numbers of ports
+ * @throws the system's error when a socket cannot be made; none is left open then
+ */
+export async function openNetwork(declaration: NetworkDeclaration, folder: string, record?: RecordFrame): Promise<Network> {
 	const {state} = declaration;
 	const table = switchTable(state?.stations, performance.now());
 	const traffic = trafficCounter(declaration.name, declaration.families ?? families, state?.traffic);
@@ -68,43 +74,52 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 		await Promise.all(ports.map(async (port) => port.close()));
 	};
 
-	const deliver = (port: Port, buffer: Buffer, start: number, end: number): void => {
-		port.deliver(buffer, start, end);
-		touched.add(port);
+	const deliver = (index: number, now: number, buffer: Buffer, start: number, end: number): void => {
+		const port = ports[index];
+		if (port !== undefined) {
+			const reason = port.deliver(buffer, start, end);
+			touched.add(port);
+			record?.(index, 'out', now, buffer, start + headerBytes, end, reason);
+		}
+	};
+
+	const drop = (index: number, now: number, buffer: Buffer, start: number, end: number, reason: string): void => {
+		const port = ports[index];
+		if (port !== undefined) {
+			port.counters.droppedIn += 1;
+			record?.(index, 'in', now, buffer, start + headerBytes, end, reason);
+		}
 	};
 
 	const switchFrame = (index: number, buffer: Buffer, start: number, end: number): void => {
+		const now = performance.now();
 		if (held !== undefined) {
-			const own = ports[index];
 			if (heldBytes + end - start <= longestQueue * ports.length) {
 				heldBytes += end - start;
 				held.push({port: index, buffer, start, end});
-			} else if (own !== undefined) {
-				own.counters.droppedIn += 1;
+			} else {
+				drop(index, now, buffer, start, end, 'the network stands still, and has kept all that it can');
 			}
 
 			return;
 		}
 
-		const verdict = table.decide(buffer, start + headerBytes, end, index, performance.now());
-		if (verdict === 'flood') {
-			for (const [other, port] of ports.entries()) {
-				if (other !== index) {
-					deliver(port, buffer, start, end);
-				}
-			}
-
+		const verdict = table.decide(buffer, start + headerBytes, end, index, now);
+		if (verdict === 'drop') {
+			drop(index, now, buffer, start, end, reasonToDrop(end - start - headerBytes));
 			return;
 		}
 
-		const port = verdict === 'drop' ? undefined : ports[verdict];
-		if (port === undefined) {
-			const own = ports[index];
-			if (own !== undefined) {
-				own.counters.droppedIn += 1;
+		record?.(index, 'in', now, buffer, start + headerBytes, end);
+		if (verdict !== 'flood') {
+			deliver(verdict, now, buffer, start, end);
+			return;
+		}
+
+		for (let other = 0; other < ports.length; other++) {
+			if (other !== index) {
+				deliver(other, now, buffer, start, end);
 			}
-		} else {
-			deliver(port, buffer, start, end);
 		}
 	};
 
@@ -165,4 +180,13 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 		report: () => ports.map((port, index) => ({network: declaration.name, port: declaration.ports[index]?.name ?? '', ...port.counters})),
 		close,
 	};
+}
+
+/** Why the switch drops a frame of so many bytes that it drops. */
+function reasonToDrop(length: number): string {
+	if (length < shortestFrame) {
+		return 'too short';
+	}
+
+	return length > longestSwitchedFrame ? 'too long' : 'its station is on the link that it came from';
 }

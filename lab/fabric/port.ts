@@ -29,8 +29,10 @@ export interface Port {
 	/**
 	 * Sends a frame, with its header, to the machine; `flush` must follow. The buffer must not be changed afterwards.
 	 * A full queue drops it, as a switch does.
+	 *
+	 * @returns why it was dropped, where it was
 	 */
-	deliver: FrameHandler;
+	deliver(buffer: Buffer, start: number, end: number): string | undefined;
 	/** Hands what was delivered to the kernel, in one go. */
 	flush(): void;
 	/** Has the kernel everything that was delivered? */
@@ -121,7 +123,7 @@ export async function openPort({socket, onFrame, onBatch, onGone}: PortOptions):
 			const length = end - start;
 			if (connection === undefined || connection.writableLength + queued + length > longestQueue) {
 				counters.droppedOut += 1;
-				return;
+				return connection === undefined ? 'nobody is connected' : 'the queue is full';
 			}
 
 			counters.framesOut += 1;
@@ -133,6 +135,8 @@ export async function openPort({socket, onFrame, onBatch, onGone}: PortOptions):
 			} else {
 				pieces.push({buffer, start, end});
 			}
+
+			return undefined;
 		},
 		flush() {
 			if (connection === undefined || pieces.length === 0) {
