@@ -21,6 +21,9 @@ export interface CaptureRequest {
 	readonly recorded?: {readonly since?: number; readonly until?: number};
 }
 
+/** Begins the comment that a capture has for a frame that was dropped; the reason follows. */
+export const droppedPrefix = 'dropped: ';
+
 /** A link's name: the machine that it joins to a network, and that network. */
 export function linkName(machine: string, network: string): string {
 	return `${machine}@${network}`;

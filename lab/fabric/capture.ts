@@ -8,13 +8,10 @@ import {chmodSync, rmSync} from 'node:fs';
 import {createServer, type Server, type Socket} from 'node:net';
 import path from 'node:path';
 import {socketPath, type SocketPath} from '../host/socket-path.ts';
-import {capturedLinks, type CaptureRequest} from './capture-request.ts';
+import {capturedLinks, type CaptureRequest, droppedPrefix} from './capture-request.ts';
 import {frameMatcher} from './frame-match.ts';
 import {interfaceDescription, interfaceStatistics, packetBlockBytes, packetComment, sectionHeader, writePacketBlock} from './pcapng.ts';
 import {frameRecorder, recordedBytes, type RecordFrame} from './recorder.ts';
-
-/** Begins the comment of a frame that was dropped; the reason follows. */
-export const droppedPrefix = 'dropped: ';
 
 /** Bytes that wait for a reader at most. */
 export const longestCaptureQueue = 4 * 1024 * 1024;

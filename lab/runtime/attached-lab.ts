@@ -2,6 +2,9 @@
 import {setMaxListeners} from 'node:events';
 import {existsSync} from 'node:fs';
 import path from 'node:path';
+import type {CaptureRequest} from '../fabric/capture-request.ts';
+import {readCapture} from '../fabric/capture-stream.ts';
+import {readRecording, type Recording} from '../fabric/recording.ts';
 import type {NetworkTraffic} from '../fabric/traffic.ts';
 import type {LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
@@ -10,7 +13,7 @@ import type {SshConnection} from '../machine/ssh.ts';
 import type {Plan} from '../plan/plan.ts';
 import type {MadeStage} from '../store/store.ts';
 import {collectEvidence} from './evidence.ts';
-import {askLab, askLabFor} from './lab-client.ts';
+import {askLab, askLabFor, captureLab} from './lab-client.ts';
 import {connectMachine, type LabRecord, readLab} from './labs.ts';
 
 /** The parts of a lab that do not depend on owning it. */
@@ -26,8 +29,10 @@ export interface AttachedLab {
 	ssh(machine: string, signal?: AbortSignal): Promise<SshConnection>;
 	/** As that of a `Lab`; also throws `supervisor-lost`. */
 	traffic(): Promise<readonly NetworkTraffic[]>;
-	/** Collects the machines' evidence into a folder. */
-	collectEvidence(folder: string, signal?: AbortSignal): Promise<void>;
+	/** As that of a `Lab`; also throws `supervisor-lost`. */
+	recording(since: number, signal?: AbortSignal): Promise<Recording>;
+	/** As that of a `Lab`. */
+	collectEvidence(folder: string, signal?: AbortSignal, span?: CaptureRequest['recorded']): Promise<void>;
 	/** Watches the lab no longer: `over` stays as it is. The lab goes on. */
 	detach(): void;
 }
@@ -52,10 +57,12 @@ export function attachLab(record: LabRecord, plan: Plan, made: ReadonlyMap<strin
 		},
 		ssh: async (machine, signal) => connectMachine(record, machine, {signal}),
 		traffic: async () => (await askLabFor(name, {request: 'traffic'}, 'traffic')).networks,
-		async collectEvidence(target, signal) {
+		recording: async (since, signal) => readRecording(await readCapture(await captureLab(name, {recorded: {since}}, signal), signal)),
+		async collectEvidence(target, signal, span = {}) {
 			const now = await readLab(name);
 			await collectEvidence({
 				folder, target, record: now, pace: Math.max(1, speed), signal,
+				frames: async (late) => readCapture(await captureLab(name, {recorded: span}, late), late),
 				machines: plan.machines.map((machine) => ({
 					name: machine.name,
 					evidence: machine.evidence,

@@ -2,6 +2,7 @@
 import {once} from 'node:events';
 import {createServer, type Socket} from 'node:net';
 import path from 'node:path';
+import type {CaptureRequest} from '../fabric/capture-request.ts';
 import type {NetworkTraffic} from '../fabric/traffic.ts';
 import {asLabError, type FailureDescription} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
@@ -26,13 +27,15 @@ const farewell = 2000;
  * Serves a lab's socket.
  *
  * @param options.traffic what the lab's networks have carried
+ * @param options.capture called when a client wants frames; gives the path of the socket that it gets them by
  * @param options.freeze called when a client wants the lab to be kept; gives the bytes that it takes on the disk
  * @param options.down called when a client asks for the lab's end; the client is answered by `close`
  */
 export async function serveLab(folder: string, options: {
-	record: () => LabRecord; log: EventLog; traffic: () => Promise<readonly NetworkTraffic[]>; freeze: (name: string) => Promise<number>; down: () => void;
+	record: () => LabRecord; log: EventLog; traffic: () => Promise<readonly NetworkTraffic[]>; capture: (request: CaptureRequest) => Promise<string>;
+	freeze: (name: string) => Promise<number>; down: () => void;
 }): Promise<LabServer> {
-	const {record, log, traffic, freeze, down} = options;
+	const {record, log, traffic, capture, freeze, down} = options;
 	const connections = new Map<Socket, {asked?: LabQuestion['request']; unwatch?: () => void}>();
 	let watched = false;
 	const say = (socket: Socket, answer: LabAnswer): void => {
@@ -80,6 +83,11 @@ export async function serveLab(folder: string, options: {
 
 			case 'traffic': {
 				sayLast(socket, traffic().then((networks) => ({answer: 'traffic', networks})));
+				break;
+			}
+
+			case 'capture': {
+				sayLast(socket, capture(question.capture).then((file) => ({answer: 'capture', socket: path.basename(file)})));
 				break;
 			}
 

@@ -3,6 +3,7 @@
  * the answers. Whoever may enter the folder may use it; that is this user alone.
  */
 import type {TimedEvent} from '../event/event.ts';
+import type {CaptureRequest} from '../fabric/capture-request.ts';
 import type {NetworkTraffic} from '../fabric/traffic.ts';
 import type {FailureDescription} from '../host/error.ts';
 import type {LabRecord} from './lab-record.ts';
@@ -12,16 +13,18 @@ export const socketFile = 'supervisor.sock';
 
 /**
  * `status`: the record. `events`: all events from the beginning, and those to come until the lab has ended. `freeze`: the lab is
- * kept under a name, and goes on. `traffic`: what its networks have carried. `down`: the lab ends; answered when all but its folder is gone.
+ * kept under a name, and goes on. `traffic`: what its networks have carried. `capture`: frames of its links, over a socket of their own (see
+ * `connectCapture`). `down`: the lab ends; answered when all but its folder is gone.
  */
-export type LabQuestion = {readonly request: 'status' | 'events' | 'traffic' | 'down'} | {readonly request: 'freeze'; readonly name: string};
+export type LabQuestion = {readonly request: 'status' | 'events' | 'traffic' | 'down'} | {readonly request: 'freeze'; readonly name: string} | {readonly request: 'capture'; readonly capture: CaptureRequest};
 
-/** What comes back: `status`, `event`, `frozen`, `traffic` and `down` to the questions; `error` when it could not be done. */
+/** What comes back: `status`, `event`, `frozen`, `traffic`, `capture` (the socket's name in the lab's folder) and `down` to the questions; `error` when it could not be done. */
 export type LabAnswer =
 	| {readonly answer: 'status'; readonly record: LabRecord}
 	| {readonly answer: 'event'; readonly event: TimedEvent}
 	| {readonly answer: 'frozen'; readonly bytes: number}
 	| {readonly answer: 'traffic'; readonly networks: readonly NetworkTraffic[]}
+	| {readonly answer: 'capture'; readonly socket: string}
 	| {readonly answer: 'down'}
 	| {readonly answer: 'error'; readonly error: FailureDescription};
 

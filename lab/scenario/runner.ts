@@ -8,6 +8,7 @@ import {asStepFailure} from './claim.ts';
 import {collectEvidence} from './cluster-evidence.ts';
 import {openCluster} from './cluster-handle.ts';
 import {withCommandSignal} from './command-scope.ts';
+import {openFlows} from './flow-query.ts';
 import {refuseForeignFrames} from './foreign-frames.ts';
 import {openMachines} from './machine-handle.ts';
 import {mutate} from './mutation.ts';
@@ -108,6 +109,7 @@ export async function runScenario(run: ScenarioRun): Promise<void> {
 		pass();
 	} catch (thrown) {
 		const seconds = (performance.now() - start) / 1000;
+		const failedAt = Date.now();
 		const cause = verdict(thrown, ending.signal);
 		const error = mutation === undefined || cause.code === 'mutation-survived' ? cause : mutation.verdict(cause);
 		// What the script still does in the background ends here, before anything is collected.
@@ -126,7 +128,7 @@ export async function runScenario(run: ScenarioRun): Promise<void> {
 
 			const time = error.kind === 'interrupted' ? milliseconds(hurriedEvidenceTime) : milliseconds(evidenceTime) * lab.speed;
 			try {
-				const files = await collectEvidence(lab, run.evidence, timeLimit(time));
+				const files = await collectEvidence(lab, run.evidence, timeLimit(time), {...(story.began !== undefined && {since: story.began}), until: failedAt});
 				events({type: 'evidence', scenario: name, path: run.evidence, files});
 			} catch (lost) {
 				// What the scenario failed with counts, not what befell the search for its reason.
@@ -200,6 +202,7 @@ function createContext(run: ScenarioRun, story: Story, machine: (name: string) =
 
 				return found;
 			},
+			...openFlows(lab, () => story.began ?? began, signal),
 		},
 		host: host({signal, quiet: true, killSignal: 'SIGTERM'}),
 		step: (title, steps) => story.step(title, async () => {

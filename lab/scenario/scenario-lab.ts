@@ -1,4 +1,5 @@
 /** What the runner needs of a running lab; a `Lab` of runtime/ is one. */
+import type {Recording} from '../fabric/recording.ts';
 import type {NetworkTraffic} from '../fabric/traffic.ts';
 import type {Plan} from '../plan/plan.ts';
 import type {MadeStage} from '../store/store.ts';
@@ -25,6 +26,8 @@ export interface ScenarioLab {
 	ssh(machine: string, signal?: AbortSignal): Promise<ScenarioConnection>;
 	/** What each network has carried since the boot. */
 	traffic(): Promise<readonly NetworkTraffic[]>;
-	/** Collects the machines' evidence into a folder. */
-	collectEvidence(folder: string, signal?: AbortSignal): Promise<unknown>;
+	/** The frames that crossed its links since a moment, in milliseconds since 1970, as far as they are recorded. */
+	recording(since: number, signal?: AbortSignal): Promise<Recording>;
+	/** Collects the machines' evidence into a folder; `span` is that of the frames that are kept, in milliseconds since 1970. */
+	collectEvidence(folder: string, signal?: AbortSignal, span?: {readonly since?: number; readonly until?: number}): Promise<unknown>;
 }

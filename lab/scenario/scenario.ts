@@ -1,9 +1,11 @@
 /** Scenarios: a lab and the steps that run against it. The steps are the lines of the report. */
+import type {Flow, FlowQuery} from '../fabric/flow.ts';
 import type {NetworkTraffic} from '../fabric/traffic.ts';
 import type {LabDeclaration} from '../spec/lab.ts';
 import type {Duration} from '../spec/units.ts';
 import type {LabTopology, LabMachine, OptionValue} from '../spec/topology.ts';
 
+export type {Flow, FlowCount, FlowCrossing, FlowEnd, FlowQuery, Way} from '../fabric/flow.ts';
 export type {ForeignFrame, NetworkTraffic, Payload} from '../fabric/traffic.ts';
 
 /** What a command on a machine gave, each output without its last newline. */
@@ -48,6 +50,21 @@ export interface ClusterHandle {
 export interface FabricHandle {
 	/** What a network has carried since the lab was booted. Throws for an unknown one, naming the known. */
 	traffic(network: string): Promise<NetworkTraffic>;
+	/**
+	 * The flows that crossed links since the outermost step that runs began, in the order in which they began, with each link that they crossed.
+	 * Throws `recording-cut` when frames of that time are recorded no more, so that nothing is claimed of what was not seen.
+	 */
+	flows(query?: FlowQuery, options?: FlowOptions): Promise<Flow[]>;
+	/** The only such flow. Throws `flow-not-clear` when there is none, or several: it shows them, or what there was instead. */
+	flow(query?: FlowQuery, options?: FlowOptions): Promise<Flow>;
+}
+
+/** What flows are looked for in. */
+export interface FlowOptions {
+	/** Milliseconds since 1970 (`Date.now()` before what is to be seen); default the beginning of the step. */
+	readonly since?: number;
+	/** Takes what is still recorded, though it is not all: for what must be there, never for what must not. Default false. */
+	readonly partial?: boolean;
 }
 
 /** What steps are given: the lab, its machines and cluster, and the words of the report. */

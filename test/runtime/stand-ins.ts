@@ -1,6 +1,8 @@
 /** Stand-ins for what a lab runs on: a process that sleeps for QEMU, a function for what a machine answers. */
 import {mkdir, writeFile} from 'node:fs/promises';
 import path from 'node:path';
+import {openCaptures} from '../../lab/fabric/capture.ts';
+import {linkNames} from '../../lab/fabric/capture-request.ts';
 import {failure} from '../../lab/host/failure.ts';
 import {identify} from '../../lab/host/process.ts';
 import {run, spawnDaemon} from '../../lab/host/program.ts';
@@ -80,8 +82,9 @@ export function createStandIns(options: {answer?: Answer; silent?: readonly stri
 		machines,
 		counts,
 		probeAccelerator: async () => ({accelerator: 'tcg', reason: 'a stand-in', speed, readOnlyMemory: false}),
-		async startFabric() {
+		async startFabric({folder, networks}) {
 			counts.fabrics += 1;
+			const captures = openCaptures(folder, linkNames(networks));
 			let end: (value: undefined) => void = () => {};
 			const ended = new Promise<undefined>((resolve) => {
 				end = resolve;
@@ -93,7 +96,9 @@ export function createStandIns(options: {answer?: Answer; silent?: readonly stri
 				async hold() {},
 				state: async () => [],
 				async release() {},
+				capture: async (request) => path.join(folder, await captures.open(request)),
 				async stop() {
+					await captures.close();
 					counts.fabrics -= 1;
 					end(undefined);
 				},

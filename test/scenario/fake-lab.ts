@@ -56,6 +56,7 @@ export function createFakeLab(answer: Answer = () => ({}), speed = 1): FakeLab {
 			};
 		},
 		traffic: async () => [],
+		recording: async () => ({frames: [], links: []}),
 		async collectEvidence(folder) {
 			evidence.push(folder);
 		},
