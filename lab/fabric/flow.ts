@@ -68,7 +68,7 @@ export interface Flow {
 	readonly last: number;
 	readonly there: FlowCount;
 	readonly back: FlowCount;
-	/** Did anything come back, other than TCP's word that it will not talk (RST)? */
+	/** Did the other end send anything, other than TCP's word that it will not talk (RST)? How far that came, the crossings say. */
 	readonly isAnswered: boolean;
 	/** Who broke a TCP connection off (RST); undefined where nobody did. */
 	readonly reset: Way | undefined;

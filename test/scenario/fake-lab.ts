@@ -31,6 +31,8 @@ export interface FakeLab extends ScenarioLab {
 	readonly opened: string[];
 	readonly closed: string[];
 	readonly evidence: string[];
+	/** Of the frames that were wanted with the evidence. */
+	readonly spans: Array<{readonly since?: number; readonly until?: number} | undefined>;
 }
 
 export type Answer = (call: Call, signal: AbortSignal | undefined) => Partial<CommandResult> | Promise<Partial<CommandResult>>;
@@ -40,8 +42,9 @@ export function createFakeLab(answer: Answer = () => ({}), speed = 1): FakeLab {
 	const opened: string[] = [];
 	const closed: string[] = [];
 	const evidence: string[] = [];
+	const spans: FakeLab['spans'] = [];
 	return {
-		name: 'fake', plan: {topology}, made: new Map(), speed, calls, opened, closed, evidence,
+		name: 'fake', plan: {topology}, made: new Map(), speed, calls, opened, closed, evidence, spans,
 		async ssh(name) {
 			opened.push(name);
 			return {
@@ -57,7 +60,8 @@ export function createFakeLab(answer: Answer = () => ({}), speed = 1): FakeLab {
 		},
 		traffic: async () => [],
 		recording: async () => ({frames: [], links: []}),
-		async collectEvidence(folder) {
+		async collectEvidence(folder, _signal, span) {
+			spans.push(span);
 			evidence.push(folder);
 		},
 	};
