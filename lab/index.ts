@@ -7,6 +7,7 @@ export {wholeReference} from './spec/image-reference.ts';
 export {defineScenario} from './scenario/scenario.ts';
 export {fork} from './scenario/fork-on-demand.ts';
 export {claim} from './scenario/assertion.ts';
+export {describeFlow, passesThrough} from './scenario/flow-query.ts';
 export {countEach, findUneven} from './scenario/spread.ts';
 export type * from './spec/entropy.ts';
 export type * from './spec/family.ts';

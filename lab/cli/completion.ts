@@ -39,6 +39,7 @@ async function completeName(words: readonly string[]): Promise<string[]> {
 
 		case 'down':
 		case 'status':
+		case 'capture':
 		case 'kubeconfig':
 		case 'kubectl': {
 			return (await runningLabs()).map(({name}) => name);

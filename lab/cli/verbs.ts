@@ -18,6 +18,7 @@ export const verbs: readonly VerbEntry[] = [
 	{command: 'exec <names..>', summary: 'Run a command on a machine: [lab] machine -- command', load: async () => import('./exec.ts')},
 	{command: 'cp <from> <to>', summary: 'Copy a file: machine:path on one side', load: async () => import('./cp.ts')},
 	{command: 'logs <names..>', summary: 'Print a machine\'s journal: [lab] machine', load: async () => import('./logs.ts')},
+	{command: 'capture [lab]', summary: 'Capture frames of a lab\'s links, as pcapng', load: async () => import('./capture.ts')},
 	{command: 'console <names..>', summary: 'Talk to a machine\'s serial console: [lab] machine', load: async () => import('./console.ts')},
 	{command: 'link <action> [lab] [machine] [network]', summary: 'Links, and what is wrong with them: list, set, clear', load: async () => import('./link.ts')},
 	{command: 'kubeconfig [lab]', summary: 'Print a lab\'s kubeconfig, or merge it into yours', load: async () => import('./kubeconfig.ts')},

@@ -15,6 +15,15 @@ export type DropReason =
 	/** The link has no carrier. */
 	| 'no-carrier';
 
+/** Each as a few words, for who looks at a frame that went no further. */
+export const dropReasons: Readonly<Record<DropReason, string>> = {
+	runt: 'too short', giant: 'too long', 'same-port': 'its station is on the link that it came from',
+	held: 'the network stands still, and has kept all that it can',
+	'not-connected': 'nobody is connected', 'not-read': 'the machine does not read what it is given',
+	loss: 'lost, as the link is set', cut: 'the link is cut', 'too-long': 'longer than the link\'s mtu is set', 'queue-full': 'the link\'s queue is full',
+	'no-carrier': 'the link has no carrier',
+};
+
 /** How many frames went no further, by reason; a reason that is not there has none. */
 export type Drops = Partial<Record<DropReason, number>>;
 

@@ -1,8 +1,10 @@
 /** The fabric of a lab: its networks, each a user-space switch, in a thread of their own. */
+import path from 'node:path';
 import {Worker} from 'node:worker_threads';
 import type {LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import {linkName} from '../spec/impairment.ts';
+import {capturedLinks, type CaptureRequest, linkNames} from './capture-request.ts';
 import type {LinkReport} from './link.ts';
 import type {LinkChange, LinkSetting} from './link-setting.ts';
 import type {NetworkDeclaration, NetworkState, PortReport} from './network.ts';
@@ -26,11 +28,14 @@ export interface FabricQuestions {
 	hold: undefined;
 	state: NetworkState[];
 	release: undefined;
+	/** The name of the capture's socket. */
+	capture: string;
 }
 
 /** What comes along with a question. */
 export interface FabricArguments {
 	changeLink: {readonly network: string; readonly machine: string; readonly change: LinkChange};
+	capture: CaptureRequest;
 }
 
 /** What comes along with this question. */
@@ -39,7 +44,13 @@ export type FabricArgument<Question extends keyof FabricQuestions> = Question ex
 /** What the thread is asked. */
 export type FabricRequest = {ask: keyof FabricQuestions; id: number; argument: FabricArgument<keyof FabricQuestions>} | {ask: 'stop'};
 /** What it tells. */
-export type FabricAnswer = {tell: 'ready'} | {tell: 'failed'; reason: string} | {tell: 'answer'; id: number; value: FabricQuestions[keyof FabricQuestions]} | {tell: 'stopped'};
+export type FabricAnswer =
+	| {tell: 'ready'}
+	| {tell: 'failed'; reason: string}
+	| {tell: 'answer'; id: number; value: FabricQuestions[keyof FabricQuestions]}
+	/** It could not do what it was asked, and goes on. */
+	| {tell: 'refused'; id: number; reason: string}
+	| {tell: 'stopped'};
 
 /** A running fabric. */
 export interface Fabric {
@@ -60,6 +71,13 @@ export interface Fabric {
 	state(): Promise<NetworkState[]>;
 	/** Carries what was kept, and goes on. */
 	release(): Promise<void>;
+	/**
+	 * Makes a capture of links (their names are `machine@network`): see `connectCapture`. It begins with its reader, who must come within ten seconds.
+	 *
+	 * @returns the path of its socket
+	 * @throws what `capturedLinks` throws; `fabric-failed`
+	 */
+	capture(request: CaptureRequest): Promise<string>;
 	/** Resolves when the fabric has ended: with the error when it failed, with undefined after `stop`. Never rejects. */
 	readonly ended: Promise<LabError | undefined>;
 	/** Ends all connections and removes the sockets. May be called again. */
@@ -87,6 +105,9 @@ export async function startFabric(declaration: FabricDeclaration): Promise<Fabri
 				problem = failure.fabricFailed(message.reason);
 			} else if (message.tell === 'answer') {
 				questions.get(message.id)?.resolve(message.value);
+				questions.delete(message.id);
+			} else if (message.tell === 'refused') {
+				questions.get(message.id)?.reject(failure.fabricFailed(message.reason));
 				questions.delete(message.id);
 			}
 		});
@@ -139,6 +160,10 @@ export async function startFabric(declaration: FabricDeclaration): Promise<Fabri
 		hold: async () => ask('hold', undefined),
 		state: async () => ask('state', undefined),
 		release: async () => ask('release', undefined),
+		async capture(request) {
+			capturedLinks(request, linkNames(declaration.networks));
+			return path.join(declaration.folder, await ask('capture', request));
+		},
 		ended,
 		async stop() {
 			if (!isOver && !stopping) {

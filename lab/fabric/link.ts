@@ -1,6 +1,7 @@
 /** A link: what joins one machine's NIC to one network. The one place where a frame crosses between a port and its network. */
 import {type Carrier, type Impairment, type LinkDirection, linkDirections, linkName} from '../spec/impairment.ts';
-import {countDroppedIn, countDroppedOut, type Drops} from './counters.ts';
+import {countDroppedIn, countDroppedOut, type DropReason, type Drops} from './counters.ts';
+import type {Direction} from './frame-ring.ts';
 import {type Effects, type ImpairedPath, openPath, type WaitingFrame} from './impaired-path.ts';
 import {type LinkSetting, plainLink} from './link-setting.ts';
 import type {FrameHandler, Port} from './port.ts';
@@ -68,10 +69,12 @@ export interface LinkEnds {
 	readonly onDelivered: () => void;
 	/** Told that a frame waits until then: `release` must be called. */
 	readonly wake: (due: number) => void;
+	/** Told of frames, with their headers, that went to the machine (`out`), and with why of those that did not cross in either direction. */
+	readonly record?: ((direction: Direction, buffer: Buffer, start: number, end: number, reason?: DropReason) => void) | undefined;
 }
 
 /** Makes a link, which goes on from a state where there is one. Where nothing is set, all passes at once. */
-export function openLink({machine, network, port, now, enter, onDelivered, wake}: LinkEnds, state?: Pick<LinkState, 'setting' | 'waiting'>): Link {
+export function openLink({machine, network, port, now, enter, onDelivered, wake, record}: LinkEnds, state?: Pick<LinkState, 'setting' | 'waiting'>): Link {
 	const name = linkName(machine, network);
 	const {counters} = port;
 	let setting = plainLink;
@@ -81,14 +84,16 @@ export function openLink({machine, network, port, now, enter, onDelivered, wake}
 	const effects = {from: {corrupted: 0, duplicated: 0, reordered: 0}, to: {corrupted: 0, duplicated: 0, reordered: 0}};
 
 	const deliver: FrameHandler = (buffer, start, end) => {
-		port.deliver(buffer, start, end);
+		const reason = port.deliver(buffer, start, end);
 		onDelivered();
+		record?.('out', buffer, start, end, reason);
 	};
 
 	const open = (direction: LinkDirection, waiting: readonly WaitingFrame[] = []): ImpairedPath => openPath({
 		link: name, direction, now, wake, effects: effects[direction], pass: direction === 'from' ? enter : deliver,
-		drop(reason) {
+		drop(reason, buffer, start, end) {
 			(direction === 'from' ? countDroppedIn : countDroppedOut)(counters, reason);
+			record?.(direction === 'from' ? 'in' : 'out', buffer, start, end, reason);
 		},
 	}, setting, waiting);
 

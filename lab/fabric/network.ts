@@ -1,11 +1,12 @@
 /** One layer-2 segment: a switch and its ports. */
 import path from 'node:path';
-import {countDroppedIn, type PortCounters} from './counters.ts';
+import {countDroppedIn, type DropReason, dropReasons, type PortCounters} from './counters.ts';
 import {headerBytes} from './framing.ts';
-import {type Link, type LinkReport, type LinkState, openLink} from './link.ts';
+import {type Link, type LinkEnds, type LinkReport, type LinkState, openLink} from './link.ts';
 import {changedSetting, type LinkChange, type LinkSetting} from './link-setting.ts';
 import {longestQueue, openPort, type Port} from './port.ts';
 import {families, type Family} from '../spec/family.ts';
+import type {RecordFrame} from './recorder.ts';
 import {type KnownStation, longestSwitchedFrame, shortestFrame, switchTable} from './switch.ts';
 import {type NetworkTraffic, trafficCounter} from './traffic.ts';
 
@@ -60,8 +61,13 @@ export interface Network {
 	close(): Promise<void>;
 }
 
-/** Opens all ports of the network. Throws the system's error when a socket cannot be made; none is left open then. */
-export async function openNetwork(declaration: NetworkDeclaration, folder: string): Promise<Network> {
+/**
+ * Opens all ports of the network.
+ *
+ * @param record told of each frame on each link, and of those that were dropped; links are the numbers of ports
+ * @throws the system's error when a socket cannot be made; none is left open then
+ */
+export async function openNetwork(declaration: NetworkDeclaration, folder: string, record?: RecordFrame): Promise<Network> {
 	const {state} = declaration;
 	const table = switchTable(state?.stations, performance.now());
 	const traffic = trafficCounter(declaration.name, declaration.families ?? families, state?.traffic);
@@ -97,6 +103,7 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 	/** Lets go all frames that have waited long enough, and waits for the next. */
 	const letGo = (): void => {
 		sleep();
+		time = performance.now();
 		for (const link of links) {
 			link.release();
 		}
@@ -113,29 +120,46 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 		await Promise.all(ports.map(async (port) => port.close()));
 	};
 
+	/** By `performance.now()`: when what crosses links now was taken. */
+	let time = performance.now();
+	/** Tells of a frame on a link, and of why it went no further there. */
+	const recordOn = (index: number): LinkEnds['record'] => (record === undefined ? undefined : (direction, buffer, start, end, reason) => {
+		record(index, direction, time, buffer, start + headerBytes, end, reason && dropReasons[reason]);
+	});
+
+	const drop = (index: number, buffer: Buffer, start: number, end: number, reason: DropReason): void => {
+		countDroppedIn(ports[index]!.counters, reason);
+		record?.(index, 'in', time, buffer, start + headerBytes, end, dropReasons[reason]);
+	};
+
 	/** Keeps a frame from a machine while the network is held. */
 	const keep = (frames: NonNullable<typeof held>, index: number, buffer: Buffer, start: number, end: number): void => {
 		if (heldBytes + end - start <= longestQueue * ports.length) {
 			heldBytes += end - start;
 			frames.push({port: index, buffer, start, end});
 		} else {
-			countDroppedIn(ports[index]!.counters, 'held');
+			drop(index, buffer, start, end, 'held');
 		}
 	};
 
 	const switchFrame = (index: number, buffer: Buffer, start: number, end: number): void => {
-		const verdict = table.decide(buffer, start + headerBytes, end, index, performance.now());
-		if (verdict === 'flood') {
-			for (const [other, link] of links.entries()) {
-				if (other !== index) {
-					link.toMachine(buffer, start, end);
-				}
-			}
-		} else if (verdict === 'drop') {
+		const verdict = table.decide(buffer, start + headerBytes, end, index, time);
+		if (verdict === 'drop') {
 			const length = end - start - headerBytes;
-			countDroppedIn(ports[index]!.counters, length < shortestFrame ? 'runt' : length > longestSwitchedFrame ? 'giant' : 'same-port');
-		} else {
+			drop(index, buffer, start, end, length < shortestFrame ? 'runt' : length > longestSwitchedFrame ? 'giant' : 'same-port');
+			return;
+		}
+
+		record?.(index, 'in', time, buffer, start + headerBytes, end);
+		if (verdict !== 'flood') {
 			links[verdict]?.toMachine(buffer, start, end);
+			return;
+		}
+
+		for (const [other, link] of links.entries()) {
+			if (other !== index) {
+				link.toMachine(buffer, start, end);
+			}
 		}
 	};
 
@@ -152,6 +176,7 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 			const port = await openPort({
 				socket: path.resolve(folder, socket),
 				onFrame: (buffer, start, end) => {
+					time = performance.now();
 					traffic.count(buffer, start + headerBytes, end, name);
 					if (held === undefined) {
 						links[index]!.fromMachine(buffer, start, end);
@@ -166,7 +191,7 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 			});
 			ports.push(port);
 			links.push(openLink({
-				machine: name, network: declaration.name, port, now, wake,
+				machine: name, network: declaration.name, port, now, wake, record: recordOn(index),
 				enter: (buffer, start, end) => {
 					switchFrame(index, buffer, start, end);
 				},
@@ -209,6 +234,7 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 			heldBytes = 0;
 			stoodStill += standsSince === undefined ? 0 : performance.now() - standsSince;
 			standsSince = undefined;
+			time = performance.now();
 			for (const {port, buffer, start, end} of kept) {
 				links[port]?.fromMachine(buffer, start, end);
 			}

@@ -4,7 +4,7 @@ import {rm} from 'node:fs/promises';
 import {createServer, type Server, type Socket} from 'node:net';
 import {once} from 'node:events';
 import {socketPath} from '../host/socket-path.ts';
-import {countDroppedOut, newCounters, type PortCounters} from './counters.ts';
+import {countDroppedOut, type DropReason, newCounters, type PortCounters} from './counters.ts';
 import {frameReader, headerBytes} from './framing.ts';
 
 export type {PortCounters} from './counters.ts';
@@ -18,8 +18,10 @@ export interface Port {
 	/**
 	 * Sends a frame, with its header, to the machine; `flush` must follow. The buffer must not be changed afterwards.
 	 * A full queue drops it, as a switch does.
+	 *
+	 * @returns why it was dropped, where it was
 	 */
-	deliver: FrameHandler;
+	deliver(buffer: Buffer, start: number, end: number): DropReason | undefined;
 	/** Hands what was delivered to the kernel, in one go. */
 	flush(): void;
 	/** Has the kernel everything that was delivered? */
@@ -112,12 +114,12 @@ export async function openPort({socket, onFrame, onBatch, onGone}: PortOptions):
 			const length = end - start;
 			if (connection === undefined) {
 				countDroppedOut(counters, 'not-connected');
-				return;
+				return 'not-connected';
 			}
 
 			if (connection.writableLength + queued + length > longestQueue) {
 				countDroppedOut(counters, 'not-read');
-				return;
+				return 'not-read';
 			}
 
 			counters.framesOut += 1;
@@ -129,6 +131,8 @@ export async function openPort({socket, onFrame, onBatch, onGone}: PortOptions):
 			} else {
 				pieces.push({buffer, start, end});
 			}
+
+			return undefined;
 		},
 		flush() {
 			if (connection === undefined || pieces.length === 0) {

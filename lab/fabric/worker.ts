@@ -1,17 +1,20 @@
 /** The fabric's own thread: carries frames, whatever else the process is busy with. Speaks `FabricRequest` and `FabricAnswer`. */
 import {parentPort, workerData} from 'node:worker_threads';
+import {type Captures, openCaptures} from './capture.ts';
+import {linkNames} from './capture-request.ts';
 import type {FabricAnswer, FabricArgument, FabricDeclaration, FabricQuestions, FabricRequest} from './fabric.ts';
 import {type Network, openNetwork} from './network.ts';
 
 const {folder, networks: declarations} = workerData as FabricDeclaration;
 const networks: Network[] = [];
+const captures: Captures = openCaptures(folder, linkNames(declarations));
 
 function answer(message: FabricAnswer): void {
 	parentPort?.postMessage(message);
 }
 
 async function close(): Promise<void> {
-	await Promise.all(networks.map(async (network) => network.close()));
+	await Promise.all([captures.close(), ...networks.map(async (network) => network.close())]);
 }
 
 /** Resolves after one turn of the event loop, in which each socket that has something was read. */
@@ -60,11 +63,17 @@ const answers: {readonly [Question in keyof FabricQuestions]: (argument: FabricA
 
 		return undefined;
 	},
+	capture: async (request) => captures.open(request),
 };
 
 parentPort?.on('message', async (request: FabricRequest) => {
 	if (request.ask !== 'stop') {
-		answer({tell: 'answer', id: request.id, value: await (answers[request.ask] as (argument: unknown) => FabricQuestions[keyof FabricQuestions])(request.argument)});
+		try {
+			answer({tell: 'answer', id: request.id, value: await (answers[request.ask] as (argument: unknown) => FabricQuestions[keyof FabricQuestions])(request.argument)});
+		} catch (error) {
+			answer({tell: 'refused', id: request.id, reason: error instanceof Error ? error.message : String(error)});
+		}
+
 		return;
 	}
 
@@ -74,8 +83,14 @@ parentPort?.on('message', async (request: FabricRequest) => {
 });
 
 try {
+	let first = 0;
 	for (const declaration of declarations) {
-		networks.push(await openNetwork(declaration, folder));
+		// Links are numbered through all networks, in the order of their names.
+		const before = first;
+		first += declaration.ports.length;
+		networks.push(await openNetwork(declaration, folder, (link, direction, time, buffer, start, end, reason) => {
+			captures.record(before + link, direction, time, buffer, start, end, reason);
+		}));
 	}
 
 	answer({tell: 'ready'});

@@ -176,6 +176,22 @@ export const failure = {
 		});
 	},
 
+	/** Frames that a claim is about are no more recorded. Links are those that lack some, each with what is missing as a clause. */
+	recordingCut(since: Date, links: readonly string[]): LabError {
+		return new LabError({
+			code: 'recording-cut', kind: 'scenario', message: `Not all frames since ${since.toISOString()} are recorded any more, so nothing can be said of what crossed the links`,
+			details: links, hint: 'Ask sooner after what is to be seen, or for a later moment (`since`); `partial` takes what there is.',
+		});
+	},
+
+	/** A step wants one flow, and there are none or several; the lines show them, or what there is instead. `wanted` is what was asked for, in words. */
+	flowNotClear(wanted: string, count: number, lines: readonly string[]): LabError {
+		return new LabError({
+			code: 'flow-not-clear', kind: 'scenario', message: count === 0 ? `No flow crossed the links that is ${wanted}` : `${count} flows crossed the links that are ${wanted}, and one was wanted`,
+			details: lines, ...(count > 1 && {hint: 'Ask for more that only the one has, such as its source port, or for all of them with `flows`.'}),
+		});
+	},
+
 	/** The change that should have turned a step red did not. */
 	mutationSurvived(summary: string, red: string): LabError {
 		return new LabError({

@@ -2,8 +2,11 @@
 import {setMaxListeners} from 'node:events';
 import {existsSync} from 'node:fs';
 import path from 'node:path';
-import type {LinkReport} from '../fabric/link.ts';
+import type {CaptureRequest} from '../fabric/capture-request.ts';
+import {readCapture} from '../fabric/capture-stream.ts';
 import type {LinkChange, LinkSetting} from '../fabric/link-setting.ts';
+import type {LinkReport} from '../fabric/link.ts';
+import {readRecording, type Recording} from '../fabric/recording.ts';
 import type {NetworkTraffic} from '../fabric/traffic.ts';
 import type {LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
@@ -12,7 +15,7 @@ import type {SshConnection} from '../machine/ssh.ts';
 import type {Plan} from '../plan/plan.ts';
 import type {MadeStage} from '../store/store.ts';
 import {collectEvidence} from './evidence.ts';
-import {askLab, askLabFor} from './lab-client.ts';
+import {askLab, askLabFor, captureLab} from './lab-client.ts';
 import {changeLink, readLinks} from './lab-links.ts';
 import {connectMachine, type LabRecord, readLab} from './labs.ts';
 
@@ -32,8 +35,10 @@ export interface AttachedLab {
 	/** As those of a `Lab`; also throw `supervisor-lost`. */
 	links(): Promise<readonly LinkReport[]>;
 	changeLink(change: LinkChange): Promise<LinkSetting>;
-	/** Collects the machines' evidence into a folder. */
-	collectEvidence(folder: string, signal?: AbortSignal): Promise<void>;
+	/** As that of a `Lab`; also throws `supervisor-lost`. */
+	recording(since: number, signal?: AbortSignal): Promise<Recording>;
+	/** As that of a `Lab`. */
+	collectEvidence(folder: string, signal?: AbortSignal, span?: CaptureRequest['recorded']): Promise<void>;
 	/** Watches the lab no longer: `over` stays as it is. The lab goes on. */
 	detach(): void;
 }
@@ -60,10 +65,12 @@ export function attachLab(record: LabRecord, plan: Plan, made: ReadonlyMap<strin
 		traffic: async () => (await askLabFor(name, {request: 'traffic'}, 'traffic')).networks,
 		links: async () => readLinks(name),
 		changeLink: async (change) => changeLink(name, change),
-		async collectEvidence(target, signal) {
+		recording: async (since, signal) => readRecording(await readCapture(await captureLab(name, {recorded: {since}}, signal), signal)),
+		async collectEvidence(target, signal, span = {}) {
 			const now = await readLab(name);
 			await collectEvidence({
 				folder, target, record: now, pace: Math.max(1, speed), signal,
+				frames: async (late) => readCapture(await captureLab(name, {recorded: span}, late), late),
 				machines: plan.machines.map((machine) => ({
 					name: machine.name,
 					evidence: machine.evidence,

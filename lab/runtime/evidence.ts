@@ -23,6 +23,8 @@ export interface Collection {
 	readonly target: string;
 	readonly record: LabRecord;
 	readonly machines: readonly Witness[];
+	/** Reads what the lab's links carried, as pcapng; without it that is not kept. */
+	readonly frames?: ((signal: AbortSignal) => Promise<Buffer>) | undefined;
 	/** The factor for deadlines. */
 	readonly pace: number;
 	readonly signal?: AbortSignal | undefined;
@@ -39,6 +41,9 @@ const machineDeadline = {usual: 45_000, most: 180_000};
 function scale({usual, most}: {usual: number; most: number}, pace: number): number {
 	return Math.min(most, usual * pace);
 }
+
+/** For the frames: these are on this computer, so that it is milliseconds on any machine. */
+const framesDeadline = 20_000;
 
 /** Machines that answered once. Those that never did are not asked: their consoles say how far they came. */
 const askable: readonly MachineState[] = ['answers', 'ready'];
@@ -60,14 +65,15 @@ export async function countEvidence(folder: string): Promise<number> {
 
 /**
  * Collects the evidence of a lab's machines, all at once: `MACHINE/console.log`, `qemu.log`, `journal.txt` and what overlays
- * declare, and `events.jsonl` and `lab.json` beside them. What cannot be had says so in its own file; nothing of it throws,
- * since the failure that led here is what counts. Nothing secret is in it.
+ * declare, and `frames.pcapng`, `events.jsonl` and `lab.json` beside them. What cannot be had says so in its own file; nothing of it throws,
+ * since the failure that led here is what counts. No key or password of the lab is in it; the frames have the beginning of what was sent in plain text.
  */
 export async function collectEvidence(collection: Collection): Promise<void> {
 	const {folder, target, record, machines, pace} = collection;
 	await writeFile(path.join(target, 'lab.json'), `${JSON.stringify(record, undefined, '\t')}\n`);
 	await Promise.all([
 		copy(path.join(folder, 'events.jsonl'), path.join(target, 'events.jsonl')),
+		keepFrames(collection),
 		...machines.map(async (machine) => {
 			const place = path.join(target, machine.name);
 			await mkdir(place, {recursive: true});
@@ -83,6 +89,19 @@ export async function collectEvidence(collection: Collection): Promise<void> {
 			await ask(machine, place, pace, collection.signal === undefined ? time : AbortSignal.any([time, collection.signal]));
 		}),
 	]);
+}
+
+/** The frames come first: what machines are asked for takes a while, and others overwrite them meanwhile. */
+async function keepFrames({target, frames, signal}: Collection): Promise<void> {
+	const time = timeLimit(framesDeadline);
+	try {
+		const capture = await frames?.(signal === undefined ? time : AbortSignal.any([time, signal]));
+		if (capture !== undefined) {
+			await writeFile(path.join(target, 'frames.pcapng'), capture);
+		}
+	} catch (error) {
+		await writeFile(path.join(target, 'frames-missing.txt'), `could not be had: ${reason(error)}\n`);
+	}
 }
 
 async function copy(from: string, to: string): Promise<void> {

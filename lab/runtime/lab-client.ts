@@ -2,6 +2,7 @@
 import {once} from 'node:events';
 import {createConnection} from 'node:net';
 import path from 'node:path';
+import type {CaptureRequest} from '../fabric/capture-request.ts';
 import {failure} from '../host/failure.ts';
 import {labFolder} from '../host/folder.ts';
 import {socketPath} from '../host/socket-path.ts';
@@ -75,4 +76,15 @@ export async function askLabFor<Kind extends LabAnswer['answer']>(lab: string, q
 	}
 
 	throw last?.answer === 'error' ? failure.told(last.error) : failure.supervisorLost(lab, 'it ended the connection', []);
+}
+
+/**
+ * Has a lab make a capture of its links.
+ *
+ * @returns the path of its socket: see `connectCapture`
+ * @throws what `Fabric.capture` and `askLabFor` throw
+ */
+export async function captureLab(lab: string, request: CaptureRequest, signal?: AbortSignal): Promise<string> {
+	const {socket} = await askLabFor(lab, {request: 'capture', capture: request}, 'capture', signal);
+	return path.join(labFolder(lab), socket);
 }

@@ -2,8 +2,9 @@
 import {once} from 'node:events';
 import {createServer, type Socket} from 'node:net';
 import path from 'node:path';
-import type {LinkReport} from '../fabric/link.ts';
+import type {CaptureRequest} from '../fabric/capture-request.ts';
 import type {LinkChange, LinkSetting} from '../fabric/link-setting.ts';
+import type {LinkReport} from '../fabric/link.ts';
 import type {NetworkTraffic} from '../fabric/traffic.ts';
 import {asLabError, type FailureDescription} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
@@ -30,14 +31,15 @@ const farewell = 2000;
  * @param options.traffic what the lab's networks have carried
  * @param options.links all links, with what is set on them
  * @param options.changeLink called when a client wants something to be set on a link; gives what was set before
+ * @param options.capture called when a client wants frames; gives the path of the socket that it gets them by
  * @param options.freeze called when a client wants the lab to be kept; gives the bytes that it takes on the disk
  * @param options.down called when a client asks for the lab's end; the client is answered by `close`
  */
 export async function serveLab(folder: string, options: {
 	record: () => LabRecord; log: EventLog; traffic: () => Promise<readonly NetworkTraffic[]>; links: () => Promise<readonly LinkReport[]>; changeLink: (change: LinkChange) => Promise<LinkSetting>;
-	freeze: (name: string) => Promise<number>; down: () => void;
+	capture: (request: CaptureRequest) => Promise<string>; freeze: (name: string) => Promise<number>; down: () => void;
 }): Promise<LabServer> {
-	const {record, log, traffic, links, changeLink, freeze, down} = options;
+	const {record, log, traffic, links, changeLink, capture, freeze, down} = options;
 	const connections = new Map<Socket, {asked?: LabQuestion['request']; unwatch?: () => void}>();
 	let watched = false;
 	const say = (socket: Socket, answer: LabAnswer): void => {
@@ -95,6 +97,11 @@ export async function serveLab(folder: string, options: {
 
 			case 'change-link': {
 				sayLast(socket, changeLink(question.change).then((before) => ({answer: 'link-changed', before})));
+				break;
+			}
+
+			case 'capture': {
+				sayLast(socket, capture(question.capture).then((file) => ({answer: 'capture', socket: path.basename(file)})));
 				break;
 			}
 

@@ -3,8 +3,9 @@
  * the answers. Whoever may enter the folder may use it; that is this user alone.
  */
 import type {TimedEvent} from '../event/event.ts';
-import type {LinkReport} from '../fabric/link.ts';
+import type {CaptureRequest} from '../fabric/capture-request.ts';
 import type {LinkChange, LinkSetting} from '../fabric/link-setting.ts';
+import type {LinkReport} from '../fabric/link.ts';
 import type {NetworkTraffic} from '../fabric/traffic.ts';
 import type {FailureDescription} from '../host/error.ts';
 import type {LabRecord} from './lab-record.ts';
@@ -15,14 +16,18 @@ export const socketFile = 'supervisor.sock';
 /**
  * `status`: the record. `events`: all events from the beginning, and those to come until the lab has ended. `freeze`: the lab is
  * kept under a name, and goes on. `traffic`: what its networks have carried. `links`: all links, with what is set on them. `change-link`: what is set on one is changed;
- * answered with what was before. `down`: the lab ends; answered when all but its folder is gone.
+ * answered with what was before. `capture`: frames of its links, over a socket of their own (see `connectCapture`). `down`: the lab ends; answered when all but its folder is gone.
  */
 export type LabQuestion =
 	| {readonly request: 'status' | 'events' | 'traffic' | 'links' | 'down'}
 	| {readonly request: 'freeze'; readonly name: string}
-	| {readonly request: 'change-link'; readonly change: LinkChange};
+	| {readonly request: 'change-link'; readonly change: LinkChange}
+	| {readonly request: 'capture'; readonly capture: CaptureRequest};
 
-/** What comes back: `status`, `event`, `frozen`, `traffic`, `links`, `link-changed` and `down` to the questions; `error` when it could not be done. */
+/**
+ * What comes back: `status`, `event`, `frozen`, `traffic`, `links`, `link-changed`, `capture` (the socket's name in the lab's folder) and `down` to the questions; `error` when it
+ * could not be done.
+ */
 export type LabAnswer =
 	| {readonly answer: 'status'; readonly record: LabRecord}
 	| {readonly answer: 'event'; readonly event: TimedEvent}
@@ -30,6 +35,7 @@ export type LabAnswer =
 	| {readonly answer: 'traffic'; readonly networks: readonly NetworkTraffic[]}
 	| {readonly answer: 'links'; readonly links: readonly LinkReport[]}
 	| {readonly answer: 'link-changed'; readonly before: LinkSetting}
+	| {readonly answer: 'capture'; readonly socket: string}
 	| {readonly answer: 'down'}
 	| {readonly answer: 'error'; readonly error: FailureDescription};
 

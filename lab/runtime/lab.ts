@@ -3,9 +3,12 @@ import {setMaxListeners} from 'node:events';
 import {mkdir, rm} from 'node:fs/promises';
 import path from 'node:path';
 import type {EventSink, LabEvent} from '../event/event.ts';
+import type {CaptureRequest} from '../fabric/capture-request.ts';
+import {readCapture} from '../fabric/capture-stream.ts';
 import {type Fabric, type NetworkState, startFabric} from '../fabric/fabric.ts';
-import type {LinkReport} from '../fabric/link.ts';
 import type {LinkChange, LinkSetting} from '../fabric/link-setting.ts';
+import type {LinkReport} from '../fabric/link.ts';
+import {readRecording, type Recording} from '../fabric/recording.ts';
 import type {NetworkTraffic} from '../fabric/traffic.ts';
 import {checkMemory} from '../host/doctor/resources.ts';
 import {asLabError, LabError} from '../host/error.ts';
@@ -78,8 +81,16 @@ export interface Lab {
 	 * @throws `unknown-link`, naming the known; `fabric-failed`, `monitor-lost`, `monitor-refused`
 	 */
 	changeLink(change: LinkChange): Promise<LinkSetting>;
-	/** Collects the machines' evidence into a folder. Does not throw for what cannot be had. */
-	collectEvidence(folder: string, signal?: AbortSignal): Promise<void>;
+	/** Makes a capture of its links, and gives the path of its socket: see `Fabric.capture`, which says what it throws. */
+	capture(request: CaptureRequest): Promise<string>;
+	/** The frames that crossed its links, as far as they are recorded: since a moment in milliseconds since 1970. Throws `fabric-failed`. */
+	recording(since: number, signal?: AbortSignal): Promise<Recording>;
+	/**
+	 * Collects the machines' evidence into a folder, and what the links carried. Does not throw for what cannot be had.
+	 *
+	 * @param span of the frames that are kept, in milliseconds since 1970; default all that were recorded
+	 */
+	collectEvidence(folder: string, signal?: AbortSignal, span?: CaptureRequest['recorded']): Promise<void>;
 	/**
 	 * Freezes the lab into an empty folder: see `lab/runtime/frozen-lab.ts`.
 	 *
@@ -198,8 +209,9 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		return connection;
 	};
 
-	const collect = async (target: string, abort: AbortSignal | undefined, ask: boolean): Promise<void> => collectEvidence({
+	const collect = async (target: string, abort: AbortSignal | undefined, ask: boolean, span: CaptureRequest['recorded'] = {}): Promise<void> => collectEvidence({
 		folder, target, record: keeper.record, pace, signal: abort,
+		...(fabric !== undefined && {frames: async (late: AbortSignal) => readCapture(await capture({recorded: span}), late)}),
 		machines: plan.machines.map((machine) => ({
 			name: machine.name,
 			evidence: machine.evidence,
@@ -442,6 +454,14 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		return links.change(change);
 	};
 
+	const capture = async (request: CaptureRequest): Promise<string> => {
+		if (fabric === undefined) {
+			throw failure.usage(`The lab ${name} has no links yet: it is ${keeper.record.state}`, 'Its networks come up before its machines: try again in a moment.');
+		}
+
+		return fabric.capture(request);
+	};
+
 	let frozenBefore: Promise<void> = Promise.resolve();
 	/** One at a time: the end of one would let machines go on that stand still for another. */
 	const freeze: Lab['freeze'] = async (target, inputs, options) => {
@@ -488,6 +508,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 			traffic,
 			links: linkReports,
 			changeLink,
+			capture,
 			async freeze(keptAs) {
 				if (running === undefined) {
 					throw failure.labRuns(name, keeper.record.state);
@@ -531,7 +552,9 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 				traffic,
 				links: linkReports,
 				changeLink,
-				collectEvidence: async (target, abort) => collect(target, abort, true),
+				capture,
+				recording: async (since, abort) => readRecording(await readCapture(await capture({recorded: {since}}), abort)),
+				collectEvidence: async (target, abort, span) => collect(target, abort, true, span),
 				freeze,
 				down,
 			};

@@ -18,12 +18,13 @@ const views: Readonly<Record<string, readonly string[]>> = {
  * Collects a failed run's evidence into a folder: the machines' by the lab, and the cluster's into `cluster/`.
  * Nothing here throws, since the failure that led here is what counts: what could not be had says so in its own file.
  *
+ * @param span of the frames that are kept, in milliseconds since 1970
  * @returns how many files are there
  */
-export async function collectEvidence(lab: ScenarioLab, folder: string, signal: AbortSignal): Promise<number> {
+export async function collectEvidence(lab: ScenarioLab, folder: string, signal: AbortSignal, span?: {readonly since?: number; readonly until?: number}): Promise<number> {
 	await emptyEvidenceFolder(folder);
 	await Promise.all([
-		lab.collectEvidence(folder, signal).catch(async (error: unknown) => writeFile(path.join(folder, 'machines-missing.txt'), `${message(error)}\n`)),
+		lab.collectEvidence(folder, signal, span).catch(async (error: unknown) => writeFile(path.join(folder, 'machines-missing.txt'), `${message(error)}\n`)),
 		collectCluster(lab, path.join(folder, 'cluster'), signal),
 	]);
 	return countEvidence(folder);

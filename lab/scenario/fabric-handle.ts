@@ -13,7 +13,7 @@ type Before = Map<string, LinkSetting>;
 
 /** The fabric of a lab, and how long what is set on its links holds. */
 export interface OpenFabric {
-	readonly handle: FabricHandle;
+	readonly handle: Omit<FabricHandle, 'flows' | 'flow'>;
 	/** Runs a step; what it sets on links is put back when it ends, however it ends. Throws what the step throws; else what putting back does. */
 	within<Value>(step: () => Promise<Value>): Promise<Value>;
 	/** Puts back all that was set, and lets nothing be set any more. */

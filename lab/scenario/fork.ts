@@ -13,6 +13,7 @@ import {type Duration, milliseconds} from '../spec/units.ts';
 import {openStore} from '../store/open-store.ts';
 import {openCluster} from './cluster-handle.ts';
 import {openFabric} from './fabric-handle.ts';
+import {openFlows} from './flow-query.ts';
 import {openMachines} from './machine-handle.ts';
 import type {ClusterHandle, FabricHandle, MachineHandle} from './scenario.ts';
 
@@ -42,7 +43,7 @@ export interface ForkedLab extends AsyncDisposable {
 	machine(name: string): MachineHandle;
 	/** Its parts throw `no-cluster` in a lab that has none. */
 	readonly cluster: ClusterHandle;
-	/** Its networks and links; what is set on a link holds until something else is. */
+	/** Its networks and links; what is set on a link holds until something else is. Flows are those since it was forked. */
 	readonly fabric: FabricHandle;
 	/** Aborts when the lab cannot go on; the reason says why. */
 	readonly over: AbortSignal;
@@ -75,6 +76,7 @@ export async function fork(lab: string | LabDeclaration, options: ForkOptions = 
 	const made = await makeChain({plan, store, events, signal, evidence, scenario});
 	const name = options.name ?? `fork-${process.pid}-${count++}`;
 	const running = await bootLab({name, scenario, plan, made, events, signal, clock, evidence});
+	const began = Date.now();
 	const ending = new AbortController();
 	const both = AbortSignal.any([ending.signal, running.over]);
 	const machines = openMachines(running, both);
@@ -90,7 +92,7 @@ export async function fork(lab: string | LabDeclaration, options: ForkOptions = 
 		speed: running.speed,
 		machine: (machine) => machines.handle(machine),
 		cluster: openCluster(running, both),
-		fabric: openFabric(running, both).handle,
+		fabric: {...openFabric(running, both).handle, ...openFlows(running, () => began, both)},
 		over: running.over,
 		collectEvidence: async (folder) => running.collectEvidence(folder),
 		down,

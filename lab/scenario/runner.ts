@@ -9,6 +9,7 @@ import {collectEvidence} from './cluster-evidence.ts';
 import {openCluster} from './cluster-handle.ts';
 import {withCommandSignal} from './command-scope.ts';
 import {openFabric, type OpenFabric} from './fabric-handle.ts';
+import {openFlows} from './flow-query.ts';
 import {refuseForeignFrames} from './foreign-frames.ts';
 import {openMachines} from './machine-handle.ts';
 import {mutate} from './mutation.ts';
@@ -110,6 +111,7 @@ export async function runScenario(run: ScenarioRun): Promise<void> {
 		pass();
 	} catch (thrown) {
 		const seconds = (performance.now() - start) / 1000;
+		const failedAt = Date.now();
 		const cause = verdict(thrown, ending.signal);
 		const error = mutation === undefined || cause.code === 'mutation-survived' ? cause : mutation.verdict(cause);
 		// What the script still does in the background ends here, before anything is collected.
@@ -128,7 +130,7 @@ export async function runScenario(run: ScenarioRun): Promise<void> {
 
 			const time = error.kind === 'interrupted' ? milliseconds(hurriedEvidenceTime) : milliseconds(evidenceTime) * lab.speed;
 			try {
-				const files = await collectEvidence(lab, run.evidence, timeLimit(time));
+				const files = await collectEvidence(lab, run.evidence, timeLimit(time), {...(story.began !== undefined && {since: story.began}), until: failedAt});
 				events({type: 'evidence', scenario: name, path: run.evidence, files});
 			} catch (lost) {
 				// What the scenario failed with counts, not what befell the search for its reason.
@@ -199,7 +201,7 @@ function createContext(run: ScenarioRun, parts: {story: Story; machine: (name: s
 		router: machine,
 		tester: machine,
 		cluster,
-		fabric: fabric.handle,
+		fabric: {...fabric.handle, ...openFlows(lab, () => story.began ?? began, signal)},
 		host: host({signal, quiet: true, killSignal: 'SIGTERM'}),
 		step: (title, steps) => story.step(title, async () => {
 			const value = await fabric.within(steps);

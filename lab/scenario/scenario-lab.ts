@@ -1,6 +1,7 @@
 /** What the runner needs of a running lab; a `Lab` of runtime/ is one. */
-import type {LinkReport} from '../fabric/link.ts';
 import type {LinkChange, LinkSetting} from '../fabric/link-setting.ts';
+import type {LinkReport} from '../fabric/link.ts';
+import type {Recording} from '../fabric/recording.ts';
 import type {NetworkTraffic} from '../fabric/traffic.ts';
 import type {Plan} from '../plan/plan.ts';
 import type {MadeStage} from '../store/store.ts';
@@ -31,6 +32,8 @@ export interface ScenarioLab {
 	links(): Promise<readonly LinkReport[]>;
 	/** Changes what is set on a link, and gives what was set before. */
 	changeLink(change: LinkChange): Promise<LinkSetting>;
-	/** Collects the machines' evidence into a folder. */
-	collectEvidence(folder: string, signal?: AbortSignal): Promise<unknown>;
+	/** The frames that crossed its links since a moment, in milliseconds since 1970, as far as they are recorded. */
+	recording(since: number, signal?: AbortSignal): Promise<Recording>;
+	/** Collects the machines' evidence into a folder; `span` is that of the frames that are kept, in milliseconds since 1970. */
+	collectEvidence(folder: string, signal?: AbortSignal, span?: {readonly since?: number; readonly until?: number}): Promise<unknown>;
 }

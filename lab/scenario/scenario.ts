@@ -1,4 +1,5 @@
 /** Scenarios: a lab and the steps that run against it. The steps are the lines of the report. */
+import type {Flow, FlowQuery} from '../fabric/flow.ts';
 import type {LinkReport} from '../fabric/link.ts';
 import type {NetworkTraffic} from '../fabric/traffic.ts';
 import type {FlapDeclaration, FrameMatch, ImpairmentDeclaration, LinkDirection} from '../spec/impairment.ts';
@@ -7,6 +8,7 @@ import type {Duration} from '../spec/units.ts';
 import type {LabTopology, LabMachine, OptionValue} from '../spec/topology.ts';
 
 export type {DropReason, Drops} from '../fabric/counters.ts';
+export type {Flow, FlowCount, FlowCrossing, FlowEnd, FlowQuery, Way} from '../fabric/flow.ts';
 export type {DirectionReport, LinkReport} from '../fabric/link.ts';
 export type {ForeignFrame, NetworkTraffic, Payload} from '../fabric/traffic.ts';
 
@@ -73,6 +75,21 @@ export interface FabricHandle {
 	carrier(link: string, state: 'up' | 'down' | FlapDeclaration): Promise<void>;
 	/** Takes all impairments away, of one direction; or of both, and then the carrier is there too. */
 	clear(link: string, direction?: LinkDirection): Promise<void>;
+	/**
+	 * The flows that crossed links since the outermost step that runs began, in the order in which they began, with each link that they crossed.
+	 * Throws `recording-cut` when frames of that time are recorded no more, so that nothing is claimed of what was not seen.
+	 */
+	flows(query?: FlowQuery, options?: FlowOptions): Promise<Flow[]>;
+	/** The only such flow. Throws `flow-not-clear` when there is none, or several: it shows them, or what there was instead. */
+	flow(query?: FlowQuery, options?: FlowOptions): Promise<Flow>;
+}
+
+/** What flows are looked for in. */
+export interface FlowOptions {
+	/** Milliseconds since 1970 (`Date.now()` before what is to be seen); default the beginning of the step. */
+	readonly since?: number;
+	/** Takes what is still recorded, though it is not all: for what must be there, never for what must not. Default false. */
+	readonly partial?: boolean;
 }
 
 /** What steps are given: the lab, its machines and cluster, and the words of the report. */

@@ -49,6 +49,7 @@ export class Story {
 	readonly #passed: PassedStep[] = [];
 	readonly #options: StoryOptions;
 	#failed: LabError | undefined;
+	#began: number | undefined;
 
 	constructor(scenario: string, events: EventSink, signal: AbortSignal, options: StoryOptions = {}) {
 		this.#scenario = scenario;
@@ -60,6 +61,11 @@ export class Story {
 	/** The titles of the steps that run now, outermost first. */
 	get running(): readonly string[] {
 		return this.#running.map(({title}) => title);
+	}
+
+	/** When the last step that is not within another began, in milliseconds since 1970; undefined before the first. */
+	get began(): number | undefined {
+		return this.#began;
 	}
 
 	/** Runs a step; see `StepContext.step`. */
@@ -86,6 +92,7 @@ export class Story {
 		const begin = (): void => {
 			begun = true;
 			step.start = performance.now();
+			this.#began = around === undefined ? Date.now() : this.#began;
 			this.#events({type: 'step', reason: 'started', ...this.#names(step)});
 		};
 

@@ -23,7 +23,9 @@ export default defineOverlay({
 	evidence: () => [
 		{name: 'journal.txt', command: 'journalctl --boot --no-pager --output=short-precise'},
 		{name: 'units.txt', command: 'systemctl --failed --no-pager --full; systemctl list-jobs --no-pager; systemd-analyze critical-chain --no-pager'},
-		{name: 'network.txt', command: 'ip -details -statistics address; for f in -4 -6; do ip $f rule; ip $f route show table all; ip $f neighbour; done; ss -anptu'},
-		{name: 'resources.txt', command: 'uptime; free -m; df -h; ps -eo pid,ppid,rss,pcpu,args --sort=-rss; dmesg'},
+		{name: 'network.txt', command: 'ip -details -statistics address; for f in -4 -6; do ip $f rule; ip $f route show table all; ip $f neighbour; done; ip nexthop; ss -anptu'},
+		{name: 'counters.txt', command: 'nstat -a -z -s; tc -statistics qdisc show; cat /proc/net/softnet_stat'},
+		{name: 'dmesg.txt', command: 'dmesg --decode'},
+		{name: 'resources.txt', command: 'uptime; free -m; df -h; ps -eo pid,ppid,rss,pcpu,args --sort=-rss'},
 	],
 });

@@ -14,7 +14,7 @@ export default defineOverlay({
 		{name: 'nftables', command: 'nft list ruleset'},
 		{name: 'iptables', command: 'iptables-save; ip6tables-save'},
 		{name: 'conntrack', command: 'conntrack -L 2>/dev/null; conntrack -L -f ipv6 2>/dev/null; conntrack -S'},
-		{name: 'ipvs', command: 'ipvsadm -L -n --stats 2>/dev/null; true'},
+		{name: 'ipvs', command: 'ipvsadm -L -n --stats 2>/dev/null; ipvsadm -L -n --connection 2>/dev/null; true'},
 		{name: 'sockets', command: 'ss -tulpn'},
 	],
 });

@@ -161,8 +161,8 @@ test.serial('a condition that is not met fails the boot with its sentence and th
 		t.is(error.details[0], 'last seen: first | node is NotReady');
 		t.true(error.details.includes('booting'));
 		t.is(error.log, path.join(evidence, 'node-1/console.log'));
-		t.deepEqual((await readdir(evidence)).sort(), ['events.jsonl', 'lab.json', 'node-1'], 'nothing of an earlier run is left');
-		t.deepEqual(events.filter(({type}) => type === 'evidence'), [{type: 'evidence', scenario: 'tale', path: evidence, files: 6}]);
+		t.deepEqual((await readdir(evidence)).sort(), ['events.jsonl', 'frames.pcapng', 'lab.json', 'node-1'], 'nothing of an earlier run is left');
+		t.deepEqual(events.filter(({type}) => type === 'evidence'), [{type: 'evidence', scenario: 'tale', path: evidence, files: 7}]);
 		t.deepEqual(reasons(events, 'lab'), ['starting', 'booting', 'failed', 'stopping', 'ended']);
 		t.deepEqual(reasons(events, 'wait').at(-1), 'expired');
 		t.is(await readFile(path.join(evidence, 'node-1/own.txt'), 'utf8'), 'output of own');

@@ -1,6 +1,8 @@
 /** Stand-ins for what a lab runs on: a process that sleeps for QEMU, a function for what a machine answers. */
 import {mkdir, writeFile} from 'node:fs/promises';
 import path from 'node:path';
+import {linkNames} from '../../lab/fabric/capture-request.ts';
+import {openCaptures} from '../../lab/fabric/capture.ts';
 import {plainLink} from '../../lab/fabric/link-setting.ts';
 import {failure} from '../../lab/host/failure.ts';
 import {identify} from '../../lab/host/process.ts';
@@ -82,8 +84,9 @@ export function createStandIns(options: {answer?: Answer; silent?: readonly stri
 		machines,
 		counts,
 		probeAccelerator: async () => ({accelerator: 'tcg', reason: 'a stand-in', speed, readOnlyMemory: false}),
-		async startFabric() {
+		async startFabric({folder, networks}) {
 			counts.fabrics += 1;
+			const captures = openCaptures(folder, linkNames(networks));
 			let end: (value: undefined) => void = () => {};
 			const ended = new Promise<undefined>((resolve) => {
 				end = resolve;
@@ -97,7 +100,9 @@ export function createStandIns(options: {answer?: Answer; silent?: readonly stri
 				async hold() {},
 				state: async () => [],
 				async release() {},
+				capture: async (request) => path.join(folder, await captures.open(request)),
 				async stop() {
+					await captures.close();
 					counts.fabrics -= 1;
 					end(undefined);
 				},

@@ -32,6 +32,8 @@ export interface FakeLab extends ScenarioLab {
 	readonly opened: string[];
 	readonly closed: string[];
 	readonly evidence: string[];
+	/** Of the frames that were wanted with the evidence. */
+	readonly spans: Array<{readonly since?: number; readonly until?: number} | undefined>;
 }
 
 export type Answer = (call: Call, signal: AbortSignal | undefined) => Partial<CommandResult> | Promise<Partial<CommandResult>>;
@@ -41,8 +43,9 @@ export function createFakeLab(answer: Answer = () => ({}), speed = 1): FakeLab {
 	const opened: string[] = [];
 	const closed: string[] = [];
 	const evidence: string[] = [];
+	const spans: FakeLab['spans'] = [];
 	return {
-		name: 'fake', plan: {topology}, made: new Map(), speed, calls, opened, closed, evidence,
+		name: 'fake', plan: {topology}, made: new Map(), speed, calls, opened, closed, evidence, spans,
 		async ssh(name) {
 			opened.push(name);
 			return {
@@ -59,7 +62,9 @@ export function createFakeLab(answer: Answer = () => ({}), speed = 1): FakeLab {
 		traffic: async () => [],
 		links: async () => [],
 		changeLink: async () => plainLink,
-		async collectEvidence(folder) {
+		recording: async () => ({frames: [], links: []}),
+		async collectEvidence(folder, _signal, span) {
+			spans.push(span);
 			evidence.push(folder);
 		},
 	};

@@ -5,9 +5,16 @@ import path from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {LabError} from '../../lab/host/error.ts';
 import {failure} from '../../lab/host/failure.ts';
+import {withTemporaryFolder} from '../../lab/host/temporary.ts';
+import {until} from '../../lab/host/wait.ts';
 import {runScenario} from '../../lab/scenario/runner.ts';
 import {defineScenario, type StepContext} from '../../lab/scenario/scenario.ts';
 import {createFakeLab, hang, recordEvents, type Answer, type FakeLab} from './fake-lab.ts';
+
+/** An observation that is met after a moment. */
+function later(time: number) {
+	return async () => (Date.now() > time ? {met: true as const, value: undefined} : {met: false as const, seen: 'not yet'});
+}
 
 interface Outcome {
 	error: LabError | undefined;
@@ -345,6 +352,35 @@ test('Evidence is collected when a scenario fails, however slow the machines are
 		await step('yes', async () => {});
 	}, {evidence});
 	t.deepEqual(passed.lab.evidence, []);
+});
+
+test('The frames that are kept are those of the step that failed', async (t) => {
+	await withTemporaryFolder(async (evidence) => {
+		let began = 0;
+		let failed = 0;
+		const {lab} = await play(async ({step}) => {
+			await step('yes', async () => {
+				await until('the clock goes on', later(Date.now() + 20), {deadline: 5000, interval: 5});
+			});
+			began = Date.now();
+			await step('no', async () => {
+				await step('within', async () => {
+					await until('the clock goes on', later(Date.now() + 20), {deadline: 5000, interval: 5});
+					failed = Date.now();
+					throw new Error('no');
+				});
+			});
+		}, {evidence});
+		const [{since = 0, until: end = 0} = {}] = lab.spans;
+		t.true(since >= began && since <= failed - 10, 'the outermost step');
+		t.true(end >= failed);
+	});
+	await withTemporaryFolder(async (evidence) => {
+		const {lab} = await play(async () => {
+			throw new Error('before any step');
+		}, {evidence});
+		t.deepEqual(Object.keys(lab.spans[0]!), ['until']);
+	});
 });
 
 test('Evidence that cannot be had does not hide the failure', async (t) => {
