@@ -18,7 +18,7 @@ export async function nodesStayReady({cluster, machines, eventually}: StepContex
 	const clocks = await Promise.all(nodes.map(async (node) => node.$`date +%s`));
 	const now = Math.max(...clocks.map(({stdout}) => Number(stdout))) * 1000;
 	await eventually('each node is Ready, and its kubelet has renewed its lease', async () => {
-		const {items} = await cluster.get<{items: any[]}>('nodes', 'leases', '-n', 'kube-node-lease');
+		const {items} = await cluster.get<{items: any[]}>('nodes,leases', '-n', 'kube-node-lease');
 		for (const {name} of nodes) {
 			const of = (kind: string): any => items.find((item) => item.kind === kind && item.metadata.name === name);
 			const ready = of('Node')?.status.conditions.find(({type}: {type: string}) => type === 'Ready')?.status;
