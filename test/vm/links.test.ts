@@ -1,0 +1,126 @@
+/** Links that are impaired, cut and without carrier, as guests see it; what is recorded of them; and how that is frozen and forked. */
+import {readdir, readFile, writeFile} from 'node:fs/promises';
+import path from 'node:path';
+import test from 'ava';
+import type {LinkReport} from '../../lab/fabric/link.ts';
+import {readEvents} from '../rig/events-file.ts';
+import {forkBenchFor, scenario} from '../rig/fork-bench.ts';
+
+const bench = forkBenchFor(test);
+const long = 20 * 60_000;
+
+const script = (steps: string): string => `import {claim, defineScenario, describeFlow} from 'vmlab';
+
+export default defineScenario({
+	summary: 'Two nodes on one network, and what is wrong with their links',
+	budget: '2m',
+	lab: {machines: {node: {count: 2, memory: '512MiB'}}, overlays: ['base', 'iptools']},
+	async steps({step, refuted, node, fabric, note}) {
+		const [one, two] = [node('node-1'), node('node-2')];
+		/** How many pings are answered, and the quickest answer in milliseconds. */
+		const ping = async (count) => {
+			const {stdout} = await one.try$\`ping -c \${count} -i 0.2 -W 5 192.168.1.2\`;
+			return {answered: Number(/(\\d+) received/.exec(stdout)?.[1]), least: Number(/= ([\\d.]+)\\//.exec(stdout)?.[1])};
+		};
+${steps}
+	},
+});
+`;
+
+const impairments = script(`
+		await step('control: pings are answered, in less than the delay', async () => {
+			const {answered, least} = await ping(5);
+			claim(answered === 5 && least < 400, \`\${answered} answers, the quickest after \${least} ms\`);
+		});
+		await step('a delay is in each answer', async () => {
+			await fabric.impair('node-1@cluster', {direction: 'to', delay: '400ms'});
+			const {answered, least} = await ping(5);
+			claim(answered === 5 && least >= 400, \`\${answered} answers, the quickest after \${least} ms\`);
+		});
+		await step('the delay is gone with its step', async () => {
+			const {least} = await ping(5);
+			claim(least < 400, \`the quickest answer took \${least} ms\`);
+			claim((await fabric.link('node-1@cluster')).to.impairments.length === 0, 'something is set still');
+		});
+		await step('of pings half are lost, as many as the link says', async () => {
+			await fabric.impair('node-1@cluster', {direction: 'to', loss: '50%', match: {protocol: 'icmp'}});
+			const {answered} = await ping(40);
+			const {to: {dropped}} = await fabric.link('node-1@cluster');
+			note(\`\${answered} of 40 were answered\`);
+			claim(answered > 5 && answered < 35 && dropped.loss === 40 - answered, \`\${answered} of 40 were answered, and the link lost \${dropped.loss}\`);
+		});
+		await step('pings are cut, and TCP is not', async () => {
+			await fabric.cut('node-1@cluster', {match: {protocol: 'icmp'}});
+			const {answered} = await ping(3);
+			claim(answered === 0, \`\${answered} of 3 were answered\`);
+			await two.$\`systemd-run --quiet --unit=answer socat TCP-LISTEN:8000,fork,reuseaddr 'SYSTEM:echo here'\`;
+			await one.$\`for try in 1 2 3 4 5 6 7 8 9 10; do nc -N -w 5 192.168.1.2 8000 < /dev/null && exit; sleep 1; done; exit 1\`;
+		});
+		await step('that connection was one flow over both links, and was answered', async () => {
+			const began = Date.now();
+			await one.$\`nc -N -w 5 192.168.1.2 8000 < /dev/null\`;
+			const flow = await fabric.flow({protocol: 'tcp', port: 8000}, {since: began});
+			const there = flow.crossings.filter(({way}) => way === 'there').map(({link}) => link);
+			claim(there.join() === 'node-1@cluster,node-2@cluster' && flow.isAnswered, describeFlow(flow).join('; '));
+		});
+		const carrier = async () => (await two.$\`cat /sys/class/net/eth1/carrier\`).stdout;
+		await step('the guest sees that its cable is out', async () => {
+			claim(await carrier() === '1', 'there is no carrier before');
+			await fabric.carrier('node-2@cluster', 'down');
+			claim(await carrier() === '0', 'the guest has a carrier still');
+			claim((await ping(2)).answered === 0, 'pings are answered');
+		});
+		await step('and in again', async () => {
+			claim(await carrier() === '1', 'the guest has no carrier');
+			claim((await ping(3)).answered > 0, 'no ping is answered');
+		});
+`);
+
+test.serial('guests see what is wrong with their links, and nothing of it when the step is over', async (t) => {
+	t.timeout(long);
+	await writeFile(path.join(bench.folder, 'project', 'scripts', 'impaired.ts'), impairments);
+	await bench.expect(t, 0, ['run', 'impaired']);
+});
+
+test.serial('the frames of a failed step are with its evidence', async (t) => {
+	t.timeout(long);
+	await writeFile(path.join(bench.folder, 'project', 'scripts', 'fails.ts'), script(`
+		await step('before', async () => {
+			await one.$\`ping -c 1 -W 5 -p aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa 192.168.1.2\`;
+		});
+		await step('fails', async () => {
+			await one.$\`ping -c 1 -W 5 -p bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb 192.168.1.2; exit 1\`;
+		});
+`));
+	const report = path.join(bench.folder, 'report');
+	await bench.expect(t, 1, ['run', 'fails', '--report', report]);
+	const events = await readEvents(path.join(report, 'events.jsonl'));
+	const place = events.flatMap((event) => (event.type === 'evidence' ? [event.path] : [])).at(-1);
+	t.truthy(place);
+	const files = await readdir(place!);
+	t.true(files.includes('frames.pcapng'), files.join());
+	const frames = await readFile(path.join(place!, 'frames.pcapng'));
+	t.true(frames.includes(Buffer.alloc(32, 0xbb)), 'the ping of the failed step is not there');
+	t.false(frames.includes(Buffer.alloc(32, 0xaa)), 'the ping of the step before is there');
+});
+
+test.serial('what is set on a link is frozen and forked with the lab', async (t) => {
+	t.timeout(long);
+	const linkOf = async (lab: string): Promise<LinkReport | undefined> => (JSON.parse(await bench.expect(t, 0, ['link', 'list', lab, 'node-1', '-o', 'json'])) as LinkReport[])[0];
+	const ping = 'ping -c 2 -i 0.2 -W 3 192.168.1.2 >/dev/null && echo answered || echo silent';
+	await bench.expect(t, 0, ['up', scenario]);
+	t.is(await bench.ask(t, scenario, 'node-1', ping), 'answered');
+	await bench.expect(t, 0, ['link', 'set', scenario, 'node-1', '--cut', '--protocol', 'icmp']);
+	t.is(await bench.ask(t, scenario, 'node-1', ping), 'silent');
+	await bench.expect(t, 0, ['link', 'set', scenario, 'node-2', '--carrier', 'down']);
+	await bench.expect(t, 0, ['freeze', scenario, 'broken']);
+	await bench.expect(t, 0, ['fork', 'broken', '--lab', 'copy']);
+	t.true((await linkOf('copy'))?.to.impairments[0]?.cut);
+	t.is(await bench.ask(t, 'copy', 'node-2', 'cat /sys/class/net/eth1/carrier'), '0');
+	await bench.expect(t, 0, ['link', 'clear', 'copy']);
+	t.is(await bench.ask(t, 'copy', 'node-2', 'cat /sys/class/net/eth1/carrier'), '1');
+	t.is(await bench.ask(t, 'copy', 'node-1', ping), 'answered');
+	// The first lab's are its own.
+	t.is(await bench.ask(t, scenario, 'node-1', ping), 'silent');
+	await bench.expect(t, 0, ['down', '--all']);
+});
