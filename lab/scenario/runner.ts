@@ -128,9 +128,8 @@ export async function runScenario(run: ScenarioRun): Promise<void> {
 				events({type: 'note', level: 'info', text: 'Collecting evidence from the machines first'});
 			}
 
-			const time = error.kind === 'interrupted' ? milliseconds(hurriedEvidenceTime) : milliseconds(evidenceTime) * lab.speed;
 			try {
-				const files = await collectEvidence(lab, run.evidence, timeLimit(time), {...(story.began !== undefined && {since: story.began}), until: failedAt});
+				const files = await collectEvidence(lab, run.evidence, evidenceLimit(milliseconds(evidenceTime) * lab.speed, error.kind === 'interrupted' ? AbortSignal.abort() : run.signal), {...(story.began !== undefined && {since: story.began}), until: failedAt});
 				events({type: 'evidence', scenario: name, path: run.evidence, files});
 			} catch (lost) {
 				// What the scenario failed with counts, not what befell the search for its reason.
@@ -155,6 +154,24 @@ export async function runScenario(run: ScenarioRun): Promise<void> {
 			}
 		});
 	}
+}
+
+/** Aborts when evidence has taken long enough, in milliseconds: sooner where somebody waits, from when they do. */
+function evidenceLimit(time: number, interruption: AbortSignal): AbortSignal {
+	const limit = new AbortController();
+	const hurry = (): void => {
+		timeLimit(milliseconds(hurriedEvidenceTime)).addEventListener('abort', () => {
+			limit.abort();
+		});
+	};
+
+	if (interruption.aborted) {
+		hurry();
+	} else {
+		interruption.addEventListener('abort', hurry, {once: true});
+	}
+
+	return AbortSignal.any([limit.signal, timeLimit(time)]);
 }
 
 /** What the scenario failed with: why it was ended counts more than what its steps rejected with because of that. */

@@ -376,7 +376,11 @@ test.serial('a machine that does not read keeps no more than its frames, however
 		}
 
 		t.is(network.report()[1]?.droppedOut, 0);
-		t.true(heldBytes() - before < 16 * 1024 * 1024, `${heldBytes() - before} bytes of ${count * 60}`);
+		// What is garbage is given back when the runtime gets to it.
+		await until('little is held', async () => {
+			const held = heldBytes() - before;
+			return held < 16 * 1024 * 1024 ? {met: true, value: undefined} : {met: false, seen: `${held} bytes of ${count * 60}`};
+		}, {deadline: 30_000, interval: 100});
 	});
 });
 

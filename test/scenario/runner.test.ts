@@ -383,6 +383,24 @@ test('The frames that are kept are those of the step that failed', async (t) => 
 	});
 });
 
+test('Ctrl-C while evidence is collected shortens that, and the failure is told', async (t) => {
+	t.timeout(60_000);
+	const folder = await mkdtemp(path.join(tmpdir(), 'vmlab-test-'));
+	t.teardown(async () => rm(folder, {recursive: true}));
+	const interruption = new AbortController();
+	const lab = {
+		...createFakeLab(undefined, 100),
+		async collectEvidence(_folder: string, signal?: AbortSignal) {
+			interruption.abort(failure.interrupted('SIGINT'));
+			await hang(signal);
+		},
+	};
+	const scenario = defineScenario({summary: '', lab: {machines: {}, overlays: []}, budget: '10s', steps: async ({step}) => step('no', async () => {
+		throw new Error('no');
+	})});
+	await t.throwsAsync(runScenario({name: 'story', scenario, lab, events() {}, signal: interruption.signal, evidence: folder}), {message: 'no: no'});
+});
+
 test('Evidence that cannot be had does not hide the failure', async (t) => {
 	const folder = await mkdtemp(path.join(tmpdir(), 'vmlab-test-'));
 	t.teardown(async () => rm(folder, {recursive: true}));
