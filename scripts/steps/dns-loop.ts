@@ -9,9 +9,6 @@ import {addressIn} from './test-server.ts';
 const kubeletFile = '/etc/kubernetes/resolv.conf';
 const nodeFile = '/etc/resolv.conf';
 
-/** The step in which the mistake shows. */
-export const asksItself = 'CoreDNS, told to ask whom its node asks, asks itself, and ends with a word about that';
-
 interface CorednsPod {
 	readonly name: string;
 	readonly ready: boolean;
@@ -48,9 +45,11 @@ export async function dnsLoop(context: StepContext): Promise<void> {
 			await node.writeFile(nodeFile, 'nameserver ::1\n');
 		}
 
-		await noneHasProblem(callers, known, async (caller) => {
-			const found = await addressesOf(caller, 'AAAA', known);
-			return found === router ? undefined : `the node's resolver says \`${found}\``;
+		await eventually('it has started', async () => {
+			await noneHasProblem(callers, known, async (caller) => {
+				const found = await addressesOf(caller, 'AAAA', known);
+				return found === router ? undefined : `the node's resolver says \`${found}\``;
+			});
 		});
 	});
 
@@ -58,7 +57,7 @@ export async function dnsLoop(context: StepContext): Promise<void> {
 		await kubeletsGive(nodes, nodeFile);
 	});
 
-	const log = await step(asksItself, async () => {
+	const log = await step('CoreDNS, told to ask whom its node asks, asks itself, and ends with a word about that', async () => {
 		await startAgain(context, asking(nodeFile));
 		const pod = await eventually('CoreDNS has ended, and is started again and again', async () => {
 			const [found] = await readPods(context);

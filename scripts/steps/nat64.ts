@@ -118,6 +118,8 @@ export async function nat64Story(context: StepContext): Promise<void> {
 		} finally {
 			await router.$`systemctl start vmlab-agnhost.service`;
 		}
+
+		await eventually('it answers again', async () => noneHasProblem(callers, name('both'), async (caller) => answeredBy(caller, urlOf(name('both')), router.name)));
 	});
 
 	await step('a name with an IPv6 address alone keeps it, and is reached without the translator', async () => {
