@@ -4,14 +4,14 @@
  * Servers that DHCP or a router names belong to a link, and a link may have a domain. A name within it is asked of that link's servers alone; any other name is asked
  * of all that have no domain, the machine's and the links', at once, and whoever answers first is believed (systemd-resolved.service(8), `Protocols and Routing`).
  * That a name has no IPv6 address is an answer too, and a server that needs not make one up is quicker. That the machine's servers are
- * for all names (`Domains=~.`) does not help against a link's own domain. Cures: the link's servers are not taken (`UseDNS=no`; here `resolvectl revert`); or
+ * for all names (`Domains=~.`) helps where the link has no domain, and not against its own one. Cures: the link's servers are not taken (`UseDNS=no`; here `resolvectl revert`); or
  * resolv.conf(5) is written by hand.
  */
 import {addressAt, claim, defineScenario, type MachineHandle, type StepContext} from 'vmlab';
-import {nat64Lab} from '../labs/nat64.ts';
-import {type Caller, nodeCaller} from '../steps/caller.ts';
-import {addressesOf, answeredBy} from '../steps/lookup.ts';
-import {nat64Of} from '../steps/translator.ts';
+import {nat64Lab} from './labs/nat64.ts';
+import {type Caller, nodeCaller} from './steps/caller.ts';
+import {addressesOf, answeredBy} from './steps/lookup.ts';
+import {nat64Of} from './steps/translator.ts';
 
 const configuration = '/etc/systemd/resolved.conf.d/lab.conf';
 const resolvConf = '/etc/resolv.conf';
@@ -105,7 +105,7 @@ export default defineScenario({
 		});
 
 		await step('the mistake: systemd-resolved has the DNS64 server for the machine, and the name server and domain that came with the link', async () => {
-			await node.$`systemctl unmask dbus.service dbus.socket; systemctl daemon-reload; systemctl start dbus.socket dbus.service; mkdir -p ${configuration.replace(/\/[^/]*$/, '')}`;
+			await node.$`systemctl unmask dbus.service dbus.socket; systemctl daemon-reload; systemctl start dbus.socket dbus.service; install -d -m 755 ${configuration.replace(/\/[^/]*$/, '')}`;
 			await setMachine(resolver);
 			await setLink(resolver, domain);
 			await node.$`cp ${resolvConf} ${resolvConf}.before; ln -sf /run/systemd/resolve/stub-resolv.conf ${resolvConf}`;
@@ -139,6 +139,14 @@ export default defineScenario({
 			await setMachine(resolver, '~.');
 			await setLink(resolver, domain);
 			await notReachedByName();
+		});
+
+		await step('cure: it does where the link has none', async () => {
+			await setLink(resolver);
+			await countQuestions(resolver);
+			await reachedByName();
+			const {dns64, link} = await questions(resolver);
+			claim(dns64 > 0 && link === 0, `systemd-resolved asked the DNS64 server ${dns64} times, and the link's ${link} times`);
 		});
 
 		await step('cure: the link\'s server is not taken', async () => {
