@@ -13,7 +13,8 @@ import {type Caller, nodeCaller} from './steps/caller.ts';
 import {addressesOf, answeredBy} from './steps/lookup.ts';
 import {nat64Of} from './steps/translator.ts';
 
-const configuration = '/etc/systemd/resolved.conf.d/lab.conf';
+const configurationFolder = '/etc/systemd/resolved.conf.d';
+const configuration = `${configurationFolder}/lab.conf`;
 const resolvConf = '/etc/resolv.conf';
 /** Names that are asked for where two servers race. */
 const races = 10;
@@ -105,7 +106,7 @@ export default defineScenario({
 		});
 
 		await step('the mistake: systemd-resolved has the DNS64 server for the machine, and the name server and domain that came with the link', async () => {
-			await node.$`systemctl unmask dbus.service dbus.socket; systemctl daemon-reload; systemctl start dbus.socket dbus.service; install -d -m 755 ${configuration.replace(/\/[^/]*$/, '')}`;
+			await node.$`systemctl unmask dbus.service dbus.socket; systemctl daemon-reload; systemctl start dbus.socket dbus.service; install -d -m 755 ${configurationFolder}`;
 			await setMachine(resolver);
 			await setLink(resolver, domain);
 			await node.$`cp ${resolvConf} ${resolvConf}.before; ln -sf /run/systemd/resolve/stub-resolv.conf ${resolvConf}`;

@@ -4,7 +4,7 @@ import {Worker} from 'node:worker_threads';
 import type {LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import {linkName} from '../spec/impairment.ts';
-import {capturedLinks, type CaptureRequest, linkNames} from './capture-request.ts';
+import {capturedLinks, type CaptureRequest} from './capture-request.ts';
 import type {LinkReport} from './link.ts';
 import type {LinkChange, LinkSetting} from './link-setting.ts';
 import type {NetworkDeclaration, NetworkState, PortReport} from './network.ts';
@@ -161,7 +161,7 @@ export async function startFabric(declaration: FabricDeclaration): Promise<Fabri
 		state: async () => ask('state', undefined),
 		release: async () => ask('release', undefined),
 		async capture(request) {
-			capturedLinks(request, linkNames(declaration.networks));
+			capturedLinks(request, [...places.keys()]);
 			return path.join(declaration.folder, await ask('capture', request));
 		},
 		ended,

@@ -1,25 +1,15 @@
 /** Which frames are meant: looks into a frame as far as its match needs. */
 import type {FrameMatch, FrameProtocol} from '../spec/impairment.ts';
+import {authenticationHeader, extensionHeaders, fragmentHeader, protocolNumbers} from './frame.ts';
 import {payloadOf} from './traffic.ts';
 
 /** Is this frame, from `start` to `end` of the buffer and without QEMU's header, one of those that are meant? */
 export type FramePredicate = (buffer: Buffer, start: number, end: number) => boolean;
 
-/** Of IP (IANA, "Assigned Internet Protocol Numbers"), in the family that each belongs to; transports are of both. */
-const protocolNumbers: Readonly<Record<Exclude<FrameProtocol, 'arp'>, {readonly number: number; readonly payload?: 'ipv4' | 'ipv6'}>> = {
-	icmp: {number: 1, payload: 'ipv4'}, icmpv6: {number: 58, payload: 'ipv6'}, tcp: {number: 6}, udp: {number: 17}, sctp: {number: 132},
-};
-/** Those that begin with two ports. */
-const withPorts: ReadonlySet<number> = new Set([6, 17, 132]);
-
-/**
- * IPv6 extension headers that have a length in their second byte, in units of eight bytes beyond the first eight (RFC 8200, sections 4.3, 4.4 and 4.6; RFC 6275;
- * RFC 7401; RFC 5533): hop-by-hop options, routing, destination options, mobility, HIP, shim6.
- */
-const extensionHeaders: ReadonlySet<number> = new Set([0, 43, 60, 135, 139, 140]);
-const fragmentHeader = 44;
-/** RFC 4302: its length is in units of four bytes beyond the first eight. */
-const authenticationHeader = 51;
+/** The family of a protocol that is of one alone; transports are of both. */
+const ownPayloads: Readonly<Partial<Record<FrameProtocol, 'ipv4' | 'ipv6'>>> = {icmp: 'ipv4', icmpv6: 'ipv6'};
+/** Those that begin with two ports, and can be matched by them. */
+const withPorts: ReadonlySet<number> = new Set([protocolNumbers.tcp, protocolNumbers.udp, protocolNumbers.sctp]);
 
 /** What an IP packet carries: the number of the protocol, and where that begins; -1 where it has no ports, being a fragment. */
 interface Transport {
@@ -90,6 +80,7 @@ export function framePredicate(match: FrameMatch | undefined): FramePredicate | 
 	const [mac, sourceMac, destinationMac] = [match.mac, match.sourceMac, match.destinationMac].map((address) => (address === undefined ? undefined : Buffer.from(address.replaceAll(':', ''), 'hex')));
 	const wantsPort = port !== undefined || sourcePort !== undefined || destinationPort !== undefined;
 	const wantsProtocol = protocol === undefined || protocol === 'arp' ? undefined : protocolNumbers[protocol];
+	const ownPayload = protocol === undefined ? undefined : ownPayloads[protocol];
 
 	const matchesMac = (buffer: Buffer, start: number): boolean =>
 		(destinationMac === undefined || hasAddress(buffer, start, destinationMac))
@@ -120,7 +111,7 @@ export function framePredicate(match: FrameMatch | undefined): FramePredicate | 
 			return (protocol === undefined || protocol === 'arp') && family !== 'ipv6' && !wantsPort;
 		}
 
-		if (payload === 'other' || protocol === 'arp' || (family !== undefined && payload !== family) || (wantsProtocol?.payload ?? payload) !== payload) {
+		if (payload === 'other' || protocol === 'arp' || (family !== undefined && payload !== family) || (ownPayload ?? payload) !== payload) {
 			return false;
 		}
 
@@ -129,6 +120,6 @@ export function framePredicate(match: FrameMatch | undefined): FramePredicate | 
 		}
 
 		const transport = payload === 'ipv4' ? transportOfIpv4(buffer, at, end) : transportOfIpv6(buffer, at, end);
-		return transport !== undefined && (wantsProtocol === undefined || transport.protocol === wantsProtocol.number) && (!wantsPort || matchesPorts(buffer, transport, end));
+		return transport !== undefined && (wantsProtocol === undefined || transport.protocol === wantsProtocol) && (!wantsPort || matchesPorts(buffer, transport, end));
 	};
 }

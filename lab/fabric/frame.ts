@@ -72,14 +72,15 @@ export interface Frame {
 }
 
 /** Of VLAN tags (802.1Q, 802.1ad): four bytes each, with the next type behind. */
-const tagTypes: ReadonlySet<number> = new Set([0x8100, 0x88a8]);
+export const tagTypes: ReadonlySet<number> = new Set([0x8100, 0x88a8]);
 /** Protocols whose header begins with two ports of two bytes: TCP, UDP, DCCP, SCTP, UDP-Lite. */
 const withPorts: ReadonlySet<number> = new Set([6, 17, 33, 132, 136]);
 /** IPv6 headers that another one follows, and whose length is in units of eight bytes without the first: hop-by-hop, routing, destination options, mobility, HIP, shim6 (RFC 7045). */
-const extensionHeaders: ReadonlySet<number> = new Set([0, 43, 60, 135, 139, 140]);
-const fragmentHeader = 44;
+export const extensionHeaders: ReadonlySet<number> = new Set([0, 43, 60, 135, 139, 140]);
+/** RFC 8200, 4.5. */
+export const fragmentHeader = 44;
 /** RFC 4302: its length is in units of four bytes, without the first two. */
-const authenticationHeader = 51;
+export const authenticationHeader = 51;
 
 /** Texts of addresses that were read before, by their bytes: making one takes longer than all else here. */
 const addressTexts = new Map<string, string>();

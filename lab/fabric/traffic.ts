@@ -1,6 +1,7 @@
 /** What a network has carried: frames by what is in them, and the first one of a family that it does not carry. */
 import {Address4, Address6} from 'ip-address';
 import type {Family} from '../spec/family.ts';
+import {etherTypes, tagTypes} from './frame.ts';
 
 /** What is in a frame, by its EtherType (IEEE 802; RFC 894, RFC 826, RFC 2464). */
 export type Payload = 'ipv4' | 'arp' | 'ipv6' | 'other';
@@ -34,9 +35,7 @@ export interface TrafficCounter {
 	report(): NetworkTraffic;
 }
 
-const etherTypes: Readonly<Record<number, Payload>> = {0x0800: 'ipv4', 0x0806: 'arp', 0x86dd: 'ipv6'};
-/** Of VLAN tags (802.1Q, 802.1ad): four bytes each, with the next type behind. */
-const tagTypes: ReadonlySet<number> = new Set([0x8100, 0x88a8]);
+const payloads: Readonly<Record<number, Payload>> = {[etherTypes.ipv4]: 'ipv4', [etherTypes.arp]: 'arp', [etherTypes.ipv6]: 'ipv6'};
 /** The family that a payload belongs to. */
 const familyOf: Readonly<Record<Payload, Family | undefined>> = {ipv4: 'ipv4', arp: 'ipv4', ipv6: 'ipv6', other: undefined};
 /** Bytes of a foreign frame that are kept. */
@@ -48,7 +47,7 @@ export function payloadOf(buffer: Buffer, start: number, end: number): {payload:
 	while (at + 2 <= end) {
 		const type = buffer.readUInt16BE(at);
 		if (!tagTypes.has(type)) {
-			return {payload: etherTypes[type] ?? 'other', at: at + 2};
+			return {payload: payloads[type] ?? 'other', at: at + 2};
 		}
 
 		at += 4;

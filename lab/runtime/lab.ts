@@ -446,9 +446,10 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 
 	const traffic = async (): Promise<NetworkTraffic[]> => fabric?.traffic() ?? [];
 	const linkReports = async (): Promise<LinkReport[]> => links?.report() ?? [];
+	const noLinksYet = (): LabError => failure.usage(`The lab ${name} has no links yet: it is ${keeper.record.state}`, 'Its networks come up before its machines: try again in a moment.');
 	const changeLink = async (change: LinkChange): Promise<LinkSetting> => {
 		if (links === undefined) {
-			throw failure.usage(`The lab ${name} has no links yet: it is ${keeper.record.state}`, 'Its networks come up before its machines: try again in a moment.');
+			throw noLinksYet();
 		}
 
 		return links.change(change);
@@ -456,7 +457,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 
 	const capture = async (request: CaptureRequest): Promise<string> => {
 		if (fabric === undefined) {
-			throw failure.usage(`The lab ${name} has no links yet: it is ${keeper.record.state}`, 'Its networks come up before its machines: try again in a moment.');
+			throw noLinksYet();
 		}
 
 		return fabric.capture(request);
