@@ -8,23 +8,11 @@ import path from 'node:path';
 import {noEvents} from '../event/event.ts';
 import {asLabError, exitCodes} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
-import {identify, isAlive, type ProcessIdentity} from '../host/process.ts';
-import {until} from '../host/wait.ts';
+import {identify} from '../host/process.ts';
 import {bootLab} from './lab.ts';
 import {readRecord, writeRecord} from './lab-record.ts';
+import {watchStarter} from './starter.ts';
 import {requestFile, type SupervisorRequest} from './supervisor-request.ts';
-
-/** No boot takes as long, in milliseconds. */
-const longestBoot = 24 * 3_600_000;
-
-/** Calls `giveUp` when the process that waits for the lab has ended; with the signal nobody has to wait any more. */
-async function watchStarter(starter: ProcessIdentity, signal: AbortSignal, giveUp: () => void): Promise<void> {
-	await until(
-		'whoever waits for the lab has ended',
-		async () => ((await isAlive(starter)) ? {met: false, seen: `process ${starter.pid} runs`} : {met: true, value: undefined}),
-		{deadline: longestBoot, signal},
-	).then(giveUp, () => {});
-}
 
 /** Boots and holds the lab. Gives the exit code. */
 async function supervise(folder: string): Promise<number> {
