@@ -1,6 +1,7 @@
 /** `vmlab fork`: a private running copy of a lab that was kept. */
 import {failure} from '../host/failure.ts';
 import {findKeptLab} from '../runtime/kept-lab.ts';
+import {evidenceFolderOf} from '../runtime/last-words.ts';
 import {clearDeadLabs} from '../runtime/reaper.ts';
 import {startLab} from '../runtime/supervisor-client.ts';
 import {openStore} from '../store/open-store.ts';
@@ -25,7 +26,7 @@ export const verb = defineVerb({
 		const [store] = await Promise.all([openStore(), clearDeadLabs()]);
 		const {plan, made} = await findKeptLab(at === undefined ? 'frozen' : 'checkpoint', wanted, store, signal);
 		const copy = lab ?? (at === undefined ? wanted : 'checkpoint');
-		await withTerminal(async (events) => startLab({name: copy, plan, made, events, signal, clock}));
+		await withTerminal(async (events) => startLab({name: copy, plan, made, events, signal, clock, evidence: evidenceFolderOf(copy)}));
 		if (outputChosen) {
 			await showStatus(copy, output);
 		}

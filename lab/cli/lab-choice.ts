@@ -2,6 +2,7 @@
 import {failure} from '../host/failure.ts';
 import type {SshConnection} from '../machine/ssh.ts';
 import {connectMachine, listLabs, machineOf, type LabRecord, type MachineRecord} from '../runtime/labs.ts';
+import {tellLastWords} from '../runtime/last-words.ts';
 import {clearDeadLabs} from '../runtime/reaper.ts';
 
 /** The labs that run. What dead ones left is cleared first. */
@@ -12,7 +13,8 @@ export async function runningLabs(): Promise<LabRecord[]> {
 
 /** The lab of that name, or the only one that runs. Throws `no-such-lab` or `lab-not-clear`. */
 export async function chooseLab(name: string | undefined): Promise<LabRecord> {
-	const labs = await runningLabs();
+	const cleared = await clearDeadLabs();
+	const labs = await listLabs();
 	if (name === undefined) {
 		const [only] = labs;
 		if (only === undefined || labs.length > 1) {
@@ -24,7 +26,7 @@ export async function chooseLab(name: string | undefined): Promise<LabRecord> {
 
 	const lab = labs.find((candidate) => candidate.name === name);
 	if (lab === undefined) {
-		throw failure.noSuchLab(name, labs.map((candidate) => candidate.name));
+		throw failure.noSuchLab(name, labs.map((candidate) => candidate.name), cleared.includes(name) ? await tellLastWords(name) : undefined);
 	}
 
 	return lab;

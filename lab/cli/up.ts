@@ -1,9 +1,8 @@
 /** `vmlab up`: a lab by a scenario's name, without its steps, which goes on when we end. */
-import path from 'node:path';
 import {preparePlan} from '../build/prepare.ts';
 import {failure} from '../host/failure.ts';
-import {folders} from '../host/folder.ts';
 import {makeChain} from '../runtime/chain.ts';
+import {evidenceFolderOf} from '../runtime/last-words.ts';
 import {startLab} from '../runtime/supervisor-client.ts';
 import {labNameOf, loadScenario} from '../spec/load.ts';
 import {openStore} from '../store/open-store.ts';
@@ -28,7 +27,7 @@ export const verb = defineVerb({
 			const [{scenario, file}, store] = await Promise.all([loadScenario(scenarioName), openStore()]);
 			const plan = await preparePlan(scenario.lab, {settings: set, file});
 			await withTerminal(async (events) => {
-				const evidence = path.join(folders().state, 'evidence', name);
+				const evidence = evidenceFolderOf(name);
 				const made = await makeChain({plan, store, events, signal, evidence, scenario: scenarioName, cold});
 				await startLab({name, scenario: scenarioName, plan, made, events, signal, clock, evidence});
 			});

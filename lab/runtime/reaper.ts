@@ -10,10 +10,11 @@ import {endProcess, hasProcess, isAlive} from '../host/process.ts';
 import {passingFolders, removeLabFolder} from './lab-folder.ts';
 import {readRecord} from './lab-record.ts';
 import {labFolderNames, labsFolder} from './labs.ts';
+import {keepLastWords} from './last-words.ts';
 import {memoryFolderPrefix, strayMemory} from './memory.ts';
 
 /**
- * Clears what is left of dead labs: processes that are provably theirs, memory, folders.
+ * Clears what is left of dead labs: processes that are provably theirs, memory, folders. Of those that a supervisor held its last words are kept.
  *
  * @param shared another folder than /dev/shm, for tests
  * @returns the names of the labs
@@ -70,6 +71,8 @@ async function clear(folder: string, shared: string): Promise<void> {
 		await rm(memory, {recursive: true, force: true});
 	}
 
+	// A disk that is full is no reason to keep the rest.
+	await keepLastWords(folder, record).catch(() => {});
 	await removeLabFolder(folder);
 }
 

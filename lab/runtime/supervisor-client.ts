@@ -17,6 +17,7 @@ import {type LabRecord, readRecord, writeRecord} from './lab-record.ts';
 import type {LabRequest} from './lab-request.ts';
 import type {LabAnswer} from './lab-socket.ts';
 import {findLab, readLab} from './labs.ts';
+import {supervisorLog} from './last-words.ts';
 import {clearDeadLabs} from './reaper.ts';
 import {requestFile, type SupervisorRequest} from './supervisor-request.ts';
 
@@ -44,7 +45,7 @@ export async function startLab(request: LabRequest): Promise<LabRecord> {
 	try {
 		const text: SupervisorRequest = {plan, made: [...made], clock, evidence, starter: record.supervisor};
 		await writeFileWhole(path.join(folder, requestFile), JSON.stringify(text), 0o600);
-		const log = path.join(folder, 'supervisor.log');
+		const log = path.join(folder, supervisorLog);
 		const {pid, ended} = await spawnDetached(process.execPath, [supervisorProgram, folder], {cwd: folder, log});
 		const lost = async (last: readonly string[] = []): Promise<LabError> => {
 			const words = await tailOf(log);
@@ -127,7 +128,7 @@ async function watchBoot({folder, name, supervisor, lost}: StartedSupervisor, ev
 				}
 
 				signal.throwIfAborted();
-				last = await tailOf(path.join(folder, 'supervisor.log')).then((lines) => (lines.length === 0 ? last : lines));
+				last = await tailOf(path.join(folder, supervisorLog)).then((lines) => (lines.length === 0 ? last : lines));
 				if (!(await isAlive(supervisor))) {
 					// Not thrown: the wait would take it for one more observation, and go on.
 					return {met: true, value: await lost(last)};

@@ -1,5 +1,5 @@
 /** The story of a cluster's DNS that asks itself: each node has a resolver at ::1, and CoreDNS is told to ask whom the node asks. */
-import {addressAt, claim, type MachineHandle, type StepContext} from 'vmlab';
+import {addressAt, claim, type MachineHandle, type MutationDeclaration, type StepContext} from 'vmlab';
 import {nodeCaller, noneHasProblem} from './caller.ts';
 import {readCorefile, writeCorefile} from './corefile.ts';
 import {addressesOf} from './lookup.ts';
@@ -8,6 +8,28 @@ import {addressIn} from './test-server.ts';
 /** What the kubelet gives to pods that want the node's own resolver, CoreDNS among them: of this lab, and by default. */
 const kubeletFile = '/etc/kubernetes/resolv.conf';
 const nodeFile = '/etc/resolv.conf';
+
+/** The title of the step that sees what the loop does to the cluster. */
+const noDns = 'it waits longer each time (CrashLoopBackOff), and the cluster has no DNS';
+
+/** Has somebody else answer in place of a DNS that is down: that it is down is no claim then. */
+export const answeredElsewhere: MutationDeclaration = {
+	summary: 'node-1 has what it asks the cluster\'s DNS answered by the router\'s resolver',
+	red: noDns,
+	because: /failed for 1 of 2: node-1: dig ended with exit code 0: /,
+	before: noDns,
+	async apply(context) {
+		const router = addressIn('ipv6', context.router('router-1').machine.address, 'router-1');
+		// Before kube-proxy's own chains, which refuse what has no endpoint.
+		await context.node('node-1').$`nft ${`
+			table ip6 answered-elsewhere {
+				chain output {
+					type nat hook output priority -150;
+					ip6 daddr ${serviceAddress(context)} udp dport 53 dnat to ${router}
+				}
+			}`}`;
+	},
+};
 
 interface CorednsPod {
 	readonly name: string;
@@ -72,7 +94,7 @@ export async function dnsLoop(context: StepContext): Promise<void> {
 	});
 	note(log);
 
-	await step('it waits longer each time (CrashLoopBackOff), and the cluster has no DNS', async () => {
+	await step(noDns, async () => {
 		await eventually('its container waits', async () => {
 			const [found] = await readPods(context);
 			claim(found?.waiting === 'CrashLoopBackOff', `its container is \`${found?.waiting}\``);

@@ -1,6 +1,8 @@
 import {mkdir, readdir, symlink, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
+import {chooseLab} from '../../lab/cli/lab-choice.ts';
+import type {LabError} from '../../lab/host/error.ts';
 import {type Daemon, spawnDaemon} from '../../lab/host/program.ts';
 import {identify, isAlive, type ProcessIdentity} from '../../lab/host/process.ts';
 import {identifySelf} from '../../lab/runtime/lab-folder.ts';
@@ -43,6 +45,31 @@ test.serial('of a dead lab its machines, its memory and its folder are cleared',
 		t.deepEqual(await readdir(path.dirname(lab)), []);
 		t.deepEqual(await readdir(shared), []);
 		t.deepEqual(await clearDeadLabs(shared), []);
+	});
+});
+
+test.serial('of a lab whose supervisor was lost its logs are kept, and the next who asks for it is told', async (t) => {
+	await withStateFolder(async (folder) => {
+		const lab = await layOutLab(folder, 'lost', {machines: [machineOf(deadOwner)]});
+		await writeFile(path.join(lab, 'supervisor.log'), 'Error: no more memory\u001B[2J\n    at once\n');
+		await writeFile(path.join(lab, 'events.jsonl'), '{}\n');
+		await mkdir(path.join(lab, 'node-1'), {recursive: true});
+		await writeFile(path.join(lab, 'node-1/console.log'), 'Kernel panic\n');
+		await layOutLab(folder, 'ran', {});
+		await t.throwsAsync(chooseLab('lost'), {code: 'no-such-lab'});
+		t.deepEqual((await readdir(path.join(folder, 'state/evidence/lost'))).sort(), ['events.jsonl', 'node-1.console.log', 'supervisor.log']);
+		t.deepEqual(await readdir(path.join(folder, 'state/evidence')), ['lost'], 'a lab without a supervisor has no last words');
+		t.deepEqual(await readdir(path.join(folder, 'state/labs')), []);
+	});
+});
+
+test.serial('who asks for a lab that was lost is told what its supervisor said last, without its terminal escapes', async (t) => {
+	await withStateFolder(async (folder) => {
+		const lab = await layOutLab(folder, 'lost', {});
+		await writeFile(path.join(lab, 'supervisor.log'), 'Error: no more memory\u001B[2J\n');
+		const error = await t.throwsAsync<LabError>(chooseLab('lost'));
+		t.regex(error?.details.join('\n') ?? '', /its supervisor was lost[^]*Error: no more memory$/);
+		t.is(error?.log, path.join(folder, 'state/evidence/lost'));
 	});
 });
 

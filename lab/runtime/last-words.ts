@@ -1,0 +1,51 @@
+/** What is kept of a lab whose supervisor was lost, when all else of it is cleared: why it was lost can only be found there. */
+import {access, copyFile, rm} from 'node:fs/promises';
+import path from 'node:path';
+import {folders} from '../host/folder.ts';
+import {consoleLogOf, tailOf} from './console-tail.ts';
+import {emptyEvidenceFolder} from './evidence.ts';
+import type {LabRecord} from './lab-record.ts';
+
+/** What a supervisor writes on its standard error, relative to the lab's folder. */
+export const supervisorLog = 'supervisor.log';
+
+/** Where the evidence of a lab of `vmlab up` is, when the lab itself is gone. */
+export function evidenceFolderOf(lab: string): string {
+	return path.join(folders().state, 'evidence', lab);
+}
+
+/**
+ * Keeps the logs of a lab that is about to be cleared: the supervisor's, the events, the machines' consoles. A lab without a supervisor of its own has
+ * none: whoever ran it had its events.
+ */
+export async function keepLastWords(folder: string, record: LabRecord | undefined): Promise<void> {
+	const target = evidenceFolderOf(path.basename(folder));
+	await emptyEvidenceFolder(target);
+	try {
+		await copyFile(path.join(folder, supervisorLog), path.join(target, supervisorLog));
+	} catch {
+		await rm(target, {recursive: true, force: true});
+		return;
+	}
+
+	const consoles = (record?.machines ?? []).map(({name}) => ({from: path.join(folder, consoleLogOf(name)), to: path.join(target, `${path.basename(name)}.console.log`)}));
+	await Promise.all([{from: path.join(folder, 'events.jsonl'), to: path.join(target, 'events.jsonl')}, ...consoles]
+		// What is not there was never written.
+		.map(async ({from, to}) => copyFile(from, to).catch(() => {})));
+}
+
+/** Why a lab was cleared, for people, and where its logs are; undefined where there are none. */
+export async function tellLastWords(lab: string): Promise<{readonly details: readonly string[]; readonly log: string} | undefined> {
+	const log = path.join(evidenceFolderOf(lab), supervisorLog);
+	try {
+		await access(log);
+	} catch {
+		return undefined;
+	}
+
+	const lines = await tailOf(log);
+	return {
+		details: ['It did, until its supervisor was lost. What was left of it is cleared now.', ...(lines.length === 0 ? [] : ['the end of the supervisor\'s log:', ...lines])],
+		log: path.dirname(log),
+	};
+}
