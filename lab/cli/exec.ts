@@ -17,11 +17,13 @@ export const verb = defineVerb({
 		const {lab, machine} = await chooseMachine(names);
 		const input = stdin ? await readAll(process.stdin) : undefined;
 		return withConnection(lab, machine.name, signal, async (connection) => {
+			// A terminal gets no escape sequences of a guest; what is a file or a pipe gets every byte, as with docker exec.
 			// One word is a command line for the machine's shell; several are a command and its arguments.
 			const {exitCode} = await connection.exec(command.length === 1 ? command[0]! : command.map((word) => quoteWord(word)).join(' '), {
 				signal,
 				keep: false,
 				...(input && {input}),
+				pipe: {stdout: process.stdout.isTTY ? undefined : process.stdout, stderr: process.stderr.isTTY ? undefined : process.stderr},
 				onOutput(text, stream) {
 					process[stream].write(text);
 				},

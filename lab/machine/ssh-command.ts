@@ -1,4 +1,5 @@
 /** Commands and shells over one ssh connection. */
+import type {Writable} from 'node:stream';
 import {StringDecoder} from 'node:string_decoder';
 import type {Client, ClientChannel} from 'ssh2';
 import {LabError} from '../host/error.ts';
@@ -14,6 +15,8 @@ export interface ExecOptions {
 	readonly timeout?: number;
 	/** Told of the output as it comes, without terminal escapes. */
 	readonly onOutput?: (text: string, stream: 'stdout' | 'stderr') => void;
+	/** Where the very bytes of an output go instead, as fast as they are taken there: nothing of it is kept, or given to `onOutput`. */
+	readonly pipe?: {readonly stdout?: Writable | undefined; readonly stderr?: Writable | undefined};
 	/** Bytes of both outputs together. Default 64 MiB. */
 	readonly limit?: number;
 	/** False: the outputs are only told, and neither kept nor limited; for what runs without end. Default true. */
@@ -114,7 +117,7 @@ function exitCodeOf({code, signal}: CommandEnd): number {
 export async function exec(line: SshLine, machine: string, command: string, options: ExecOptions): Promise<ExecResult> {
 	const {client} = line;
 	const lostBy = losses(line, machine);
-	const {input, signal, timeout, onOutput, limit = defaultLimit, keep = true} = options;
+	const {input, signal, timeout, onOutput, pipe = {}, limit = defaultLimit, keep = true} = options;
 	signal?.throwIfAborted();
 	const channel = await openChannel((taken) => {
 		client.exec(command, taken);
@@ -146,6 +149,21 @@ export async function exec(line: SshLine, machine: string, command: string, opti
 
 		signal?.addEventListener('abort', abort, {once: true});
 		for (const [name, stream] of [['stdout', channel], ['stderr', channel.stderr]] as const) {
+			const target = pipe[name];
+			if (target !== undefined) {
+				// Where nobody reads it any more it is dropped: a command that goes on writing would wait for ever.
+				if (target.destroyed) {
+					stream.resume();
+				} else {
+					stream.pipe(target, {end: false});
+					target.once('close', () => {
+						stream.resume();
+					});
+				}
+
+				continue;
+			}
+
 			const decoder = new StringDecoder('utf8');
 			stream.on('data', (chunk: Buffer) => {
 				if (keep) {

@@ -8,6 +8,7 @@ import {failure} from '../host/failure.ts';
 import type {SshConnection} from '../machine/ssh.ts';
 import type {Plan} from '../plan/plan.ts';
 import type {MadeStage, StageWork} from '../store/store.ts';
+import {withEvidence} from './kept-evidence.ts';
 import {bootLab, type Lab} from './lab.ts';
 import {imageStoreFile} from './stage-folder.ts';
 import {withLab} from './with-lab.ts';
@@ -42,7 +43,7 @@ export async function makeImageStore(
 ): Promise<void> {
 	// A name of its own, which no scenario has: whoever lists labs sees what goes on.
 	const name = `images-${key.slice(0, 12)}-${process.pid}`;
-	await withLab(await bootLab({name, scenario, plan, made: stages, events, signal, evidence}), events, async (lab) => {
+	await withLab(await bootLab({name, scenario, plan, made: stages, events, signal, evidence}), events, async (lab) => withEvidence(lab, {folder: evidence, scenario: scenario ?? name, events}, signal, async () => {
 		const machine = plan.machines[0]!.name;
 		const connection = await lab.ssh(machine, signal);
 		try {
@@ -54,16 +55,10 @@ export async function makeImageStore(
 
 			progress('the store is copied');
 			await download(connection, lab, path.join(out, imageStoreFile), signal);
-		} catch (error) {
-			if (evidence !== undefined && !signal.aborted) {
-				await lab.collectEvidence(evidence, signal).catch(() => {});
-			}
-
-			throw error;
 		} finally {
 			connection.close();
 		}
-	});
+	}));
 	await padLayer(path.join(out, imageStoreFile));
 }
 

@@ -26,9 +26,10 @@ import {claimLab, type LabClaim} from './claim.ts';
 import {createCleanup} from './cleanup.ts';
 import {consoleLogOf, tailOf} from './console-tail.ts';
 import {openEventLog} from './event-log.ts';
-import {collectEvidence, countEvidence, emptyEvidenceFolder} from './evidence.ts';
+import {collectEvidence} from './evidence.ts';
 import {freezeLab, tidyGuest} from './freeze.ts';
 import {checkStates, copySecrets, frozenMachine, readFrozenLab} from './frozen-lab.ts';
+import {keepEvidence} from './kept-evidence.ts';
 import {makeKubeconfig} from './kubeconfig.ts';
 import {removeLabFolder} from './lab-folder.ts';
 import {type ForwardRecord, keepRecord, type LabRecord, type MachineRecord} from './lab-record.ts';
@@ -561,20 +562,12 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 			};
 			return running;
 		} catch (thrown) {
-			let error = signal.aborted ? reasonOf(signal) : isDiskFull(thrown) ? failure.diskFull(folder, thrown) : asLabError(thrown);
-			const interrupted = error.kind === 'interrupted';
-			if (evidence !== undefined && powered.size > 0) {
-				try {
-					await emptyEvidenceFolder(evidence);
-					// After Ctrl-C somebody waits: then only what is on this computer is kept.
-					await collect(evidence, undefined, !interrupted);
-					events({type: 'evidence', scenario: request.scenario ?? name, path: evidence, files: await countEvidence(evidence)});
-				} catch {
-					// A folder that cannot be written is no reason to hide why the boot failed.
-				}
-			}
-
-			error = failure.withLog(error, movedLog(error.log, folder, evidence));
+			const failed = signal.aborted ? reasonOf(signal) : isDiskFull(thrown) ? failure.diskFull(folder, thrown) : asLabError(thrown);
+			// After Ctrl-C somebody waits: then only what is on this computer is kept.
+			const ask = failed.kind !== 'interrupted';
+			const error = await keepEvidence(failed, {folder, collect: powered.size === 0 ? undefined : async (target) => collect(target, undefined, ask)}, {
+				folder: evidence, scenario: request.scenario ?? name, events,
+			});
 			events({type: 'lab', reason: 'failed', lab: name, error: error.toJSON()});
 			await keeper.update(() => ({state: 'failed', error: error.toJSON()})).catch(() => {});
 			if (request.supervised === true) {
@@ -592,13 +585,4 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 /** No room, or no more of it for this user: errno(3). */
 function isDiskFull(thrown: unknown): boolean {
 	return thrown instanceof Error && 'code' in thrown && (thrown.code === 'ENOSPC' || thrown.code === 'EDQUOT');
-}
-
-/** Where a log that was in the lab's folder is when the lab is gone: with the evidence, or nowhere. */
-function movedLog(log: string | undefined, folder: string, evidence: string | undefined): string | undefined {
-	if (log === undefined || !log.startsWith(`${folder}${path.sep}`)) {
-		return log;
-	}
-
-	return evidence === undefined ? undefined : path.join(evidence, path.relative(folder, log));
 }

@@ -57,7 +57,7 @@ export async function makeReadyLab(request: ReadyLabRequest): Promise<ReadonlyMa
 		async make(work) {
 			await tellWhy(store, inputs, events);
 			// Whoever only asks for the key does not load all that runs labs.
-			const [{bootLab}, {applyChange}] = await Promise.all([import('./lab.ts'), import('./late-change.ts')]);
+			const [{bootLab}, {applyChange}, {withEvidence}] = await Promise.all([import('./lab.ts'), import('./late-change.ts'), import('./kept-evidence.ts')]);
 			// A name of its own, which no scenario has: whoever lists labs sees what goes on.
 			const name = `ready-${key.slice(0, 12)}-${process.pid}`;
 			events({type: 'note', level: 'info', text: plan.change === undefined
@@ -65,13 +65,13 @@ export async function makeReadyLab(request: ReadyLabRequest): Promise<ReadonlyMa
 				: `A fork of the lab with the defaults is changed, as ${name}, and kept frozen too`});
 			// What is wrong with links is set on forks: all labs that differ in nothing else share this one.
 			const {links: _links, ...shared} = plan;
-			await withLab(await bootLab({name, scenario, plan: shared, made: origin, events, signal: work.signal, evidence}), events, async (lab) => {
+			await withLab(await bootLab({name, scenario, plan: shared, made: origin, events, signal: work.signal, evidence}), events, async (lab) => withEvidence(lab, {folder: evidence, scenario: scenario ?? name, events}, work.signal, async () => {
 				if (plan.change !== undefined) {
 					await applyChange(lab, plan.change, {events, signal: work.signal});
 				}
 
 				await lab.freeze(work.out, inputs, {goesOn: false});
-			});
+			}));
 		},
 	}, {events, signal});
 	return new Map([...made, [readyLabName, stage]]);

@@ -1,4 +1,4 @@
-import {PassThrough} from 'node:stream';
+import {PassThrough, Writable} from 'node:stream';
 import test from 'ava';
 import {LabError} from '../../lab/host/error.ts';
 import {failure} from '../../lab/host/failure.ts';
@@ -52,6 +52,35 @@ test('terminal escapes of a guest do not reach the text, but the bytes are whole
 	t.is(result.stdout, 'ared\tb\n');
 	t.is(seen.join(''), 'ared\tb\n');
 	t.true(result.bytes.includes('\u001B[31m'));
+	await end();
+});
+
+test('an output that goes elsewhere arrives there byte for byte, as fast as it is taken', async (t) => {
+	const {ssh, end} = await connected();
+	const taken: Buffer[] = [];
+	let most = 0;
+	const slow = new Writable({
+		highWaterMark: 1024,
+		write(chunk: Buffer, _encoding, done) {
+			taken.push(chunk);
+			most = Math.max(most, slow.writableLength);
+			setImmediate(done);
+		},
+	});
+	const {exitCode, stdout, stderr} = await ssh.exec('printf "\\037\\213\\010\\000\\377\\376\\000A"; head -c 3000000 /dev/zero; echo said >&2; exit 3', {pipe: {stdout: slow}});
+	const bytes = Buffer.concat(taken);
+	t.deepEqual([exitCode, stdout, stderr], [3, '', 'said\n']);
+	t.deepEqual([...bytes.subarray(0, 8)], [0x1f, 0x8b, 0x08, 0x00, 0xff, 0xfe, 0x00, 0x41]);
+	t.is(bytes.length, 3_000_008);
+	t.true(most < 1_000_000, `${most} bytes waited`);
+	await end();
+});
+
+test('a command whose output nobody reads any more is run to its end', async (t) => {
+	const {ssh, end} = await connected();
+	const closed = new PassThrough();
+	closed.destroy();
+	t.is((await ssh.exec('head -c 5000000 /dev/zero; exit 4', {pipe: {stdout: closed}, timeout: 30_000})).exitCode, 4);
 	await end();
 });
 
