@@ -37,14 +37,16 @@ export const verb = defineVerb({
 		.positional('lab', {type: 'string', describe: 'Default: the only one that runs'})
 		.option('link', {alias: 'i', type: 'string', array: true, nargs: 1, defaultDescription: 'all', describe: 'Only this link, as MACHINE@NETWORK; repeatable'})
 		.option('network', {type: 'string', array: true, nargs: 1, defaultDescription: 'all', describe: 'Only links of this network; repeatable'})
-		.option('direction', {alias: 'Q', choices: ['in', 'out'] as const, defaultDescription: 'both', describe: 'Only what comes from machines (in), or goes to them (out)'})
+		.option('from', {type: 'boolean', describe: 'Frames from machines alone', conflicts: 'to'})
+		.option('to', {type: 'boolean', describe: 'Frames to machines alone'})
 		.option('filter', {alias: 'f', type: 'string', requiresArg: true, describe: 'Only these frames: "tcp port 80 and host 192.168.1.1"'})
 		.option('write', {alias: 'w', type: 'string', requiresArg: true, defaultDescription: 'standard output', describe: 'Write to this file'})
 		.option('snaplen', {alias: 's', type: 'number', requiresArg: true, defaultDescription: 'whole frames', describe: 'Only the first bytes of each frame'})
 		.option('count', {alias: 'c', type: 'number', requiresArg: true, describe: 'End after so many frames'})
 		.option('duration', {type: 'string', requiresArg: true, describe: 'End after this time: 30s, 5m'})
 		.option('recorded', {type: 'boolean', default: false, describe: 'Give what was recorded before instead of what comes, and end: the last frames of each link, 256 bytes of each'}),
-	async run({lab: name, link, network, direction, filter, write, snaplen, count, duration, recorded}, {signal}) {
+	async run({lab: name, link, network, from, to, filter, write, snaplen, count, duration, recorded}, {signal}) {
+		const direction = from === true ? 'from' : to === true ? 'to' : undefined;
 		const request: CaptureRequest = {
 			...(link && {links: link}), ...(network && {networks: network}), ...(direction && {direction}), ...(filter !== undefined && {match: parseFilter(filter)}),
 			...(snaplen !== undefined && {snapLength: snaplen}), ...(count !== undefined && {count}), ...(recorded && {recorded: {}}),

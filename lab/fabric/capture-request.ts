@@ -1,7 +1,6 @@
 /** What a capture is to have, and the names of links. */
 import {failure} from '../host/failure.ts';
-import {linkName} from '../spec/impairment.ts';
-import type {Direction} from './frame-ring.ts';
+import {type LinkDirection, linkName} from '../spec/impairment.ts';
 import {checkMatch, type FrameMatch} from './frame-match.ts';
 import type {NetworkDeclaration} from './network.ts';
 
@@ -11,8 +10,8 @@ export interface CaptureRequest {
 	readonly links?: readonly string[];
 	/** Names of networks, for all of their links; default all. */
 	readonly networks?: readonly string[];
-	/** `in` is what comes from machines; default both. */
-	readonly direction?: Direction;
+	/** Of the machine; default both. */
+	readonly direction?: LinkDirection;
 	readonly match?: FrameMatch;
 	/** Bytes of each frame that are captured at most; default all of them. The recorder has 256. */
 	readonly snapLength?: number;

@@ -10,7 +10,7 @@ import type {Family} from '../spec/family.ts';
 import {linkEnds} from './capture-request.ts';
 import {checkMatch, type FrameMatch} from './frame-match.ts';
 import {decodeFrame, type Packet, type ProtocolName, protocolNumbers} from './frame.ts';
-import type {Direction} from './frame-ring.ts';
+import type {LinkDirection} from '../spec/impairment.ts';
 import type {RecordedFrame} from './recording.ts';
 
 /** One end of a flow. */
@@ -29,8 +29,8 @@ export interface FlowCrossing {
 	readonly link: string;
 	readonly machine: string;
 	readonly network: string;
-	/** `in` came from the link's machine, `out` went to it. */
-	readonly direction: Direction;
+	/** `from` the link's machine, or `to` it. */
+	readonly direction: LinkDirection;
 	readonly way: Way;
 	/** As they were there: translation may have changed them. */
 	readonly source: FlowEnd;
@@ -306,8 +306,8 @@ export function selectFlows(flows: readonly Flow[], query: FlowQuery): Flow[] {
 /** Did something go into that machine and out of it again, on that way? True of routers, and of nodes that pass a connection on. */
 export function passesThrough(flow: Flow, machine: string, way: Way = 'there'): boolean {
 	const own = flow.crossings.filter((crossing) => crossing.way === way && crossing.machine === machine && crossing.frames > 0);
-	const entered = own.findIndex(({direction}) => direction === 'out');
-	return entered !== -1 && own.slice(entered).some(({direction}) => direction === 'in');
+	const entered = own.findIndex(({direction}) => direction === 'to');
+	return entered !== -1 && own.slice(entered).some(({direction}) => direction === 'from');
 }
 
 /** `192.168.1.1:80`, `[1000::1]:80`, `192.168.1.1` */
@@ -327,7 +327,7 @@ export function describeFlow(flow: Flow): string[] {
 		`${protocol ?? `protocol ${protocolNumber}`} ${endText(from)} -> ${endText(to)}: ${isAnswered ? 'answered' : 'not answered'}${end}; frames there ${countText(there)}, back ${countText(back)}`,
 		...crossings.map(({link, direction, way, source, destination, frames, retransmissions, dropped}) => {
 			const lost = Object.entries(dropped).map(([reason, number]) => `, ${number} dropped: ${reason}`).join('');
-			return `  ${way} ${direction === 'in' ? 'from' : 'to'} ${link}: ${endText(source)} -> ${endText(destination)}, ${countText({frames, bytes: 0, retransmissions})}${lost}`;
+			return `  ${way} ${direction} ${link}: ${endText(source)} -> ${endText(destination)}, ${countText({frames, bytes: 0, retransmissions})}${lost}`;
 		}),
 	];
 }

@@ -1,7 +1,5 @@
 /** The last frames of one link, in a ring of bytes that does not grow: what was recorded first is overwritten first. */
-
-/** The way of a frame over a link, seen from the fabric: `in` came from the machine, `out` went to it. */
-export type Direction = 'in' | 'out';
+import type {LinkDirection} from '../spec/impairment.ts';
 
 /** A frame as it is recorded. */
 export interface RingFrame {
@@ -9,7 +7,7 @@ export interface RingFrame {
 	readonly time: number;
 	/** Counts all frames of a fabric that are recorded, and so tells which of two that came at one time was first. */
 	readonly order: number;
-	readonly direction: Direction;
+	readonly direction: LinkDirection;
 	/** Bytes that the frame had; fewer may have been kept. */
 	readonly length: number;
 	/** A number that the caller gave it; 0 to 255. */
@@ -36,7 +34,7 @@ export interface FrameRing {
 	 *
 	 * @param buffer holds the frame from `start` to `end`
 	 */
-	add(direction: Direction, time: number, order: number, code: number, buffer: Buffer, start: number, end: number): void;
+	add(direction: LinkDirection, time: number, order: number, code: number, buffer: Buffer, start: number, end: number): void;
 	snapshot(): RingSnapshot;
 }
 
@@ -111,7 +109,7 @@ export function frameRing(size: number, snapLength: number): FrameRing {
 			doubles[(head >> 3) + 1] = order;
 			words[(head + 16) >> 2] = length;
 			halves[(head + 20) >> 1] = kept;
-			bytes[head + 22] = direction === 'in' ? 0 : 1;
+			bytes[head + 22] = direction === 'from' ? 0 : 1;
 			bytes[head + 23] = code;
 			bytes.set(buffer.subarray(start, start + kept), head + headBytes);
 			head += needed;
@@ -133,7 +131,7 @@ export function frameRing(size: number, snapLength: number): FrameRing {
 						const kept = allHalves[(at + 20) >> 1]!;
 						yield {
 							time: allDoubles[at >> 3]!, order: allDoubles[(at >> 3) + 1]!, length: allWords[(at + 16) >> 2]!,
-							direction: allBytes[at + 22] === 0 ? 'in' : 'out', code: allBytes[at + 23]!,
+							direction: allBytes[at + 22] === 0 ? 'from' : 'to', code: allBytes[at + 23]!,
 							bytes: Buffer.from(copy, at + headBytes, kept),
 						};
 						at += headBytes + padded(kept);

@@ -1,7 +1,6 @@
 /** A link: what joins one machine's NIC to one network. The one place where a frame crosses between a port and its network. */
 import {type Carrier, type Impairment, type LinkDirection, linkDirections, linkName} from '../spec/impairment.ts';
 import {countDroppedIn, countDroppedOut, type DropReason, type Drops} from './counters.ts';
-import type {Direction} from './frame-ring.ts';
 import {type Effects, type ImpairedPath, openPath, type WaitingFrame} from './impaired-path.ts';
 import {type LinkSetting, plainLink} from './link-setting.ts';
 import type {FrameHandler, Port} from './port.ts';
@@ -69,8 +68,8 @@ export interface LinkEnds {
 	readonly onDelivered: () => void;
 	/** Told that a frame waits until then: `release` must be called. */
 	readonly wake: (due: number) => void;
-	/** Told of frames, with their headers, that went to the machine (`out`), and with why of those that did not cross in either direction. */
-	readonly record?: ((direction: Direction, buffer: Buffer, start: number, end: number, reason?: DropReason) => void) | undefined;
+	/** Told of frames, with their headers, that went to the machine (`to`), and with why of those that did not cross in either direction. */
+	readonly record?: ((direction: LinkDirection, buffer: Buffer, start: number, end: number, reason?: DropReason) => void) | undefined;
 }
 
 /** Makes a link, which goes on from a state where there is one. Where nothing is set, all passes at once. */
@@ -86,14 +85,14 @@ export function openLink({machine, network, port, now, enter, onDelivered, wake,
 	const deliver: FrameHandler = (buffer, start, end) => {
 		const reason = port.deliver(buffer, start, end);
 		onDelivered();
-		record?.('out', buffer, start, end, reason);
+		record?.('to', buffer, start, end, reason);
 	};
 
 	const open = (direction: LinkDirection, waiting: readonly WaitingFrame[] = []): ImpairedPath => openPath({
 		link: name, direction, now, wake, effects: effects[direction], pass: direction === 'from' ? enter : deliver,
 		drop(reason, buffer, start, end) {
 			(direction === 'from' ? countDroppedIn : countDroppedOut)(counters, reason);
-			record?.(direction === 'from' ? 'in' : 'out', buffer, start, end, reason);
+			record?.(direction, buffer, start, end, reason);
 		},
 	}, setting, waiting);
 

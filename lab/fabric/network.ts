@@ -129,7 +129,7 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 
 	const drop = (index: number, buffer: Buffer, start: number, end: number, reason: DropReason): void => {
 		countDroppedIn(ports[index]!.counters, reason);
-		record?.(index, 'in', time, buffer, start + headerBytes, end, dropReasons[reason]);
+		record?.(index, 'from', time, buffer, start + headerBytes, end, dropReasons[reason]);
 	};
 
 	/** Keeps a frame from a machine while the network is held. */
@@ -150,7 +150,7 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 			return;
 		}
 
-		record?.(index, 'in', time, buffer, start + headerBytes, end);
+		record?.(index, 'from', time, buffer, start + headerBytes, end);
 		if (verdict !== 'flood') {
 			links[verdict]?.toMachine(buffer, start, end);
 			return;

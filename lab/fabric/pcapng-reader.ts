@@ -1,5 +1,5 @@
 /** Reads what `pcapng.ts` writes, in whatever pieces it comes. Files of others, big-endian ones for example, are not its matter. */
-import type {Direction} from './frame-ring.ts';
+import type {LinkDirection} from '../spec/impairment.ts';
 import {blockTypes, byteOrderMagic, directionFlags, type InterfaceStatistics, options, packetHeadBytes} from './pcapng.ts';
 
 /** A frame of a capture. */
@@ -8,7 +8,7 @@ export interface CapturedFrame {
 	readonly interface: number;
 	/** Milliseconds since 1970, to the microsecond. */
 	readonly time: number;
-	readonly direction: Direction;
+	readonly direction: LinkDirection;
 	/** Bytes that it had on its link. */
 	readonly length: number;
 	/** Those that were captured. */
@@ -81,7 +81,7 @@ function readBlock(block: Buffer, {onInterface, onFrame, onStatistics}: CaptureH
 			const comment = list.get(options.comment)?.toString('utf8');
 			onFrame({
 				interface: block.readUInt32LE(8), time: readTime(block, 12), length: block.readUInt32LE(24), bytes: block.subarray(packetHeadBytes, packetHeadBytes + captured),
-				direction: ((list.get(options.packet.flags)?.readUInt32LE(0) ?? 0) & 3) === directionFlags.out ? 'out' : 'in',
+				direction: ((list.get(options.packet.flags)?.readUInt32LE(0) ?? 0) & 3) === directionFlags.to ? 'to' : 'from',
 				...(comment !== undefined && {comment}),
 			});
 			break;

@@ -2,7 +2,7 @@
  * Writes pcapng (draft-ietf-opsawg-pcapng), little-endian, of Ethernet links, with times in microseconds: what Wireshark, tshark
  * and tcpdump read. A block is its type, its length, a body in words of 32 bits, and its length again (3.1).
  */
-import type {Direction} from './frame-ring.ts';
+import type {LinkDirection} from '../spec/impairment.ts';
 
 /** Types of blocks (section 4): they are the reader's too. */
 export const blockTypes = {section: 0x0a0d_0d0a, interface: 1, statistics: 5, packet: 6} as const;
@@ -18,8 +18,8 @@ export const options = {
 } as const;
 /** Bytes of a packet block without its data and its options. */
 export const packetHeadBytes = 28;
-/** Bits 0 and 1 of a packet's flags (4.3.1). What comes from a machine is inbound for the fabric. */
-export const directionFlags: Readonly<Record<Direction, number>> = {in: 1, out: 2};
+/** Bits 0 and 1 of a packet's flags (4.3.1). What comes from a machine is inbound for the fabric, whose end of the link is the interface. */
+export const directionFlags: Readonly<Record<LinkDirection, number>> = {from: 1, to: 2};
 
 /** LINKTYPE_ETHERNET. */
 const ethernet = 1;
@@ -107,7 +107,7 @@ export interface PacketHead {
 	readonly interface: number;
 	/** Milliseconds since 1970. */
 	readonly time: number;
-	readonly direction: Direction;
+	readonly direction: LinkDirection;
 	/** Bytes that it had. */
 	readonly length: number;
 	/** A comment that was made ready by `packetComment`. */

@@ -1,5 +1,6 @@
 /** What the links of a lab carried last, always on: one ring of frames for each link. */
-import {type Direction, type FrameRing, frameRing, type RingFrame} from './frame-ring.ts';
+import type {LinkDirection} from '../spec/impairment.ts';
+import {type FrameRing, frameRing, type RingFrame} from './frame-ring.ts';
 
 /** Bytes of a frame that are recorded: all headers, with tags, extension headers and options, and the beginning of what they carry (a whole DNS question, an HTTP request's first line). */
 export const recordedBytes = 256;
@@ -14,7 +15,7 @@ const ringBytes = {most: 4 * 1024 * 1024, least: 256 * 1024, lab: 64 * 1024 * 10
  * @param buffer holds the frame from `start` to `end`; it is read before this returns
  * @param reason why it was dropped there, as a few words; undefined where it was carried
  */
-export type RecordFrame = (link: number, direction: Direction, time: number, buffer: Buffer, start: number, end: number, reason?: string) => void;
+export type RecordFrame = (link: number, direction: LinkDirection, time: number, buffer: Buffer, start: number, end: number, reason?: string) => void;
 
 /** A recorded frame, of one of several links. */
 export interface LinkFrame extends RingFrame {

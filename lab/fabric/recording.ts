@@ -1,14 +1,14 @@
 /** A capture as values: the frames of links, and how complete they are. */
 import {droppedPrefix} from './capture-request.ts';
-import type {Direction} from './frame-ring.ts';
+import type {LinkDirection} from '../spec/impairment.ts';
 import {pcapngReader} from './pcapng-reader.ts';
 
 /** A frame that crossed a link, or was dropped there. */
 export interface RecordedFrame {
 	/** The link's name: 'node-1@cluster'. */
 	readonly link: string;
-	/** `in` came from the link's machine, `out` went to it. */
-	readonly direction: Direction;
+	/** `from` the link's machine, or `to` it. */
+	readonly direction: LinkDirection;
 	/** Milliseconds since 1970. */
 	readonly time: number;
 	/** Bytes that it had; `bytes` may be fewer. */

@@ -45,18 +45,18 @@ test.serial('what was recorded is written to a file, which is private', async (t
 		t.is(stdout, '');
 		t.is(stderr, '4 frames captured\n');
 		t.is((await stat(file)).mode & 0o777, 0o600);
-		t.deepEqual(readRecording(await readFile(file)).frames.map(({link, direction}) => `${link} ${direction}`), ['node-1@cluster in', 'node-2@cluster out', 'node-1@cluster in', 'node-2@cluster out']);
+		t.deepEqual(readRecording(await readFile(file)).frames.map(({link, direction}) => `${link} ${direction}`), ['node-1@cluster from', 'node-2@cluster to', 'node-1@cluster from', 'node-2@cluster to']);
 		const some = await vmlab(['capture', '--recorded', '-i', 'node-2@cluster', '--filter', 'tcp port 80', '-c', '1', '-w', file]);
 		t.is(some.stderr, '1 frame captured\n');
 		const [frame, ...more] = readRecording(await readFile(file)).frames;
 		t.deepEqual(more, []);
-		t.like(frame, {link: 'node-2@cluster', direction: 'out', length: 54});
+		t.like(frame, {link: 'node-2@cluster', direction: 'to', length: 54});
 	});
 });
 
 test.serial('frames come live on standard output, until Ctrl-C', async (t) => {
 	await withLab(async ({nics: [a, b]}) => {
-		const child = spawn(process.execPath, [vmlabProgram, 'capture', 'one', '-Q', 'in'], {stdio: ['ignore', 'pipe', 'pipe'], env: {...process.env, NO_COLOR: '1'}});
+		const child = spawn(process.execPath, [vmlabProgram, 'capture', 'one', '--from'], {stdio: ['ignore', 'pipe', 'pipe'], env: {...process.env, NO_COLOR: '1'}});
 		const chunks: Buffer[] = [];
 		let said = '';
 		child.stdout.on('data', (chunk: Buffer) => {
@@ -76,7 +76,7 @@ test.serial('frames come live on standard output, until Ctrl-C', async (t) => {
 		child.kill('SIGINT');
 		t.deepEqual(await ended, [0, null]);
 		const {frames, links} = readRecording(Buffer.concat(chunks));
-		t.deepEqual(frames.map(({link, direction, bytes}) => [link, direction, bytes.length]), [['node-1@cluster', 'in', 54]]);
+		t.deepEqual(frames.map(({link, direction, bytes}) => [link, direction, bytes.length]), [['node-1@cluster', 'from', 54]]);
 		t.is(links.length, 2, 'with its statistics');
 		t.regex(said, /^Capturing on one, until Ctrl-C\n[^]*1 frame captured\n$/);
 	});

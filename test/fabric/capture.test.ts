@@ -39,11 +39,11 @@ async function refuseRemains(folder: string): Promise<void> {
 	}
 }
 
-function record(captures: Captures, link: number, direction: 'in' | 'out', frame: Buffer, reason?: string): void {
+function record(captures: Captures, link: number, direction: 'from' | 'to', frame: Buffer, reason?: string): void {
 	captures.record(link, direction, performance.now(), frame, 0, frame.length, reason);
 }
 
-/** `node-1@cluster in one`, with the reason where it was dropped. */
+/** `node-1@cluster from one`, with the reason where it was dropped. */
 function lines({frames}: Recording): string[] {
 	return frames.map(({link, direction, bytes, dropped}) => `${link} ${direction} ${payloadOf(bytes)}${dropped === undefined ? '' : `, ${dropped}`}`);
 }
@@ -84,14 +84,14 @@ async function reader(captures: Captures, folder: string, request: CaptureReques
 test('what was recorded is given in its order, link by link, with what was dropped and why', async (t) => {
 	await withCaptures(async (captures, folder) => {
 		const before = Date.now();
-		record(captures, 0, 'in', named('one'));
-		record(captures, 1, 'out', named('one'));
-		record(captures, 2, 'in', named('two'), 'too short');
-		record(captures, 3, 'out', named('three'), 'the queue is full');
-		record(captures, 0, 'out', named('four', 1000), 'too short');
+		record(captures, 0, 'from', named('one'));
+		record(captures, 1, 'to', named('one'));
+		record(captures, 2, 'from', named('two'), 'too short');
+		record(captures, 3, 'to', named('three'), 'the queue is full');
+		record(captures, 0, 'to', named('four', 1000), 'too short');
 		const recording = readRecording(await readCapture(path.join(folder, await captures.open({recorded: {}}))));
 		t.deepEqual(lines(recording), [
-			'node-1@cluster in one', 'node-2@cluster out one', 'router-1@cluster in two, too short', 'router-1@external out three, the queue is full', 'node-1@cluster out four, too short',
+			'node-1@cluster from one', 'node-2@cluster to one', 'router-1@cluster from two, too short', 'router-1@external to three, the queue is full', 'node-1@cluster to four, too short',
 		]);
 		t.deepEqual(recording.frames.map(({length, bytes}) => [length, bytes.length]), [[60, 60], [60, 60], [60, 60], [60, 60], [1000, 256]]);
 		t.true(recording.frames.every(({time}) => time > before - 1000 && time < Date.now() + 1000));
@@ -102,19 +102,19 @@ test('what was recorded is given in its order, link by link, with what was dropp
 test('of what was recorded, links, networks, directions, frames, times and numbers can be chosen', async (t) => {
 	await withCaptures(async (captures, folder) => {
 		const get = async (request: CaptureRequest): Promise<string[]> => lines(readRecording(await readCapture(path.join(folder, await captures.open({recorded: {}, ...request})))));
-		record(captures, 0, 'in', named('one'));
+		record(captures, 0, 'from', named('one'));
 		await turn();
 		const early = Date.now() + 2;
 		await until('the clock goes on', async () => (Date.now() > early ? {met: true, value: undefined} : {met: false, seen: ''}), {deadline: 1000, interval: 5});
-		record(captures, 1, 'out', named('two'));
-		record(captures, 3, 'in', ip('tcp', '192.168.1.1', '192.168.1.2', tcp(1, 80)));
-		t.deepEqual(await get({links: ['node-2@cluster', 'node-1@cluster']}), ['node-1@cluster in one', 'node-2@cluster out two']);
+		record(captures, 1, 'to', named('two'));
+		record(captures, 3, 'from', ip('tcp', '192.168.1.1', '192.168.1.2', tcp(1, 80)));
+		t.deepEqual(await get({links: ['node-2@cluster', 'node-1@cluster']}), ['node-1@cluster from one', 'node-2@cluster to two']);
 		t.is((await get({networks: ['external']})).length, 1);
-		t.deepEqual(await get({links: ['router-1@external'], networks: ['external', 'cluster'], direction: 'out'}), []);
-		t.deepEqual(await get({direction: 'out'}), ['node-2@cluster out two']);
+		t.deepEqual(await get({links: ['router-1@external'], networks: ['external', 'cluster'], direction: 'to'}), []);
+		t.deepEqual(await get({direction: 'to'}), ['node-2@cluster to two']);
 		t.is((await get({match: {protocol: 'tcp', port: 80}})).length, 1);
-		t.deepEqual(await get({recorded: {since: early}, count: 1}), ['node-2@cluster out two']);
-		t.deepEqual(await get({recorded: {until: early}}), ['node-1@cluster in one']);
+		t.deepEqual(await get({recorded: {since: early}, count: 1}), ['node-2@cluster to two']);
+		t.deepEqual(await get({recorded: {until: early}}), ['node-1@cluster from one']);
 		await t.throwsAsync(captures.open({links: ['node-3@cluster']}), {code: 'unknown-link', message: /node-3@cluster/});
 		await t.throwsAsync(captures.open({networks: ['extrenal']}), {code: 'unknown-network'});
 		await t.throwsAsync(captures.open({links: ['node-1@cluster'], networks: ['external']}), {code: 'usage'});
@@ -127,10 +127,10 @@ test('the recorder keeps the last frames, and says from when on it has all', asy
 	await withCaptures(async (captures, folder) => {
 		const count = 60_000;
 		for (let number = 0; number < count; number++) {
-			record(captures, 0, 'in', named(String(number), 200));
+			record(captures, 0, 'from', named(String(number), 200));
 		}
 
-		record(captures, 1, 'in', named('quiet'));
+		record(captures, 1, 'from', named('quiet'));
 		const {frames, links: kept} = readRecording(await readCapture(path.join(folder, await captures.open({recorded: {}}))));
 		const loud = frames.filter(({link}) => link === 'node-1@cluster');
 		// 4 MiB with 24 bytes for each.
@@ -138,24 +138,24 @@ test('the recorder keeps the last frames, and says from when on it has all', asy
 		t.is(payloadOf(loud.at(-1)!.bytes), String(count - 1));
 		t.is(kept[0]?.overwritten, count - loud.length);
 		t.true(loud.every(({time}) => time >= kept[0]!.since));
-		t.is(lines({frames: frames.slice(-1), links: kept})[0], 'node-2@cluster in quiet', 'a link does not overwrite the frames of another');
+		t.is(lines({frames: frames.slice(-1), links: kept})[0], 'node-2@cluster from quiet', 'a link does not overwrite the frames of another');
 		t.is(kept[1]?.overwritten, 0);
 	});
 });
 
 test('a capture gives what comes until its reader ends it, whole, and then its statistics', async (t) => {
 	await withCaptures(async (captures, folder) => {
-		record(captures, 0, 'in', named('before'));
+		record(captures, 0, 'from', named('before'));
 		const live = await reader(captures, folder, {networks: ['cluster']});
-		record(captures, 0, 'in', named('one', 9000));
-		record(captures, 3, 'in', named('elsewhere'));
-		record(captures, 1, 'out', named('one', 9000), 'nobody is connected');
+		record(captures, 0, 'from', named('one', 9000));
+		record(captures, 3, 'from', named('elsewhere'));
+		record(captures, 1, 'to', named('one', 9000), 'nobody is connected');
 		await until('two frames come', async () => (live.seen() === 2 ? {met: true, value: undefined} : {met: false, seen: `${live.seen()}`}), {deadline: 20_000, interval: 20});
 		const recording = await live.end();
-		t.deepEqual(lines(recording), ['node-1@cluster in one', 'node-2@cluster out one, nobody is connected']);
+		t.deepEqual(lines(recording), ['node-1@cluster from one', 'node-2@cluster to one, nobody is connected']);
 		t.deepEqual(recording.frames.map(({bytes}) => bytes.length), [9000, 9000]);
 		t.deepEqual(recording.links.map(({name, overwritten}) => [name, overwritten]), [['node-1@cluster', 0], ['node-2@cluster', 0], ['router-1@cluster', 0]]);
-		record(captures, 0, 'in', named('after'));
+		record(captures, 0, 'from', named('after'));
 	});
 });
 
@@ -163,8 +163,8 @@ test('a capture ends by itself after so many frames, and cuts them where it shou
 	await withCaptures(async (captures, folder) => {
 		const live = await reader(captures, folder, {count: 2, snapLength: 20, match: {protocol: 'udp'}});
 		for (let number = 0; number < 5; number++) {
-			record(captures, 0, 'in', ip('tcp', '192.168.1.1', '192.168.1.2', tcp(1, 2)));
-			record(captures, 0, 'in', ip('udp', '192.168.1.1', '192.168.1.2', udp(1, 2, 'data')));
+			record(captures, 0, 'from', ip('tcp', '192.168.1.1', '192.168.1.2', tcp(1, 2)));
+			record(captures, 0, 'from', ip('udp', '192.168.1.1', '192.168.1.2', udp(1, 2, 'data')));
 		}
 
 		const {frames} = readRecording(await live.ended);
@@ -175,11 +175,11 @@ test('a capture ends by itself after so many frames, and cuts them where it shou
 test('several captures see the same, each its own', async (t) => {
 	await withCaptures(async (captures, folder) => {
 		const [all, one] = [await reader(captures, folder), await reader(captures, folder, {links: ['node-2@cluster']})];
-		record(captures, 0, 'in', named('one'));
-		record(captures, 1, 'in', named('two'));
-		t.deepEqual(lines(await one.end()), ['node-2@cluster in two']);
-		record(captures, 1, 'in', named('three'));
-		t.deepEqual(lines(await all.end()), ['node-1@cluster in one', 'node-2@cluster in two', 'node-2@cluster in three']);
+		record(captures, 0, 'from', named('one'));
+		record(captures, 1, 'from', named('two'));
+		t.deepEqual(lines(await one.end()), ['node-2@cluster from two']);
+		record(captures, 1, 'from', named('three'));
+		t.deepEqual(lines(await all.end()), ['node-1@cluster from one', 'node-2@cluster from two', 'node-2@cluster from three']);
 	});
 });
 
@@ -190,7 +190,7 @@ test('a reader that does not read loses frames, which are counted, and the memor
 		const frame = named('x', 1500);
 		const count = 20_000;
 		for (let number = 0; number < count; number++) {
-			record(captures, 0, 'in', frame);
+			record(captures, 0, 'from', frame);
 			if (number % 100 === 0) {
 				await turn();
 			}
@@ -218,7 +218,7 @@ test('a reader that is gone ends its capture, and another takes its place', asyn
 			await once(socket, 'data');
 			socket.destroy();
 			await until('it is forgotten', async () => {
-				record(captures, 0, 'in', named('x'));
+				record(captures, 0, 'from', named('x'));
 				return (await readdir(folder)).length === 0 ? {met: true, value: undefined} : {met: false, seen: 'its socket is there'};
 			}, {deadline: 20_000, interval: 20});
 		}
@@ -273,9 +273,9 @@ test('a fabric records what crosses its links, each with its way, and what it dr
 		d!.send(ethernetFrame(everybody, mac(4), 'over there'));
 		await until('all is counted', async () => ((await fabric.report())[3]?.framesIn === 1 ? {met: true, value: undefined} : {met: false, seen: 'not yet'}), {deadline: 20_000, interval: 20});
 		t.deepEqual(lines(readRecording(await readCapture(await fabric.capture({recorded: {}})))), [
-			'node-1@cluster in who', 'node-2@cluster out who', 'router-1@cluster out who',
-			'node-2@cluster in me', 'node-1@cluster out me', 'node-2@cluster in , too short', 'node-2@cluster in to itself, its station is on the link that it came from',
-			'router-1@external in over there', 'tester-1@external out over there, nobody is connected',
+			'node-1@cluster from who', 'node-2@cluster to who', 'router-1@cluster to who',
+			'node-2@cluster from me', 'node-1@cluster to me', 'node-2@cluster from , too short', 'node-2@cluster from to itself, its station is on the link that it came from',
+			'router-1@external from over there', 'tester-1@external to over there, nobody is connected',
 		]);
 		await t.throwsAsync(fabric.capture({links: ['node-1@external']}), {code: 'unknown-link'});
 	});
@@ -297,7 +297,7 @@ test('a fabric that stops ends its captures in good order', async (t) => {
 		socket.destroy();
 		await stopping;
 		const recording = readRecording(Buffer.concat(chunks));
-		t.deepEqual(lines(recording), ['node-2@cluster out one']);
+		t.deepEqual(lines(recording), ['node-2@cluster to one']);
 		t.is(recording.links.length, 1);
 	});
 });

@@ -1,6 +1,6 @@
 import test from 'ava';
 import {describeFlow, findFlows, type Flow, passesThrough, selectFlows} from '../../lab/fabric/flow.ts';
-import type {Direction} from '../../lab/fabric/frame-ring.ts';
+import type {LinkDirection} from '../../lab/spec/impairment.ts';
 import type {RecordedFrame} from '../../lab/fabric/recording.ts';
 import {arp, icmp, ip, tcp, udp} from './packets.ts';
 
@@ -12,7 +12,7 @@ function recorder(): {frames: RecordedFrame[]; cross(path: string, bytes: Buffer
 		cross(path, bytes, dropped) {
 			const crossings = path.split(' ');
 			for (const [index, crossing] of crossings.entries()) {
-				const direction: Direction = crossing.startsWith('<') ? 'in' : 'out';
+				const direction: LinkDirection = crossing.startsWith('<') ? 'from' : 'to';
 				frames.push({
 					link: crossing.slice(1), direction, time: 1000 + frames.length, length: bytes.length, bytes: bytes.subarray(0, 256),
 					...(dropped !== undefined && index === crossings.length - 1 && {dropped}),
@@ -32,7 +32,7 @@ const answer = (options: Parameters<typeof tcp>[2], [from, to]: readonly [string
 
 /** `<` and `>` as above. */
 function pathOf(flow: Flow, way: 'there' | 'back' = 'there'): string {
-	return flow.crossings.filter((crossing) => crossing.way === way).map(({link, direction}) => `${direction === 'in' ? '<' : '>'}${link}`).join(' ');
+	return flow.crossings.filter((crossing) => crossing.way === way).map(({link, direction}) => `${direction === 'from' ? '<' : '>'}${link}`).join(' ');
 }
 
 /** A whole connection: a request of 100 bytes, an answer of 1000. */
@@ -143,7 +143,7 @@ test('a TCP connection whose addresses are translated on the way stays one flow,
 	t.is(pathOf(flow, 'back'), `<node-2@cluster >node-1@cluster ${outward}`);
 	t.true(passesThrough(flow, 'node-1'));
 	t.true(passesThrough(flow, 'node-1', 'back'));
-	t.deepEqual(flow.crossings.find(({link, direction, way}) => link === 'node-1@cluster' && direction === 'in' && way === 'there')?.source, {address: '192.168.1.1', port: 61_000});
+	t.deepEqual(flow.crossings.find(({link, direction, way}) => link === 'node-1@cluster' && direction === 'from' && way === 'there')?.source, {address: '192.168.1.1', port: 61_000});
 	t.like(flow, {from: {address: client, port: 40_000}, to: {address: server, port: 80}, there: {frames: 1}, back: {frames: 1}});
 	// Either side's addresses find it.
 	for (const query of [{port: 80}, {destinationPort: 8080}, {address: pod}, {source: '192.168.1.1', protocol: 'tcp' as const}]) {

@@ -9,13 +9,13 @@ function frameOf(number: number, length: number): Buffer {
 test('a frame comes out as it went in, cut to what is kept', (t) => {
 	const ring = frameRing(4096, 100);
 	const buffer = Buffer.concat([Buffer.from('before'), frameOf(7, 150), Buffer.from('behind')]);
-	ring.add('in', 12.5, 1, 0, buffer, 6, 156);
-	ring.add('out', 13.25, 2, 200, buffer, 6, 66);
+	ring.add('from', 12.5, 1, 0, buffer, 6, 156);
+	ring.add('to', 13.25, 2, 200, buffer, 6, 66);
 	const {recorded, overwritten, overwrittenUntil, frames} = ring.snapshot();
 	t.deepEqual([recorded, overwritten, overwrittenUntil], [2, 0, undefined]);
 	t.deepEqual([...frames()], [
-		{time: 12.5, order: 1, direction: 'in', length: 150, code: 0, bytes: frameOf(7, 100)},
-		{time: 13.25, order: 2, direction: 'out', length: 60, code: 200, bytes: frameOf(7, 60)},
+		{time: 12.5, order: 1, direction: 'from', length: 150, code: 0, bytes: frameOf(7, 100)},
+		{time: 13.25, order: 2, direction: 'to', length: 60, code: 200, bytes: frameOf(7, 60)},
 	]);
 });
 
@@ -26,7 +26,7 @@ test('a ring has the last frames, whole and in order, whatever their lengths', (
 		for (let number = 0; number < 2000; number++) {
 			const length = (number * 7919) % 301;
 			lengths.push(length);
-			ring.add(number % 2 === 0 ? 'in' : 'out', number, number, number % 256, frameOf(number, length), 0, length);
+			ring.add(number % 2 === 0 ? 'from' : 'to', number, number, number % 256, frameOf(number, length), 0, length);
 			if (number % 37 !== 0 && number > 40) {
 				continue;
 			}
@@ -52,7 +52,7 @@ test('a ring has the last frames, whole and in order, whatever their lengths', (
 test('of a size, as many frames are there as fit', (t) => {
 	const ring = frameRing(8 * 1024, 256);
 	for (let number = 0; number < 500; number++) {
-		ring.add('in', number, number, 0, frameOf(number, 64), 0, 64);
+		ring.add('from', number, number, 0, frameOf(number, 64), 0, 64);
 	}
 
 	// 24 bytes before each.
@@ -62,12 +62,12 @@ test('of a size, as many frames are there as fit', (t) => {
 test('a snapshot stays as it is while others are recorded', (t) => {
 	const ring = frameRing(1024, 256);
 	for (let number = 0; number < 20; number++) {
-		ring.add('in', number, number, 0, frameOf(number, 100), 0, 100);
+		ring.add('from', number, number, 0, frameOf(number, 100), 0, 100);
 	}
 
 	const {frames} = ring.snapshot();
 	for (let number = 20; number < 60; number++) {
-		ring.add('in', number, number, 0, frameOf(number, 200), 0, 200);
+		ring.add('from', number, number, 0, frameOf(number, 200), 0, 200);
 	}
 
 	const orders = [...frames()].map(({order}) => order);

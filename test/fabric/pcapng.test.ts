@@ -33,7 +33,7 @@ test('an enhanced packet, byte by byte', (t) => {
 	const [high, low] = [Buffer.alloc(4), Buffer.alloc(4)];
 	high.writeUInt32LE(Number(microseconds >> 32n));
 	low.writeUInt32LE(Number(microseconds & 0xffff_ffffn));
-	const block = packet({interface: 3, time, direction: 'out', length: 1514, comment: packetComment('dropped: x')}, Buffer.from('zz0123456zz'), 2, 9);
+	const block = packet({interface: 3, time, direction: 'to', length: 1514, comment: packetComment('dropped: x')}, Buffer.from('zz0123456zz'), 2, 9);
 	t.is(block.toString('hex'), [
 		'06000000', '44000000', '03000000', high.toString('hex'), low.toString('hex'), '07000000', 'ea050000', // captured 7 of 1514
 		'3031323334353600', // padded
@@ -60,10 +60,10 @@ test('what is written is read, in whatever pieces it comes', (t) => {
 	const [one, two] = [Buffer.from('a frame'), Buffer.from('another one')];
 	const capture = Buffer.concat([
 		sectionHeader('vmlab'), interfaceDescription({name: 'node-1@cluster', snapLength: 0}), interfaceDescription({name: 'node-2@cluster', snapLength: 0, comment: 'é'}),
-		packet({interface: 1, time, direction: 'in', length: 7}, one),
+		packet({interface: 1, time, direction: 'from', length: 7}, one),
 		// A block of a type that is not known.
 		Buffer.from('ad0b0000100000000102030410000000', 'hex'),
-		packet({interface: 0, time: time + 0.001, direction: 'out', length: 99, comment: packetComment('dropped: the queue is full')}, two),
+		packet({interface: 0, time: time + 0.001, direction: 'to', length: 99, comment: packetComment('dropped: the queue is full')}, two),
 		interfaceStatistics({interface: 0, startTime: time - 5, endTime: time, received: 2 ** 40, dropped: 1}),
 	]);
 	for (let size = 1; size <= capture.length; size += size < 20 ? 1 : 97) {
@@ -81,8 +81,8 @@ test('what is written is read, in whatever pieces it comes', (t) => {
 
 		t.deepEqual(names, ['node-1@cluster', 'node-2@cluster']);
 		t.deepEqual(frames, [
-			{interface: 1, time, direction: 'in', length: 7, bytes: one},
-			{interface: 0, time: time + 0.001, direction: 'out', length: 99, bytes: two, comment: 'dropped: the queue is full'},
+			{interface: 1, time, direction: 'from', length: 7, bytes: one},
+			{interface: 0, time: time + 0.001, direction: 'to', length: 99, bytes: two, comment: 'dropped: the queue is full'},
 		]);
 		t.deepEqual(statistics, [{interface: 0, startTime: time - 5, endTime: time, received: 2 ** 40, dropped: 1}]);
 	}

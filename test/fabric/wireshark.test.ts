@@ -12,14 +12,14 @@ async function withCaptureFile(use: (file: string, began: number) => Promise<voi
 	await withTemporaryFolder(async (folder) => {
 		const captures = openCaptures(folder, ['node-1@cluster', 'router-1@cluster']);
 		const began = Date.now();
-		const record = (link: number, direction: 'in' | 'out', frame: Buffer, reason?: string): void => {
+		const record = (link: number, direction: 'from' | 'to', frame: Buffer, reason?: string): void => {
 			captures.record(link, direction, performance.now(), frame, 0, frame.length, reason);
 		};
 
-		record(0, 'in', ip('tcp', '192.168.1.1', '10.0.0.2', tcp(40_000, 80, {flags: 'S', sequence: 7})));
-		record(1, 'out', ip('tcp', '192.168.1.1', '10.0.0.2', tcp(40_000, 80, {flags: 'S', sequence: 7})), 'the queue is full');
-		record(0, 'in', ip('udp', '1000::1', '1000::2', udp(5000, 9999, 'x'.repeat(1000)), {extensions: [[60, [0, 1, 4, 0, 0, 0, 0]]]}));
-		record(0, 'in', ip('icmpv6', '1000::1', '1000::2', icmp(128, 0, 77), {tags: [7]}));
+		record(0, 'from', ip('tcp', '192.168.1.1', '10.0.0.2', tcp(40_000, 80, {flags: 'S', sequence: 7})));
+		record(1, 'to', ip('tcp', '192.168.1.1', '10.0.0.2', tcp(40_000, 80, {flags: 'S', sequence: 7})), 'the queue is full');
+		record(0, 'from', ip('udp', '1000::1', '1000::2', udp(5000, 9999, 'x'.repeat(1000)), {extensions: [[60, [0, 1, 4, 0, 0, 0, 0]]]}));
+		record(0, 'from', ip('icmpv6', '1000::1', '1000::2', icmp(128, 0, 77), {tags: [7]}));
 		const file = path.join(folder, 'frames.pcapng');
 		await writeFile(file, await readCapture(path.join(folder, await captures.open({recorded: {}}))));
 		await captures.close();

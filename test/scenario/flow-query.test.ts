@@ -14,7 +14,7 @@ async function play(recording: (since: number) => Recording, steps: (context: St
 }
 
 function frame(bytes: Buffer): RecordedFrame {
-	return {link: 'node-1@cluster', direction: 'in', time: Date.now(), length: bytes.length, bytes};
+	return {link: 'node-1@cluster', direction: 'from', time: Date.now(), length: bytes.length, bytes};
 }
 
 const web = frame(ip('tcp', '192.168.1.1', '10.0.0.2', tcp(40_000, 80, {flags: 'S', sequence: 1})));
