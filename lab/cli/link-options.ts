@@ -30,6 +30,9 @@ export interface LinkOptions {
 	readonly port?: number | undefined;
 	readonly sourcePort?: number | undefined;
 	readonly destinationPort?: number | undefined;
+	readonly address?: string | undefined;
+	readonly source?: string | undefined;
+	readonly destination?: string | undefined;
 	readonly mac?: string | undefined;
 	readonly sourceMac?: string | undefined;
 	readonly destinationMac?: string | undefined;
@@ -42,9 +45,9 @@ function given<Values extends object>(values: Values): Partial<Values> {
 
 /** The changes that options ask for. Throws `usage` for what cannot be. */
 export function wantedChanges(options: LinkOptions): UnnamedChange[] {
-	const {from, to, cut, burst, limit, carrier, flap, family, protocol, port, sourcePort, destinationPort, mac, sourceMac, destinationMac} = options;
+	const {from, to, cut, burst, limit, carrier, flap, family, protocol, port, sourcePort, destinationPort, address, source, destination, mac, sourceMac, destinationMac} = options;
 	const {loss, delay, jitter, reorder, duplicate, corrupt, rate, mtu, seed} = options;
-	const match = given({family, protocol, port, sourcePort, destinationPort, mac, sourceMac, destinationMac});
+	const match = given({family, protocol, port, sourcePort, destinationPort, address, source, destination, mac, sourceMac, destinationMac});
 	const [enter, leave, inBurst] = burst === undefined ? [] : parts('burst', burst, 2, 3, 'how likely a burst begins and ends at a frame, and what is lost in it: 1%,25% or 1%,25%,80%');
 	const declared = given({
 		cut: cut === true ? true : undefined, loss, burst: burst === undefined ? undefined : given({enter, leave, loss: inBurst}),
@@ -90,7 +93,7 @@ export function wantedChanges(options: LinkOptions): UnnamedChange[] {
 
 /** The option that declares a value, for what is said of a declaration's keys: `match.sourcePort` is --source-port. */
 function withOptions(problem: string): string {
-	return problem.replaceAll(/`(?:(?:match|burst)\.)?(jitter|delay|rate|limit|loss|enter|leave|reorder|duplicate|corrupt|mtu|cut|seed|burst|family|protocol|port|sourcePort|destinationPort|mac|sourceMac|destinationMac)`/g, (_, key: string) =>
+	return problem.replaceAll(/`(?:(?:match|burst)\.)?(jitter|delay|rate|limit|loss|enter|leave|reorder|duplicate|corrupt|mtu|cut|seed|burst|family|protocol|port|sourcePort|destinationPort|address|source|destination|mac|sourceMac|destinationMac)`/g, (_, key: string) =>
 		(key === 'enter' || key === 'leave' ? `--burst (${key})` : `--${key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`));
 }
 

@@ -77,6 +77,9 @@ export const verb = defineVerb({
 		.option('port', {type: 'number', requiresArg: true, describe: 'Frames with this port on either side alone'})
 		.option('source-port', {type: 'number', requiresArg: true, describe: 'Frames from this port alone'})
 		.option('destination-port', {type: 'number', requiresArg: true, describe: 'Frames to this port alone'})
+		.option('address', {type: 'string', requiresArg: true, describe: 'Frames with this IP address on either side alone'})
+		.option('source', {type: 'string', requiresArg: true, describe: 'Frames from this IP address alone'})
+		.option('destination', {type: 'string', requiresArg: true, describe: 'Frames to this IP address alone'})
 		.option('mac', {type: 'string', requiresArg: true, describe: 'Frames with this MAC address on either side alone'})
 		.option('source-mac', {type: 'string', requiresArg: true, describe: 'Frames from this MAC address alone'})
 		.option('destination-mac', {type: 'string', requiresArg: true, describe: 'Frames to this MAC address alone'}),

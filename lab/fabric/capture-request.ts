@@ -1,7 +1,7 @@
 /** What a capture is to have, and the names of links. */
 import {failure} from '../host/failure.ts';
+import {checkMatch, type FrameMatch} from '../spec/frame-match.ts';
 import {type LinkDirection, linkName} from '../spec/impairment.ts';
-import {checkMatch, type FrameMatch} from './frame-match.ts';
 import type {NetworkDeclaration} from './network.ts';
 
 /** What is to be captured: all of it that is said here. */

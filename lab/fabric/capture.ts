@@ -9,7 +9,7 @@ import {createServer, type Server, type Socket} from 'node:net';
 import path from 'node:path';
 import {socketPath, type SocketPath} from '../host/socket-path.ts';
 import {capturedLinks, type CaptureRequest, droppedPrefix} from './capture-request.ts';
-import {frameMatcher} from './frame-match.ts';
+import {framePredicate} from './frame-predicate.ts';
 import {interfaceDescription, interfaceStatistics, packetBlockBytes, packetComment, sectionHeader, writePacketBlock} from './pcapng.ts';
 import {frameRecorder, recordedBytes, type RecordFrame} from './recorder.ts';
 
@@ -248,7 +248,7 @@ function captureLive(capture: OpenCapture, onFinish: () => void): {record: Recor
 	const {snapLength = 0, direction: wanted, count = Number.POSITIVE_INFINITY} = request;
 	const interfaces = new Map(numbers.map((link, index) => [link, index]));
 	const counts = numbers.map(() => ({received: 0, dropped: 0}));
-	const matches = frameMatcher(request.match ?? {});
+	const means = framePredicate(request.match);
 	const commentOf = reasonComments();
 	const wall = wallClock();
 	const startTime = wall(performance.now());
@@ -282,7 +282,7 @@ function captureLive(capture: OpenCapture, onFinish: () => void): {record: Recor
 
 			const own = counts[index]!;
 			own.received += 1;
-			if ((wanted !== undefined && direction !== wanted) || !matches(buffer, start, end)) {
+			if ((wanted !== undefined && direction !== wanted) || (means !== undefined && !means(buffer, start, end))) {
 				return;
 			}
 
@@ -316,7 +316,7 @@ function sendRecorded(capture: OpenCapture, {links, frames}: ReturnType<ReturnTy
 	const {direction: wanted, count = Number.POSITIVE_INFINITY, snapLength = recordedBytes} = request;
 	const {since = 0, until = Number.POSITIVE_INFINITY} = request.recorded ?? {};
 	const interfaces = new Map(numbers.map((link, index) => [link, index]));
-	const matches = frameMatcher(request.match ?? {});
+	const means = framePredicate(request.match);
 	const commentOf = reasonComments();
 	const wall = wallClock();
 	const endTime = wall(performance.now());
@@ -346,7 +346,7 @@ function sendRecorded(capture: OpenCapture, {links, frames}: ReturnType<ReturnTy
 
 			const {link, direction, bytes, reason} = frame;
 			const time = wall(frame.time);
-			if (time < since || time > until || (wanted !== undefined && direction !== wanted) || !matches(bytes, 0, bytes.length)) {
+			if (time < since || time > until || (wanted !== undefined && direction !== wanted) || (means !== undefined && !means(bytes, 0, bytes.length))) {
 				continue;
 			}
 

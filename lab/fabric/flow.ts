@@ -7,8 +7,8 @@
  * ICMP have nothing of the kind: there each side of a translation is a flow of its own, to be asked for by its own addresses.
  */
 import type {Family} from '../spec/family.ts';
+import {checkMatch, type FrameMatch} from '../spec/frame-match.ts';
 import {linkEnds} from './capture-request.ts';
-import {checkMatch, type FrameMatch} from './frame-match.ts';
 import {decodeFrame, type Packet, type ProtocolName, protocolNumbers} from './frame.ts';
 import type {LinkDirection} from '../spec/impairment.ts';
 import type {RecordedFrame} from './recording.ts';

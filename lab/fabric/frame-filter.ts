@@ -1,7 +1,7 @@
 /** A match as words: the part of pcap-filter(7) that says what all must be true. */
 import {failure} from '../host/failure.ts';
 import {suggest} from '../host/suggestion.ts';
-import {checkMatch, type FrameMatch} from './frame-match.ts';
+import {checkMatch, type FrameMatch} from '../spec/frame-match.ts';
 
 /** Words that are a condition by themselves. */
 const plain: Readonly<Record<string, FrameMatch>> = {

@@ -1,125 +1,107 @@
-/** Which frames are meant: looks into a frame as far as its match needs. */
-import type {FrameMatch, FrameProtocol} from '../spec/impairment.ts';
-import {authenticationHeader, extensionHeaders, fragmentHeader, protocolNumbers} from './frame.ts';
-import {payloadOf} from './traffic.ts';
+/** Which frames are meant: a match as a test of bytes. It looks into a frame as far as it must, and makes nothing anew for one. */
+import {Address4, Address6} from 'ip-address';
+import {checkMatch, type FrameMatch} from '../spec/frame-match.ts';
+import {arpPlaces, etherTypeAt, etherTypes, ipv4Places, ipv6Places, isEthernetArp, isIpv4, isIpv6, payloadAt, protocolNumbers, transportOfIpv4, transportOfIpv6, withPorts} from './frame.ts';
 
-/** Is this frame, from `start` to `end` of the buffer and without QEMU's header, one of those that are meant? */
+/** Is this frame, from `start` to `end` of the buffer and without QEMU's header, one of those that are meant? One that was cut off is not, where what is asked for was cut. */
 export type FramePredicate = (buffer: Buffer, start: number, end: number) => boolean;
 
-/** The family of a protocol that is of one alone; transports are of both. */
-const ownPayloads: Readonly<Partial<Record<FrameProtocol, 'ipv4' | 'ipv6'>>> = {icmp: 'ipv4', icmpv6: 'ipv6'};
-/** Those that begin with two ports, and can be matched by them. */
-const withPorts: ReadonlySet<number> = new Set([protocolNumbers.tcp, protocolNumbers.udp, protocolNumbers.sctp]);
+/** Two places in a frame, which has something for each of two sides there, and what is wanted of them. */
+type Sides = (buffer: Buffer, source: number, destination: number) => boolean;
 
-/** What an IP packet carries: the number of the protocol, and where that begins; -1 where it has no ports, being a fragment. */
-interface Transport {
-	readonly protocol: number;
-	readonly at: number;
-}
-
-/** RFC 791. Undefined for a packet that is cut short. */
-function transportOfIpv4(buffer: Buffer, at: number, end: number): Transport | undefined {
-	if (end - at < 20) {
-		return undefined;
-	}
-
-	const headerLength = (buffer[at]! & 0x0f) * 4;
-	// More fragments follow, or it is not the first.
-	const isFragment = (buffer.readUInt16BE(at + 6) & 0x3fff) !== 0;
-	return {protocol: buffer[at + 9]!, at: isFragment || headerLength < 20 ? -1 : at + headerLength};
-}
-
-/** RFC 8200. Undefined for a packet that is cut short. */
-function transportOfIpv6(buffer: Buffer, start: number, end: number): Transport | undefined {
-	if (end - start < 40) {
-		return undefined;
-	}
-
-	let protocol = buffer[start + 6]!;
-	let at = start + 40;
-	for (;;) {
-		if (protocol === fragmentHeader) {
-			if (at + 8 > end) {
-				return undefined;
-			}
-
-			const next = buffer[at]!;
-			// Its offset is not 0, or more follow. One that is the whole packet (RFC 6946) is none.
-			if ((buffer.readUInt16BE(at + 2) & 0xfff9) !== 0) {
-				return {protocol: next, at: -1};
-			}
-
-			protocol = next;
-			at += 8;
-		} else if (extensionHeaders.has(protocol) || protocol === authenticationHeader) {
-			if (at + 2 > end) {
-				return undefined;
-			}
-
-			const [next, length] = [buffer[at]!, buffer[at + 1]!];
-			at += protocol === authenticationHeader ? (length + 2) * 4 : (length + 1) * 8;
-			protocol = next;
-		} else {
-			return {protocol, at};
+function hasBytes(buffer: Buffer, at: number, wanted: Uint8Array): boolean {
+	for (let index = 0; index < wanted.length; index++) {
+		if (buffer[at + index] !== wanted[index]) {
+			return false;
 		}
 	}
+
+	return true;
 }
 
-/** Is this the address at that place? */
-function hasAddress(buffer: Buffer, at: number, address: Buffer): boolean {
-	return buffer.compare(address, 0, 6, at, at + 6) === 0;
+/** Undefined where nothing is wanted. */
+function bytesOfSides(either: Uint8Array | undefined, source: Uint8Array | undefined, destination: Uint8Array | undefined): Sides | undefined {
+	return either === undefined && source === undefined && destination === undefined ? undefined : (buffer, sourceAt, destinationAt) =>
+		(source === undefined || hasBytes(buffer, sourceAt, source)) && (destination === undefined || hasBytes(buffer, destinationAt, destination))
+		&& (either === undefined || hasBytes(buffer, sourceAt, either) || hasBytes(buffer, destinationAt, either));
 }
 
-/** The predicate of a match; undefined where all frames are meant. */
+function macBytes(text: string | undefined): Uint8Array | undefined {
+	return text === undefined ? undefined : Buffer.from(text.replaceAll(':', ''), 'hex');
+}
+
+function addressBytes(text: string | undefined): Uint8Array | undefined {
+	return text === undefined ? undefined : text.includes(':') ? Buffer.from(new Address6(text).canonicalForm().replaceAll(':', ''), 'hex') : Uint8Array.from(new Address4(text).toArray());
+}
+
+function portBytes(port: number | undefined): Uint8Array | undefined {
+	return port === undefined ? undefined : Uint8Array.of(port >> 8, port & 0xff);
+}
+
+/**
+ * The predicate of a match; undefined where all frames are meant.
+ *
+ * @throws what `checkMatch` throws
+ */
 export function framePredicate(match: FrameMatch | undefined): FramePredicate | undefined {
-	if (match === undefined || Object.keys(match).length === 0) {
+	const {family, protocol, port, sourcePort, destinationPort, address, source, destination, mac, sourceMac, destinationMac} = checkMatch(match ?? {});
+	const macs = bytesOfSides(macBytes(mac), macBytes(sourceMac), macBytes(destinationMac));
+	const ports = bytesOfSides(portBytes(port), portBytes(sourcePort), portBytes(destinationPort));
+	const wanted = [address, source, destination].map((text) => addressBytes(text));
+	const addresses = bytesOfSides(wanted[0], wanted[1], wanted[2]);
+	const number = protocol === undefined || protocol === 'arp' ? undefined : protocolNumbers[protocol];
+	/** Can a frame with addresses of that many bytes be meant? */
+	const canHave = (bytes: number): boolean => wanted.every((one) => one === undefined || one.length === bytes);
+	const meantTypes = {
+		arp: (protocol === undefined || protocol === 'arp') && family === undefined && ports === undefined && canHave(4),
+		ipv4: protocol !== 'arp' && protocol !== 'icmpv6' && family !== 'ipv6' && canHave(4),
+		ipv6: protocol !== 'arp' && protocol !== 'icmp' && family !== 'ipv4' && canHave(16),
+	};
+	const needsTransport = number !== undefined || ports !== undefined;
+	const looksInside = family !== undefined || protocol !== undefined || ports !== undefined || addresses !== undefined;
+	if (macs === undefined && !looksInside) {
 		return undefined;
 	}
 
-	const {family, protocol, port, sourcePort, destinationPort} = match;
-	const [mac, sourceMac, destinationMac] = [match.mac, match.sourceMac, match.destinationMac].map((address) => (address === undefined ? undefined : Buffer.from(address.replaceAll(':', ''), 'hex')));
-	const wantsPort = port !== undefined || sourcePort !== undefined || destinationPort !== undefined;
-	const wantsProtocol = protocol === undefined || protocol === 'arp' ? undefined : protocolNumbers[protocol];
-	const ownPayload = protocol === undefined ? undefined : ownPayloads[protocol];
-
-	const matchesMac = (buffer: Buffer, start: number): boolean =>
-		(destinationMac === undefined || hasAddress(buffer, start, destinationMac))
-		&& (sourceMac === undefined || hasAddress(buffer, start + 6, sourceMac))
-		&& (mac === undefined || hasAddress(buffer, start, mac) || hasAddress(buffer, start + 6, mac));
-
-	const matchesPorts = (buffer: Buffer, transport: Transport, end: number): boolean => {
-		if (transport.at < 0 || transport.at + 4 > end || !withPorts.has(transport.protocol)) {
+	const meansTransport = (buffer: Buffer, transport: number, end: number): boolean => {
+		if (transport === -1 || (number !== undefined && (transport & 0xff) !== number)) {
 			return false;
 		}
 
-		const [source, destination] = [buffer.readUInt16BE(transport.at), buffer.readUInt16BE(transport.at + 2)];
-		return (sourcePort === undefined || source === sourcePort) && (destinationPort === undefined || destination === destinationPort)
-			&& (port === undefined || source === port || destination === port);
+		const at = transport >>> 8;
+		return ports === undefined || (at !== 0 && at + 4 <= end && withPorts.has(transport & 0xff) && ports(buffer, at, at + 2));
 	};
 
 	return (buffer, start, end) => {
-		if (end - start < 14 || !matchesMac(buffer, start)) {
+		if (end - start < 14 || (macs !== undefined && !macs(buffer, start + 6, start))) {
 			return false;
 		}
 
-		if (family === undefined && protocol === undefined && !wantsPort) {
+		if (!looksInside) {
 			return true;
 		}
 
-		const {payload, at} = payloadOf(buffer, start, end);
-		if (payload === 'arp') {
-			return (protocol === undefined || protocol === 'arp') && family !== 'ipv6' && !wantsPort;
-		}
+		const at = payloadAt(buffer, start, end);
+		switch (etherTypeAt(buffer, at)) {
+			case etherTypes.ipv4: {
+				return meantTypes.ipv4
+					&& (addresses === undefined || (isIpv4(buffer, at, end) && addresses(buffer, at + ipv4Places.source, at + ipv4Places.destination)))
+					&& (!needsTransport || meansTransport(buffer, transportOfIpv4(buffer, at, end), end));
+			}
 
-		if (payload === 'other' || protocol === 'arp' || (family !== undefined && payload !== family) || (ownPayload ?? payload) !== payload) {
-			return false;
-		}
+			case etherTypes.ipv6: {
+				return meantTypes.ipv6
+					&& (addresses === undefined || (isIpv6(buffer, at, end) && addresses(buffer, at + ipv6Places.source, at + ipv6Places.destination)))
+					&& (!needsTransport || meansTransport(buffer, transportOfIpv6(buffer, at, end), end));
+			}
 
-		if (wantsProtocol === undefined && !wantsPort) {
-			return true;
-		}
+			case etherTypes.arp: {
+				return meantTypes.arp && (addresses === undefined || (isEthernetArp(buffer, at, end) && addresses(buffer, at + arpPlaces.sender, at + arpPlaces.target)));
+			}
 
-		const transport = payload === 'ipv4' ? transportOfIpv4(buffer, at, end) : transportOfIpv6(buffer, at, end);
-		return transport !== undefined && (wantsProtocol === undefined || transport.protocol === wantsProtocol) && (!wantsPort || matchesPorts(buffer, transport, end));
+			default: {
+				return false;
+			}
+		}
 	};
 }

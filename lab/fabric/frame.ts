@@ -72,15 +72,98 @@ export interface Frame {
 }
 
 /** Of VLAN tags (802.1Q, 802.1ad): four bytes each, with the next type behind. */
-export const tagTypes: ReadonlySet<number> = new Set([0x8100, 0x88a8]);
-/** Protocols whose header begins with two ports of two bytes: TCP, UDP, DCCP, SCTP, UDP-Lite. */
-const withPorts: ReadonlySet<number> = new Set([6, 17, 33, 132, 136]);
+const tagTypes: ReadonlySet<number> = new Set([0x8100, 0x88a8]);
+/** Protocols whose header begins with two ports of two bytes. */
+export const withPorts: ReadonlySet<number> = new Set([protocolNumbers.tcp, protocolNumbers.udp, protocolNumbers.sctp]);
 /** IPv6 headers that another one follows, and whose length is in units of eight bytes without the first: hop-by-hop, routing, destination options, mobility, HIP, shim6 (RFC 7045). */
-export const extensionHeaders: ReadonlySet<number> = new Set([0, 43, 60, 135, 139, 140]);
+const extensionHeaders: ReadonlySet<number> = new Set([0, 43, 60, 135, 139, 140]);
 /** RFC 8200, 4.5. */
-export const fragmentHeader = 44;
+const fragmentHeader = 44;
 /** RFC 4302: its length is in units of four bytes, without the first two. */
-export const authenticationHeader = 51;
+const authenticationHeader = 51;
+/** Extension headers that are walked; a packet with more is taken for one that is cut short. RFC 8200 has each kind once, one of them twice. */
+const mostExtensionHeaders = 16;
+
+/** Where addresses are in the headers of packets, and where those headers end at the least (RFC 791, 3.1; RFC 8200, 3). */
+export const ipv4Places = {source: 12, destination: 16, end: 20} as const;
+export const ipv6Places = {source: 8, destination: 24, end: 40} as const;
+/** Where IPv4 addresses are in an ARP message for Ethernet (RFC 826). */
+export const arpPlaces = {sender: 14, target: 24, end: 28} as const;
+
+/** Where the payload of a frame begins, behind its type and the tags of VLANs; -1 for a frame that ends before. */
+export function payloadAt(buffer: Buffer, start: number, end: number): number {
+	for (let at = start + 12; at + 2 <= end; at += 4) {
+		const type = (buffer[at]! << 8) | buffer[at + 1]!;
+		if (!tagTypes.has(type)) {
+			return at + 2;
+		}
+	}
+
+	return -1;
+}
+
+/** The EtherType right before a place that `payloadAt` gave; 0, which is none, for -1. */
+export function etherTypeAt(buffer: Buffer, payload: number): number {
+	return payload === -1 ? 0 : (buffer[payload - 2]! << 8) | buffer[payload - 1]!;
+}
+
+/** Is it an ARP message for Ethernet and IPv4, as a whole? */
+export function isEthernetArp(buffer: Buffer, at: number, end: number): boolean {
+	return at + arpPlaces.end <= end && buffer.readUInt16BE(at) === 1 && buffer.readUInt16BE(at + 2) === etherTypes.ipv4;
+}
+
+/** Is it the whole header of an IPv4 packet, at the least? */
+export function isIpv4(buffer: Buffer, at: number, end: number): boolean {
+	return at + ipv4Places.end <= end && buffer[at]! >> 4 === 4 && (buffer[at]! & 0x0f) * 4 >= ipv4Places.end;
+}
+
+/** Is it the whole header of an IPv6 packet? */
+export function isIpv6(buffer: Buffer, at: number, end: number): boolean {
+	return at + ipv6Places.end <= end && buffer[at]! >> 4 === 6;
+}
+
+/**
+ * What an IPv4 packet carries, in one number, so that nothing has to be made for it: the protocol's in the lowest eight bits, above them the place
+ * where that begins, or 0 where it does not, in a later fragment. -1 for a packet that is cut short, or is none (RFC 791, 3.1).
+ */
+export function transportOfIpv4(buffer: Buffer, at: number, end: number): number {
+	if (!isIpv4(buffer, at, end)) {
+		return -1;
+	}
+
+	const isLater = ((buffer[at + 6]! & 0x1f) | buffer[at + 7]!) !== 0;
+	return ((isLater ? 0 : at + (buffer[at]! & 0x0f) * 4) << 8) | buffer[at + 9]!;
+}
+
+/** The same of an IPv6 packet, behind its extension headers (RFC 8200, 4). */
+export function transportOfIpv6(buffer: Buffer, start: number, end: number): number {
+	if (!isIpv6(buffer, start, end)) {
+		return -1;
+	}
+
+	let protocol = buffer[start + 6]!;
+	let at = start + ipv6Places.end;
+	for (let headers = 0; headers <= mostExtensionHeaders; headers++) {
+		const isFragment = protocol === fragmentHeader;
+		if (!isFragment && protocol !== authenticationHeader && !extensionHeaders.has(protocol)) {
+			return (at << 8) | protocol;
+		}
+
+		if (at + 8 > end) {
+			return -1;
+		}
+
+		const next = buffer[at]!;
+		if (isFragment && (buffer[at + 2]! | (buffer[at + 3]! & 0xf8)) !== 0) {
+			return next;
+		}
+
+		at += isFragment ? 8 : protocol === authenticationHeader ? (buffer[at + 1]! + 2) * 4 : (buffer[at + 1]! + 1) * 8;
+		protocol = next;
+	}
+
+	return -1;
+}
 
 /** Texts of addresses that were read before, by their bytes: making one takes longer than all else here. */
 const addressTexts = new Map<string, string>();
@@ -141,12 +224,8 @@ export function decodeFrame(buffer: Buffer, start: number, end: number): Frame |
 }
 
 function decodeArp(buffer: Buffer, at: number, end: number): ArpMessage | undefined {
-	// Hardware Ethernet, protocol IPv4.
-	if (at + 28 > end || buffer.readUInt16BE(at) !== 1 || buffer.readUInt16BE(at + 2) !== etherTypes.ipv4) {
-		return undefined;
-	}
-
-	return {operation: buffer.readUInt16BE(at + 6), sender: addressText(buffer, at + 14, 4), target: addressText(buffer, at + 24, 4)};
+	return isEthernetArp(buffer, at, end)
+		? {operation: buffer.readUInt16BE(at + 6), sender: addressText(buffer, at + arpPlaces.sender, 4), target: addressText(buffer, at + arpPlaces.target, 4)} : undefined;
 }
 
 function decodePacket(buffer: Buffer, at: number, end: number, etherType: number): Packet | undefined {
@@ -159,21 +238,17 @@ function decodePacket(buffer: Buffer, at: number, end: number, etherType: number
 
 /** RFC 791, 3.1. */
 function decodeIpv4(buffer: Buffer, at: number, end: number): Packet | undefined {
-	if (at + 20 > end) {
+	if (!isIpv4(buffer, at, end)) {
 		return undefined;
 	}
 
 	const header = (buffer.readUInt8(at) & 0x0f) * 4;
-	if (buffer.readUInt8(at) >> 4 !== 4 || header < 20) {
-		return undefined;
-	}
-
 	const length = buffer.readUInt16BE(at + 2);
 	const place = buffer.readUInt16BE(at + 6);
 	const fragment = (place & 0x3fff) === 0 ? undefined : {id: buffer.readUInt16BE(at + 4), offset: (place & 0x1fff) * 8, more: (place & 0x2000) !== 0};
 	const protocol = buffer.readUInt8(at + 9);
 	return {
-		family: 'ipv4', source: addressText(buffer, at + 12, 4), destination: addressText(buffer, at + 16, 4), protocol, length,
+		family: 'ipv4', source: addressText(buffer, at + ipv4Places.source, 4), destination: addressText(buffer, at + ipv4Places.destination, 4), protocol, length,
 		...(fragment && {fragment}),
 		...((fragment?.offset ?? 0) === 0 && decodeUpper(buffer, at + header, end, protocol, length - header)),
 	};
@@ -181,16 +256,16 @@ function decodeIpv4(buffer: Buffer, at: number, end: number): Packet | undefined
 
 /** RFC 8200, 3 and 4. */
 function decodeIpv6(buffer: Buffer, start: number, end: number): Packet | undefined {
-	if (start + 40 > end || buffer.readUInt8(start) >> 4 !== 6) {
+	if (!isIpv6(buffer, start, end)) {
 		return undefined;
 	}
 
 	const length = 40 + buffer.readUInt16BE(start + 4);
-	const head = {family: 'ipv6' as const, source: addressText(buffer, start + 8, 16), destination: addressText(buffer, start + 24, 16), length};
+	const head = {family: 'ipv6' as const, source: addressText(buffer, start + ipv6Places.source, 16), destination: addressText(buffer, start + ipv6Places.destination, 16), length};
 	let fragment: Fragment | undefined;
 	let next = buffer.readUInt8(start + 6);
-	let at = start + 40;
-	for (;;) {
+	let at = start + ipv6Places.end;
+	for (let headers = 0; headers <= mostExtensionHeaders; headers++) {
 		const isFragment = next === fragmentHeader;
 		if (!isFragment && next !== authenticationHeader && !extensionHeaders.has(next)) {
 			return {...head, protocol: next, ...(fragment && {fragment}), ...decodeUpper(buffer, at, end, next, length - (at - start))};
@@ -215,6 +290,8 @@ function decodeIpv6(buffer: Buffer, start: number, end: number): Packet | undefi
 		at += isFragment ? 8 : (next === authenticationHeader ? (units + 2) * 4 : (units + 1) * 8);
 		next = following;
 	}
+
+	return {...head, protocol: undefined, ...(fragment && {fragment})};
 }
 
 /** What is above IP. `length` is that of all of it, by the packet's header. */

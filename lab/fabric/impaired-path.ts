@@ -2,12 +2,12 @@
 import {type LinkDirection} from '../spec/impairment.ts';
 import type {DropReason} from './counters.ts';
 import {framePredicate, type FramePredicate} from './frame-predicate.ts';
+import {payloadAt} from './frame.ts';
 import {headerBytes} from './framing.ts';
 import {type Key, keyOf} from './generator.ts';
 import {corrupted, decide, noProgress, type Progress} from './impairment.ts';
 import {impairmentOf, type ImpairmentInForce, type LinkSetting} from './link-setting.ts';
 import type {FrameHandler} from './port.ts';
-import {payloadOf} from './traffic.ts';
 
 /** Frames that wait for an impairment that does not say: the default of tc-netem(8). */
 export const defaultLimit = 1000;
@@ -186,7 +186,7 @@ export function openPath({link, direction, effects, now, pass, drop, wake}: Path
 				drop('cut', buffer, start, end);
 			} else if (fate.lost) {
 				drop('loss', buffer, start, end);
-			} else if (mtu !== undefined && end - payloadOf(buffer, first, end).at > mtu) {
+			} else if (mtu !== undefined && payloadAt(buffer, first, end) !== -1 && end - payloadAt(buffer, first, end) > mtu) {
 				drop('too-long', buffer, start, end);
 			} else {
 				effects.reordered += fate.ahead ? 1 : 0;

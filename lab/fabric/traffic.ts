@@ -1,7 +1,7 @@
 /** What a network has carried: frames by what is in them, and the first one of a family that it does not carry. */
 import {Address4, Address6} from 'ip-address';
 import type {Family} from '../spec/family.ts';
-import {etherTypes, tagTypes} from './frame.ts';
+import {etherTypeAt, etherTypes, payloadAt} from './frame.ts';
 
 /** What is in a frame, by its EtherType (IEEE 802; RFC 894, RFC 826, RFC 2464). */
 export type Payload = 'ipv4' | 'arp' | 'ipv6' | 'other';
@@ -35,25 +35,29 @@ export interface TrafficCounter {
 	report(): NetworkTraffic;
 }
 
-const payloads: Readonly<Record<number, Payload>> = {[etherTypes.ipv4]: 'ipv4', [etherTypes.arp]: 'arp', [etherTypes.ipv6]: 'ipv6'};
 /** The family that a payload belongs to. */
 const familyOf: Readonly<Record<Payload, Family | undefined>> = {ipv4: 'ipv4', arp: 'ipv4', ipv6: 'ipv6', other: undefined};
 /** Bytes of a foreign frame that are kept. */
 const keptBytes = 128;
 
-/** Where the payload of a frame begins, and what it is. A frame that ends before its type is `other`. */
-export function payloadOf(buffer: Buffer, start: number, end: number): {payload: Payload; at: number} {
-	let at = start + 12;
-	while (at + 2 <= end) {
-		const type = buffer.readUInt16BE(at);
-		if (!tagTypes.has(type)) {
-			return {payload: payloads[type] ?? 'other', at: at + 2};
+function payloadOf(etherType: number): Payload {
+	switch (etherType) {
+		case etherTypes.ipv4: {
+			return 'ipv4';
 		}
 
-		at += 4;
-	}
+		case etherTypes.ipv6: {
+			return 'ipv6';
+		}
 
-	return {payload: 'other', at: end};
+		case etherTypes.arp: {
+			return 'arp';
+		}
+
+		default: {
+			return 'other';
+		}
+	}
 }
 
 /**
@@ -67,7 +71,9 @@ export function trafficCounter(network: string, families: readonly Family[], kno
 	let foreign = known?.foreign;
 	return {
 		count(buffer, start, end, machine) {
-			const {payload, at} = payloadOf(buffer, start, end);
+			const at = payloadAt(buffer, start, end);
+			// A frame that ends before its type has none.
+			const payload = payloadOf(etherTypeAt(buffer, at));
 			frames[payload] += 1;
 			const family = familyOf[payload];
 			if (foreign === undefined && family !== undefined && !families.includes(family)) {

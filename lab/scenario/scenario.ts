@@ -2,7 +2,8 @@
 import type {Flow, FlowQuery} from '../fabric/flow.ts';
 import type {LinkReport} from '../fabric/link.ts';
 import type {NetworkTraffic} from '../fabric/traffic.ts';
-import type {FlapDeclaration, FrameMatch, ImpairmentDeclaration, LinkDirection} from '../spec/impairment.ts';
+import type {FrameMatch} from '../spec/frame-match.ts';
+import type {FlapDeclaration, ImpairmentDeclaration, LinkDirection} from '../spec/impairment.ts';
 import type {LabDeclaration} from '../spec/lab.ts';
 import type {Duration} from '../spec/units.ts';
 import type {LabTopology, LabMachine, OptionValue} from '../spec/topology.ts';

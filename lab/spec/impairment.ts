@@ -1,6 +1,6 @@
 /** What can be wrong with a link, as users declare it, and as numbers. The words are those of tc-netem(8) where it has some. */
 import {failure} from '../host/failure.ts';
-import type {Family} from './family.ts';
+import {checkMatch, type FrameMatch, matchKeys, showMatch} from './frame-match.ts';
 import {bitsPerSecond, bytes, type Duration, milliseconds, type Percentage, proportion, type Rate, showDuration, showProportion, showRate, showSize, type Size} from './units.ts';
 
 /** Which way frames go on a link: from its machine into the network, or to the machine. */
@@ -8,30 +8,6 @@ export type LinkDirection = 'from' | 'to';
 
 /** Both directions of a link. */
 export const linkDirections: readonly LinkDirection[] = ['from', 'to'];
-
-/** A protocol within a frame; an address resolution request is `arp`, a neighbour solicitation `icmpv6`. */
-export type FrameProtocol = 'arp' | 'icmp' | 'icmpv6' | 'tcp' | 'udp' | 'sctp';
-
-/** All protocols that can be matched. */
-export const frameProtocols: readonly FrameProtocol[] = ['arp', 'icmp', 'icmpv6', 'tcp', 'udp', 'sctp'];
-
-/**
- * Frames that are meant: those of which all that is given is true. Tags of VLANs and extension headers of IPv6 are looked behind. A fragment has a
- * protocol and no port, the first one too, so that a datagram is meant as a whole or not at all.
- */
-export interface FrameMatch {
-	/** ARP is of IPv4. */
-	readonly family?: Family;
-	readonly protocol?: FrameProtocol;
-	/** Of TCP, UDP or SCTP, on either side. */
-	readonly port?: number;
-	readonly sourcePort?: number;
-	readonly destinationPort?: number;
-	/** '02:00:00:00:01:01', on either side. */
-	readonly mac?: string;
-	readonly sourceMac?: string;
-	readonly destinationMac?: string;
-}
 
 /** Losses that come in bursts (Gilbert-Elliott), beside those of `loss`: a burst is 1 / `leave` frames long in the mean. */
 export interface BurstDeclaration {
@@ -127,7 +103,7 @@ export function parseImpairment(declared: ImpairmentDeclaration): Impairment[] {
 	const {direction, match, cut, loss, burst, delay, jitter, reorder, duplicate, corrupt, rate, limit, mtu, seed} = declared;
 	return (direction === undefined ? linkDirections : [direction]).map((one) => ({
 		direction: one,
-		...(match !== undefined && Object.keys(match).length > 0 && {match: normalMatch(match)}),
+		...(match !== undefined && Object.keys(match).length > 0 && {match: checkMatch(match)}),
 		...(cut === true && {cut}),
 		...(loss !== undefined && {loss: proportion(loss)}),
 		...(burst !== undefined && {burst: {enter: proportion(burst.enter), leave: proportion(burst.leave), loss: proportion(burst.loss ?? '100%')}}),
@@ -141,14 +117,6 @@ export function parseImpairment(declared: ImpairmentDeclaration): Impairment[] {
 		...(mtu !== undefined && {mtu}),
 		...(seed !== undefined && {seed}),
 	}));
-}
-
-const matchKeys = ['family', 'protocol', 'port', 'sourcePort', 'destinationPort', 'mac', 'sourceMac', 'destinationMac'] as const;
-
-/** The same match in the order and the case that another one like it has. */
-function normalMatch(match: FrameMatch): FrameMatch {
-	const entries = matchKeys.flatMap((key) => (match[key] === undefined ? [] : [[key, typeof match[key] === 'string' ? match[key].toLowerCase() : match[key]]]));
-	return Object.fromEntries(entries) as FrameMatch;
 }
 
 /** Do two impairments apply to the same frames of a link? Then one takes the place of the other. */
@@ -173,11 +141,4 @@ export function showImpairment(impairment: Impairment): string {
 		seed !== undefined && seed !== 0 && `seed ${seed}`,
 	].filter((word) => word !== false);
 	return `${match === undefined ? '' : `${showMatch(match)}: `}${words.join(', ')}`;
-}
-
-function showMatch({family, protocol, port, sourcePort, destinationPort, mac, sourceMac, destinationMac}: FrameMatch): string {
-	return [
-		family, protocol, port !== undefined && `port ${port}`, sourcePort !== undefined && `source port ${sourcePort}`, destinationPort !== undefined && `destination port ${destinationPort}`,
-		mac !== undefined && `mac ${mac}`, sourceMac !== undefined && `source mac ${sourceMac}`, destinationMac !== undefined && `destination mac ${destinationMac}`,
-	].filter((word) => word !== undefined && word !== false).join(' ');
 }

@@ -2,11 +2,13 @@
  * The shapes of what users declare, checked when a declaration is loaded and when one of its functions has answered.
  * Types are not enough: tsx takes them away without looking at them.
  */
+import {isIP} from 'node:net';
 import {z} from 'zod';
 import {suggest} from '../host/suggestion.ts';
 import {entropySources} from './entropy.ts';
 import {families} from './family.ts';
-import {frameProtocols, linkDirections} from './impairment.ts';
+import {contradiction, type FrameMatch, frameProtocols} from './frame-match.ts';
+import {linkDirections} from './impairment.ts';
 import {admitValue, allowedValues} from './option.ts';
 import type {OptionDeclaration} from './overlay.ts';
 
@@ -127,21 +129,17 @@ const queueLimit = z.custom<number | string>(
 	(value) => (typeof value === 'number' ? Number.isInteger(value) && value >= 1 && value <= mostWaiting.frames : typeof value === 'string' && size.safeParse(value).success),
 	{error: `must be a number of frames from 1 to ${mostWaiting.frames}, or a size such as 256KiB (at most ${mostWaiting.size} ever wait)`},
 );
+const ipAddress = text.refine((value) => isIP(value) !== 0, {error: 'must be an IPv4 or IPv6 address, such as 192.168.1.1 or 1000::1'});
 const linkDirection = z.enum(linkDirections as [string, ...string[]]);
 const frameMatch = z.strictObject({
 	family: family.optional(), protocol: z.enum(frameProtocols as [string, ...string[]]).optional(),
 	port: port.optional(), sourcePort: port.optional(), destinationPort: port.optional(),
+	address: ipAddress.optional(), source: ipAddress.optional(), destination: ipAddress.optional(),
 	mac: macAddress.optional(), sourceMac: macAddress.optional(), destinationMac: macAddress.optional(),
 }).superRefine((match, context) => {
-	const {family: carried, protocol} = match;
-	const own = protocol === 'icmpv6' ? 'ipv6' : protocol === 'icmp' || protocol === 'arp' ? 'ipv4' : undefined;
-	if (own !== undefined && carried !== undefined && carried !== own) {
-		context.addIssue({code: 'custom', path: ['protocol'], message: `is \`${protocol}\`, which is of ${own}, and \`family\` is ${carried}: no frame is both`});
-	}
-
-	const ported = (['port', 'sourcePort', 'destinationPort'] as const).find((key) => match[key] !== undefined);
-	if (ported !== undefined && own !== undefined) {
-		context.addIssue({code: 'custom', path: [ported], message: `needs a \`protocol\` with ports, tcp, udp or sctp: ${protocol} has none`});
+	const wrong = contradiction(match as FrameMatch);
+	if (wrong !== undefined) {
+		context.addIssue({code: 'custom', path: [wrong.key], message: `means no frame: ${wrong.why}. ${wrong.suggestion}`});
 	}
 });
 const effects = ['cut', 'loss', 'burst', 'delay', 'duplicate', 'corrupt', 'rate', 'mtu'] as const;

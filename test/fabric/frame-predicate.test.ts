@@ -1,6 +1,7 @@
 import test from 'ava';
 import {framePredicate} from '../../lab/fabric/frame-predicate.ts';
-import type {FrameMatch} from '../../lab/spec/impairment.ts';
+import {decodeFrame} from '../../lab/fabric/frame.ts';
+import {type FrameMatch, matchKeys} from '../../lab/spec/frame-match.ts';
 
 const [destination, source] = ['020000000002', '020000000001'];
 const v4 = (protocol: string, payload: string, fragment = '0000', options = ''): string =>
@@ -42,9 +43,9 @@ function meant(match: FrameMatch): Name[] {
 
 const tcp: Name[] = ['tcp4', 'options4', 'dontFragment4', 'tcp6', 'extended6', 'authenticated6', 'tagged4', 'tagged6'];
 
-test('a family is what the frame carries, ARP is of IPv4, and tags are looked behind', (t) => {
+test('a family is what the frame carries, ARP is of none, and tags are looked behind', (t) => {
 	t.deepEqual(meant({family: 'ipv6'}), ['tcp6', 'udp6', 'icmp6', 'extended6', 'authenticated6', 'firstFragment6', 'laterFragment6', 'atomicFragment6', 'tagged6']);
-	t.deepEqual(meant({family: 'ipv4'}), ['arp', 'tcp4', 'udp4', 'icmp', 'sctp4', 'options4', 'dontFragment4', 'firstFragment4', 'laterFragment4', 'tagged4']);
+	t.deepEqual(meant({family: 'ipv4'}), ['tcp4', 'udp4', 'icmp', 'sctp4', 'options4', 'dontFragment4', 'firstFragment4', 'laterFragment4', 'tagged4']);
 });
 
 test('a protocol is found behind options and extension headers, and fragments have one', (t) => {
@@ -57,15 +58,15 @@ test('a protocol is found behind options and extension headers, and fragments ha
 	t.deepEqual(meant({protocol: 'tcp', family: 'ipv6'}), ['tcp6', 'extended6', 'authenticated6', 'tagged6']);
 });
 
-test('a port is on the side that is said, and fragments have none', (t) => {
-	const withPorts: Name[] = ['tcp4', 'udp4', 'sctp4', 'options4', 'dontFragment4', 'tcp6', 'udp6', 'extended6', 'authenticated6', 'atomicFragment6', 'tagged4', 'tagged6'];
+test('a port is on the side that is said, and of fragments the first one has it', (t) => {
+	const withPorts: Name[] = ['tcp4', 'udp4', 'sctp4', 'options4', 'dontFragment4', 'firstFragment4', 'tcp6', 'udp6', 'extended6', 'authenticated6', 'firstFragment6', 'atomicFragment6', 'tagged4', 'tagged6'];
 	t.deepEqual(meant({port: 443}), withPorts);
 	t.deepEqual(meant({port: 40_000}), withPorts);
 	t.deepEqual(meant({destinationPort: 443}), withPorts);
 	t.deepEqual(meant({sourcePort: 40_000, destinationPort: 443}), withPorts);
 	t.deepEqual(meant({sourcePort: 443}), []);
 	t.deepEqual(meant({port: 80}), []);
-	t.deepEqual(meant({protocol: 'udp', port: 443}), ['udp4', 'udp6', 'atomicFragment6']);
+	t.deepEqual(meant({protocol: 'udp', port: 443}), ['udp4', 'firstFragment4', 'udp6', 'firstFragment6', 'atomicFragment6']);
 	// What is there in an ICMP message would be that port.
 	t.deepEqual(meant({port: 0x0800}), []);
 });
@@ -80,6 +81,69 @@ test('an address is on the side that is said, in either case', (t) => {
 	t.deepEqual(meant({mac: '02:00:00:00:00:03'}), []);
 	t.deepEqual(meant({mac: '02:00:00:00:00:01', protocol: 'icmp'}), ['icmp']);
 	t.true(framePredicate({mac: '02:00:00:00:00:AB'})!(Buffer.from(`${destination}0200000000ab0800`, 'hex'), 0, 14));
+});
+
+test('an address is that of a packet, with all its fragments, or of an ARP message', (t) => {
+	const [ones, twos] = [`1010${':1010'.repeat(7)}`, `2020${':2020'.repeat(7)}`];
+	const v4Frames = (Object.keys(frames) as Name[]).filter((name) => name.endsWith('4') || name === 'icmp');
+	const v6Frames = (Object.keys(frames) as Name[]).filter((name) => name.endsWith('6'));
+	t.deepEqual(meant({source: '192.168.1.1'}), v4Frames);
+	t.deepEqual(meant({destination: '192.168.1.2', family: 'ipv4'}), v4Frames);
+	t.deepEqual(meant({address: '192.168.1.2'}), ['arp', ...v4Frames]);
+	t.deepEqual(meant({source: '192.168.1.2'}), ['arp']);
+	t.deepEqual(meant({destination: '192.168.1.1', protocol: 'arp'}), ['arp']);
+	t.deepEqual(meant({address: ones}), v6Frames);
+	t.deepEqual(meant({source: ones, destination: twos}), v6Frames);
+	t.deepEqual(meant({source: twos}), []);
+	t.deepEqual(meant({source: ones, destination: '192.168.1.2'}), []);
+	t.deepEqual(meant({address: twos, protocol: 'udp', port: 443}), ['udp6', 'firstFragment6', 'atomicFragment6']);
+});
+
+/** Whether a frame is meant, by what it is decoded to. */
+function isMeant(match: FrameMatch, buffer: Buffer, start: number, end: number): boolean {
+	const frame = decodeFrame(buffer, start, end);
+	const {packet, arp} = frame ?? {};
+	const sides = <Value>(either: Value | undefined, source: Value | undefined, destination: Value | undefined, own: Value | undefined, other: Value | undefined): boolean =>
+		(either === undefined || either === own || either === other) && (source === undefined || source === own) && (destination === undefined || destination === other);
+	const macAt = (at: number): string => buffer.toString('hex', at, at + 6).replaceAll(/(..)(?!$)/g, '$1:');
+	// The addresses are there where the tags behind them have no end, too.
+	return end - start >= 14
+		&& (match.family === undefined || frame?.etherType === (match.family === 'ipv4' ? 0x0800 : 0x86dd))
+		&& (match.protocol === undefined || (match.protocol === 'arp' ? frame?.etherType === 0x0806 : packet?.protocol === {icmp: 1, tcp: 6, udp: 17, icmpv6: 58, sctp: 132}[match.protocol]
+			&& (match.protocol !== 'icmp' || packet.family === 'ipv4') && (match.protocol !== 'icmpv6' || packet.family === 'ipv6')))
+		&& sides(match.port, match.sourcePort, match.destinationPort, packet?.ports?.source, packet?.ports?.destination)
+		&& sides(match.address, match.source, match.destination, packet?.source ?? arp?.sender, packet?.destination ?? arp?.target)
+		&& sides(match.mac, match.sourceMac, match.destinationMac, macAt(start + 6), macAt(start));
+}
+
+test('the bytes of a frame are taken as what it is decoded to, whole, cut short or with any byte changed', (t) => {
+	const values: {readonly [Key in keyof FrameMatch]-?: ReadonlyArray<NonNullable<FrameMatch[Key]>>} = {
+		family: ['ipv4', 'ipv6'], protocol: ['arp', 'icmp', 'icmpv6', 'tcp', 'udp', 'sctp'], port: [443], sourcePort: [40_000], destinationPort: [443, 0],
+		address: ['192.168.1.2', `2020${':2020'.repeat(7)}`], source: ['192.168.1.1'], destination: [`2020${':2020'.repeat(7)}`],
+		mac: ['02:00:00:00:00:01'], sourceMac: ['02:00:00:00:00:01'], destinationMac: ['02:00:00:00:00:02'],
+	};
+	const matches: FrameMatch[] = matchKeys.flatMap((key) => values[key].map((value) => ({[key]: value})));
+	matches.push({family: 'ipv6', protocol: 'udp', destinationPort: 443}, {protocol: 'tcp', address: '192.168.1.2'});
+	let meantOnes = 0;
+	for (const match of matches) {
+		const predicate = framePredicate(match)!;
+		for (const [name, hex] of Object.entries(frames)) {
+			const whole = Buffer.from(hex, 'hex');
+			for (let place = 0; place <= whole.length; place++) {
+				const changed = Buffer.from(whole);
+				changed[place] = (changed[place] ?? 0) ^ (1 << (place % 8));
+				for (const [buffer, end] of [[whole, place], [changed, whole.length]] as const) {
+					const expected = isMeant(match, buffer, 0, end);
+					meantOnes += expected ? 1 : 0;
+					if (predicate(buffer, 0, end) !== expected) {
+						t.fail(`${JSON.stringify(match)} ${name}: ${buffer.toString('hex', 0, end)}`);
+					}
+				}
+			}
+		}
+	}
+
+	t.true(meantOnes > 1000);
 });
 
 test('a match without anything in it is none', (t) => {

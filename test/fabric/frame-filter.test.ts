@@ -1,6 +1,7 @@
 import test from 'ava';
 import {parseFilter} from '../../lab/fabric/frame-filter.ts';
-import {checkMatch, type FrameMatch, frameMatcher} from '../../lab/fabric/frame-match.ts';
+import {framePredicate} from '../../lab/fabric/frame-predicate.ts';
+import {checkMatch, type FrameMatch} from '../../lab/spec/frame-match.ts';
 import {mac} from './ethernet-frame.ts';
 import {arp, icmp, ip, tcp, udp} from './packets.ts';
 
@@ -18,8 +19,8 @@ const frames: Readonly<Record<string, Buffer>> = {
 
 /** Names of the frames that match. */
 function matching(match: FrameMatch): string[] {
-	const matches = frameMatcher(match);
-	return Object.entries(frames).filter(([, frame]) => matches(frame, 0, frame.length)).map(([name]) => name);
+	const means = framePredicate(match);
+	return Object.entries(frames).filter(([, frame]) => means === undefined || means(frame, 0, frame.length)).map(([name]) => name);
 }
 
 test('an empty match is true of every frame, whatever is in it', (t) => {
