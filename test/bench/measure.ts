@@ -1,13 +1,14 @@
 /** What the rows of the benchmark are made of, and how commands are timed. */
 import {spawn} from 'node:child_process';
 import {once} from 'node:events';
+import {setTimeout as delay} from 'node:timers/promises';
 import {vmlab, outcomeText, type CommandOptions, type CommandOutcome} from '../rig/command.ts';
 
 /** One measured figure, as `--json` writes it. */
 export interface Row {
 	readonly name: string;
 	readonly value: number;
-	/** 'times', 's', 'MiB', 'stages'. */
+	/** 'times', 's', 'MiB', 'stages', '%'. */
 	readonly unit: string;
 	/** The goal as a person reads it, and null where none is set. */
 	readonly goal: string | null;
@@ -15,6 +16,12 @@ export interface Row {
 	readonly met: boolean | null;
 	/** What the figure was made from, measured in the same run. */
 	readonly compared: Readonly<Record<string, number | string>>;
+}
+
+/** What the person who starts the benchmark can set for all rows. */
+export interface BenchOptions {
+	/** How long a row that is measured for minutes is; undefined: as long as its figure says. */
+	readonly minutes: number | undefined;
 }
 
 /** Takes a row as soon as it is measured, so that what fails later does not take it along. */
@@ -30,6 +37,29 @@ export function median(values: readonly number[]): number {
 /** Two digits after the point are more than these machines repeat. */
 export function round(value: number): number {
 	return Math.round(value * 100) / 100;
+}
+
+/**
+ * Measures several ways in turn, so that what else the computer does meets all alike, each round in another order, so that none is always the first.
+ *
+ * @returns what each way gave, in the order of the rounds
+ */
+export async function inTurns<Way extends string, Value>(rounds: number, ways: Readonly<Record<Way, () => Promise<Value>>>): Promise<Record<Way, Value[]>> {
+	const names = Object.keys(ways) as Way[];
+	const seen = Object.fromEntries(names.map((name) => [name, [] as Value[]])) as Record<Way, Value[]>;
+	for (let round = 0; round < rounds; round++) {
+		for (let turn = 0; turn < names.length; turn++) {
+			const name = names[(round + turn) % names.length]!;
+			seen[name].push(await ways[name]());
+		}
+	}
+
+	return seen;
+}
+
+/** Lets so many milliseconds pass in which something is measured. */
+export async function pass(milliseconds: number): Promise<void> {
+	await delay(milliseconds);
 }
 
 /** Seconds that `node` with these words takes from start to end. Throws when it fails. */
