@@ -120,8 +120,9 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 		await Promise.all(ports.map(async (port) => port.close()));
 	};
 
-	/** By `performance.now()`: when what crosses links now was taken. */
+	/** By `performance.now()`: when what crosses links now was taken. Frames that came in one chunk were taken at one time: to ask for it costs as much as to switch a frame. */
 	let time = performance.now();
+	let isTimed = false;
 	/** Tells of a frame on a link, and of why it went no further there. */
 	const recordOn = (index: number): LinkEnds['record'] => (record === undefined ? undefined : (direction, buffer, start, end, reason) => {
 		record(index, direction, time, buffer, start + headerBytes, end, reason && dropReasons[reason]);
@@ -176,7 +177,11 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 			const port = await openPort({
 				socket: path.resolve(folder, socket),
 				onFrame: (buffer, start, end) => {
-					time = performance.now();
+					if (!isTimed) {
+						time = performance.now();
+						isTimed = true;
+					}
+
 					traffic.count(buffer, start + headerBytes, end, name);
 					if (held === undefined) {
 						links[index]!.fromMachine(buffer, start, end);
@@ -184,7 +189,10 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 						keep(held, index, buffer, start, end);
 					}
 				},
-				onBatch: flush,
+				onBatch: () => {
+					isTimed = false;
+					flush();
+				},
 				onGone: () => {
 					table.forget(index);
 				},
