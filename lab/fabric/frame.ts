@@ -84,8 +84,9 @@ const authenticationHeader = 51;
 /** Extension headers that are walked; a packet with more is taken for one that is cut short. RFC 8200 has each kind once, one of them twice. */
 const mostExtensionHeaders = 16;
 
-/** Where addresses are in the headers of packets, and where those headers end at the least (RFC 791, 3.1; RFC 8200, 3). */
+/** Where addresses are in an IPv4 header, and where that ends at the least (RFC 791, 3.1). */
 export const ipv4Places = {source: 12, destination: 16, end: 20} as const;
+/** Where addresses are in an IPv6 header, and where that ends (RFC 8200, 3). */
 export const ipv6Places = {source: 8, destination: 24, end: 40} as const;
 /** Where IPv4 addresses are in an ARP message for Ethernet (RFC 826). */
 export const arpPlaces = {sender: 14, target: 24, end: 28} as const;
