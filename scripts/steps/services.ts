@@ -57,7 +57,7 @@ export function urlOf(address: string, port: number, path = 'hostname'): string 
 }
 
 /** Seconds that a request from a machine may take. */
-const patience = 10;
+const patience = 30;
 
 /** Claims that one of the pods answers a machine at a URL. */
 export async function podAnswers(machine: MachineHandle, url: string, pods: readonly Pod[]): Promise<void> {
