@@ -11,7 +11,7 @@ import {socketPath, type SocketPath} from '../host/socket-path.ts';
 import {capturedLinks, type CaptureRequest, droppedPrefix} from './capture-request.ts';
 import {framePredicate} from './frame-predicate.ts';
 import {interfaceDescription, interfaceStatistics, packetBlockBytes, packetComment, sectionHeader, writePacketBlock} from './pcapng.ts';
-import {frameRecorder, recordedBytes, type RecordFrame} from './recorder.ts';
+import {type FrameWitness, frameRecorder, recordedBytes, type RecordFrame} from './recorder.ts';
 
 /** Bytes that wait for a reader at most. */
 export const longestCaptureQueue = 4 * 1024 * 1024;
@@ -26,10 +26,8 @@ const pieceBytes = 128 * 1024;
 /** Recorded frames that are written without looking after the networks in between. */
 const framesAtOnce = 256;
 
-/** All captures of a fabric, and the recorder. */
-export interface Captures {
-	/** To be told of each frame on each link; links have the places of their names. */
-	readonly record: RecordFrame;
+/** All captures of a fabric, and the recorder: to be told of each frame on each link; links have the places of their names. */
+export interface Captures extends FrameWitness {
 	/**
 	 * Makes a capture, which begins when a reader connects; nobody else can connect then.
 	 *
@@ -72,6 +70,13 @@ export function openCaptures(folder: string, links: readonly string[]): Captures
 			recorder.record(link, direction, time, buffer, start, end, reason);
 			for (const record of live) {
 				record(link, direction, time, buffer, start, end, reason);
+			}
+		},
+		recordPassage(from, to, time, buffer, start, end) {
+			recorder.recordPassage(from, to, time, buffer, start, end);
+			for (const record of live) {
+				record(from, 'from', time, buffer, start, end);
+				record(to, 'to', time, buffer, start, end);
 			}
 		},
 		async open(request) {

@@ -11,6 +11,10 @@ export interface Link {
 	readonly fromMachine: FrameHandler;
 	/** Takes a frame for the machine, with its header, to its port; `flush` must follow. The buffer must not be changed afterwards. */
 	readonly toMachine: FrameHandler;
+	/** Does all go to the machine at once, since nothing is set in that direction and nothing waits? Then `hand` may be called. */
+	readonly isPlainToMachine: boolean;
+	/** As `toMachine`, without telling anybody of it. Gives why the frame was dropped, where it was. */
+	hand(buffer: Buffer, start: number, end: number): DropReason | undefined;
 	/** What is set on it, with how far each impairment is. */
 	readonly setting: LinkSetting;
 	/** Sets it. Frames that wait go on when they would have. */
@@ -82,9 +86,14 @@ export function openLink({machine, network, port, now, enter, onDelivered, wake,
 	let to: ImpairedPath | undefined;
 	const effects = {from: {corrupted: 0, duplicated: 0, reordered: 0}, to: {corrupted: 0, duplicated: 0, reordered: 0}};
 
-	const deliver: FrameHandler = (buffer, start, end) => {
+	const hand = (buffer: Buffer, start: number, end: number): DropReason | undefined => {
 		const reason = port.deliver(buffer, start, end);
 		onDelivered();
+		return reason;
+	};
+
+	const deliver: FrameHandler = (buffer, start, end) => {
+		const reason = hand(buffer, start, end);
 		record?.('to', buffer, start, end, reason);
 	};
 
@@ -153,6 +162,10 @@ export function openLink({machine, network, port, now, enter, onDelivered, wake,
 				to.take(buffer, start, end);
 			}
 		},
+		get isPlainToMachine() {
+			return to === undefined;
+		},
+		hand,
 		get setting() {
 			return current();
 		},

@@ -6,7 +6,7 @@ import {type Link, type LinkEnds, type LinkReport, type LinkState, openLink} fro
 import {changedSetting, type LinkChange, type LinkSetting} from './link-setting.ts';
 import {longestQueue, openPort, type Port} from './port.ts';
 import {families, type Family} from '../spec/family.ts';
-import type {RecordFrame} from './recorder.ts';
+import type {FrameWitness} from './recorder.ts';
 import {type KnownStation, longestSwitchedFrame, shortestFrame, switchTable} from './switch.ts';
 import {type NetworkTraffic, trafficCounter} from './traffic.ts';
 
@@ -64,10 +64,10 @@ export interface Network {
 /**
  * Opens all ports of the network.
  *
- * @param record told of each frame on each link, and of those that were dropped; links are the numbers of ports
+ * @param witness told of each frame on each link, and of those that were dropped; links are the numbers of ports
  * @throws the system's error when a socket cannot be made; none is left open then
  */
-export async function openNetwork(declaration: NetworkDeclaration, folder: string, record?: RecordFrame): Promise<Network> {
+export async function openNetwork(declaration: NetworkDeclaration, folder: string, witness?: FrameWitness): Promise<Network> {
 	const {state} = declaration;
 	const table = switchTable(state?.stations, performance.now());
 	const traffic = trafficCounter(declaration.name, declaration.families ?? families, state?.traffic);
@@ -124,13 +124,13 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 	let time = performance.now();
 	let isTimed = false;
 	/** Tells of a frame on a link, and of why it went no further there. */
-	const recordOn = (index: number): LinkEnds['record'] => (record === undefined ? undefined : (direction, buffer, start, end, reason) => {
-		record(index, direction, time, buffer, start + headerBytes, end, reason && dropReasons[reason]);
+	const recordOn = (index: number): LinkEnds['record'] => (witness === undefined ? undefined : (direction, buffer, start, end, reason) => {
+		witness.record(index, direction, time, buffer, start + headerBytes, end, reason && dropReasons[reason]);
 	});
 
 	const drop = (index: number, buffer: Buffer, start: number, end: number, reason: DropReason): void => {
 		countDroppedIn(ports[index]!.counters, reason);
-		record?.(index, 'from', time, buffer, start + headerBytes, end, dropReasons[reason]);
+		witness?.record(index, 'from', time, buffer, start + headerBytes, end, dropReasons[reason]);
 	};
 
 	/** Keeps a frame from a machine while the network is held. */
@@ -151,9 +151,21 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 			return;
 		}
 
-		record?.(index, 'from', time, buffer, start + headerBytes, end);
+		if (verdict !== 'flood' && links[verdict]!.isPlainToMachine) {
+			const reason = links[verdict]!.hand(buffer, start, end);
+			if (reason === undefined) {
+				witness?.recordPassage(index, verdict, time, buffer, start + headerBytes, end);
+			} else {
+				witness?.record(index, 'from', time, buffer, start + headerBytes, end);
+				witness?.record(verdict, 'to', time, buffer, start + headerBytes, end, dropReasons[reason]);
+			}
+
+			return;
+		}
+
+		witness?.record(index, 'from', time, buffer, start + headerBytes, end);
 		if (verdict !== 'flood') {
-			links[verdict]?.toMachine(buffer, start, end);
+			links[verdict]!.toMachine(buffer, start, end);
 			return;
 		}
 

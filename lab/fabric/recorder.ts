@@ -17,8 +17,17 @@ const ringBytes = {most: 4 * 1024 * 1024, least: 256 * 1024, lab: 64 * 1024 * 10
  */
 export type RecordFrame = (link: number, direction: LinkDirection, time: number, buffer: Buffer, start: number, end: number, reason?: string) => void;
 
+/** Told of each frame that went from the machine of one link to that of another at one moment, which is two crossings; else as `RecordFrame`. */
+export type RecordPassage = (from: number, to: number, time: number, buffer: Buffer, start: number, end: number) => void;
+
+/** Who is told of all frames on links: of each crossing by one of these. */
+export interface FrameWitness {
+	readonly record: RecordFrame;
+	readonly recordPassage: RecordPassage;
+}
+
 /** A recorded frame, of one of several links. */
-export interface LinkFrame extends RingFrame {
+export interface LinkFrame extends Omit<RingFrame, 'to'> {
 	readonly link: number;
 	readonly reason: string | undefined;
 }
@@ -38,9 +47,11 @@ export interface Recorded {
 	frames(): Generator<LinkFrame>;
 }
 
-/** Records the frames of links. */
-export interface Recorder {
-	readonly record: RecordFrame;
+/**
+ * Records the frames of links. What went from one link to another is there once, in the ring of the link that it came from, since copying is
+ * what recording costs; its time on both is one.
+ */
+export interface Recorder extends FrameWitness {
 	/** A copy of what is there of these links. */
 	recorded(links: readonly number[]): Recorded;
 }
@@ -48,11 +59,22 @@ export interface Recorder {
 /** Reasons that differ are few; what is beyond is told as this. */
 const otherReason = 'dropped';
 
-/** A recorder for so many links, whose numbers count from 0. */
+/** A recorder for so many links (fewer than 65535), whose numbers count from 0. */
 export function frameRecorder(links: number): Recorder {
 	const begun = performance.now();
 	const size = Math.max(ringBytes.least, Math.min(ringBytes.most, Math.floor(ringBytes.lab / Math.max(1, links)))) & ~7;
-	const rings: FrameRing[] = Array.from({length: links}, () => frameRing(size, recordedBytes));
+	/** Of each link, as the one that frames went on to: what is in the rings of others. */
+	const there = {recorded: new Float64Array(links), overwritten: new Float64Array(links), until: new Float64Array(links).fill(Number.NEGATIVE_INFINITY)};
+	const forget = (time: number, to: number): void => {
+		if (to !== -1) {
+			there.overwritten[to]! += 1;
+			there.until[to] = Math.max(there.until[to]!, time);
+		}
+	};
+
+	const rings: FrameRing[] = Array.from({length: links}, () => frameRing(size, recordedBytes, forget));
+	/** Which links have had frames for which: from times the number of links, and to. */
+	const hadFor = new Uint8Array(links * links);
 	// A frame's code is its reason's place in here.
 	const reasons: string[] = ['', otherReason];
 	let order = 0;
@@ -67,12 +89,27 @@ export function frameRecorder(links: number): Recorder {
 			order += 1;
 			rings[link]?.add(direction, time, order, reason === undefined ? 0 : codeOf(reason), buffer, start, end);
 		},
+		recordPassage(from, to, time, buffer, start, end) {
+			// One for each link that it crossed.
+			order += 2;
+			hadFor[from * links + to] = 1;
+			there.recorded[to]! += 1;
+			rings[from]!.add('from', time, order - 1, 0, buffer, start, end, to);
+		},
 		recorded(wanted) {
-			const snapshots = wanted.map((link) => ({link, snapshot: rings[link]!.snapshot()}));
+			const isWanted = new Set(wanted);
+			const needed = rings.flatMap((ring, link) => (isWanted.has(link) || wanted.some((other) => hadFor[link * links + other] === 1) ? [{link, snapshot: ring.snapshot()}] : []));
 			return {
-				links: snapshots.map(({link, snapshot: {recorded, overwritten, overwrittenUntil}}) => ({link, recorded, overwritten, since: overwrittenUntil ?? begun})),
+				links: wanted.map((link) => {
+					const {recorded, overwritten, overwrittenUntil} = needed.find((one) => one.link === link)!.snapshot;
+					const until = Math.max(overwrittenUntil ?? Number.NEGATIVE_INFINITY, there.until[link]!);
+					return {
+						link, recorded: recorded + there.recorded[link]!, overwritten: overwritten + there.overwritten[link]!,
+						since: until === Number.NEGATIVE_INFINITY ? begun : until,
+					};
+				}),
 				* frames() {
-					const readers = snapshots.map(({link, snapshot}) => ({link, frames: snapshot.frames(), next: undefined as RingFrame | undefined}));
+					const readers = needed.map(({link, snapshot}) => ({link, frames: snapshot.frames(), next: undefined as RingFrame | undefined}));
 					for (const reader of readers) {
 						reader.next = reader.frames.next().value ?? undefined;
 					}
@@ -89,7 +126,15 @@ export function frameRecorder(links: number): Recorder {
 							return;
 						}
 
-						yield {...first.next, link: first.link, reason: first.next.code === 0 ? undefined : reasons[first.next.code]};
+						const {to, ...frame} = first.next;
+						if (isWanted.has(first.link)) {
+							yield {...frame, link: first.link, reason: frame.code === 0 ? undefined : reasons[frame.code]};
+						}
+
+						if (to !== undefined && isWanted.has(to)) {
+							yield {...frame, order: frame.order + 1, link: to, direction: 'to', reason: undefined};
+						}
+
 						first.next = first.frames.next().value ?? undefined;
 					}
 				},

@@ -88,8 +88,13 @@ try {
 		// Links are numbered through all networks, in the order of their names.
 		const before = first;
 		first += declaration.ports.length;
-		networks.push(await openNetwork(declaration, folder, (link, direction, time, buffer, start, end, reason) => {
-			captures.record(before + link, direction, time, buffer, start, end, reason);
+		networks.push(await openNetwork(declaration, folder, {
+			record(link, direction, time, buffer, start, end, reason) {
+				captures.record(before + link, direction, time, buffer, start, end, reason);
+			},
+			recordPassage(from, to, time, buffer, start, end) {
+				captures.recordPassage(before + from, before + to, time, buffer, start, end);
+			},
 		}));
 	}
 

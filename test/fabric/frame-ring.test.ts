@@ -75,6 +75,23 @@ test('a snapshot stays as it is while others are recorded', (t) => {
 	t.deepEqual(orders, Array.from({length: orders.length}, (_, index) => 20 - orders.length + index));
 });
 
+test('where a frame went on to is told with it, and when it is overwritten', (t) => {
+	const forgotten: string[] = [];
+	const ring = frameRing(512, 256, (time, to) => forgotten.push(`${time} ${to}`));
+	for (let number = 0; number < 6; number++) {
+		ring.add('from', number, number, 0, frameOf(number, 100), 0, 100, number % 2 === 0 ? number * 10_000 : -1);
+	}
+
+	t.deepEqual([...ring.snapshot().frames()].map(({time, to}) => [time, to]), [[2, 20_000], [3, undefined], [4, 40_000], [5, undefined]]);
+	t.deepEqual(forgotten, ['0 0', '1 -1']);
+});
+
+test('the longest frame keeps its length, beside the highest code and the last direction', (t) => {
+	const ring = frameRing(4096, 64);
+	ring.add('to', 1, 2, 255, Buffer.alloc(69_632, 9), 0, 69_632, 65_534);
+	t.deepEqual([...ring.snapshot().frames()], [{time: 1, order: 2, direction: 'to', length: 69_632, code: 255, bytes: Buffer.alloc(64, 9), to: 65_534}]);
+});
+
 test('an empty ring has nothing', (t) => {
 	t.deepEqual([...frameRing(1024, 256).snapshot().frames()], []);
 });
