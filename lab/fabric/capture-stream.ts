@@ -2,6 +2,7 @@
 import {once} from 'node:events';
 import {createConnection, type Socket} from 'node:net';
 import {socketPath} from '../host/socket-path.ts';
+import {readRecording, type Recording} from './recording.ts';
 
 /**
  * Connects to the socket of a capture, which begins then. Ending our side of the connection ends it in good order; whoever
@@ -45,4 +46,13 @@ export async function readCapture(file: string, signal?: AbortSignal): Promise<B
 		socket.destroy();
 		signal?.throwIfAborted();
 	}
+}
+
+/**
+ * Reads a capture that ends by itself as values.
+ *
+ * @throws what `readCapture` and `readRecording` throw
+ */
+export async function receiveRecording(file: string, signal?: AbortSignal): Promise<Recording> {
+	return readRecording(await readCapture(file, signal));
 }

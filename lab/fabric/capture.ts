@@ -4,10 +4,10 @@
  * A reader that does not read makes the capture leave frames out, and never anybody else wait.
  */
 import {once} from 'node:events';
-import {chmodSync, rmSync} from 'node:fs';
+import {rmSync} from 'node:fs';
 import {createServer, type Server, type Socket} from 'node:net';
 import path from 'node:path';
-import {socketPath, type SocketPath} from '../host/socket-path.ts';
+import {listenPrivately} from '../host/private-socket.ts';
 import {capturedLinks, type CaptureRequest, droppedPrefix} from './capture-request.ts';
 import {framePredicate} from './frame-predicate.ts';
 import {interfaceDescription, interfaceStatistics, packetBlockBytes, packetComment, sectionHeader, writePacketBlock} from './pcapng.ts';
@@ -128,7 +128,6 @@ type Begin = (socket: Socket) => {finish(): void};
 
 /** Waits for the one reader of a capture. */
 async function listen(file: string, begin: Begin): Promise<Session> {
-	const short: SocketPath = await socketPath(file);
 	let socket: Socket | undefined;
 	let capture: {finish(): void} | undefined;
 	const server: Server = createServer({allowHalfOpen: true}, (connection) => {
@@ -155,23 +154,21 @@ async function listen(file: string, begin: Begin): Promise<Session> {
 		// What a reader says is its end alone.
 		connection.resume();
 	});
-	const gone = once(server, 'close').then(async () => {
-		rmSync(file, {force: true});
-		await short.release();
-	});
 	const alarm = setTimeout(() => {
 		server.close();
 	}, connectDeadline);
+	let release: () => Promise<void>;
 	try {
-		server.listen(short.path);
-		await once(server, 'listening');
-		chmodSync(file, 0o600);
+		release = await listenPrivately(server, file);
 	} catch (error) {
 		clearTimeout(alarm);
-		gone.catch(() => {});
-		await short.release();
 		throw error;
 	}
+
+	const gone = once(server, 'close').then(async () => {
+		rmSync(file, {force: true});
+		await release();
+	});
 
 	return {
 		gone,

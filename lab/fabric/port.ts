@@ -1,9 +1,8 @@
 /** A port of the fabric: a unix socket that one machine's NIC connects to, with a bounded queue towards it. */
-import {chmodSync} from 'node:fs';
 import {rm} from 'node:fs/promises';
 import {createServer, type Server, type Socket} from 'node:net';
 import {once} from 'node:events';
-import {socketPath} from '../host/socket-path.ts';
+import {listenPrivately} from '../host/private-socket.ts';
 import {countDroppedOut, type DropReason, newCounters, type PortCounters} from './counters.ts';
 import {frameReader, headerBytes} from './framing.ts';
 
@@ -93,17 +92,9 @@ export async function openPort({socket, onFrame, onBatch, onGone}: PortOptions):
 		});
 	};
 
-	const short = await socketPath(socket);
 	const server: Server = createServer(accept);
-	try {
-		await rm(socket, {force: true});
-		server.listen(short.path);
-		await once(server, 'listening');
-		chmodSync(socket, 0o600);
-	} catch (error) {
-		await short.release();
-		throw error;
-	}
+	await rm(socket, {force: true});
+	const release = await listenPrivately(server, socket);
 
 	return {
 		counters,
@@ -165,7 +156,7 @@ export async function openPort({socket, onFrame, onBatch, onGone}: PortOptions):
 			server.close();
 			await once(server, 'close').catch(() => {});
 			await rm(socket, {force: true});
-			await short.release();
+			await release();
 		},
 	};
 }

@@ -10,6 +10,7 @@ import {createConnection, createServer, type Socket} from 'node:net';
 import path from 'node:path';
 import {pipeline} from 'node:stream/promises';
 import {failure} from '../host/failure.ts';
+import {listenPrivately} from '../host/private-socket.ts';
 import {socketPath} from '../host/socket-path.ts';
 import {until} from '../host/wait.ts';
 import type {Machine} from './machine.ts';
@@ -60,7 +61,6 @@ async function completed(machine: Machine, doing: string, signal: AbortSignal | 
  * @throws `machine-broke`, `monitor-refused`, `wait-expired`, the system's error when the file cannot be written
  */
 export async function saveDeviceState(machine: Machine, {cwd, socket, file, signal}: DeviceStateOptions): Promise<void> {
-	const place = await socketPath(path.resolve(cwd, socket));
 	const server = createServer();
 	const written = (async () => {
 		const [connection] = await once(server, 'connection') as [Socket];
@@ -68,16 +68,15 @@ export async function saveDeviceState(machine: Machine, {cwd, socket, file, sign
 	})();
 	// Looked at when QEMU has done its part.
 	written.catch(() => {});
+	const release = await listenPrivately(server, path.resolve(cwd, socket));
 	try {
-		server.listen(place.path);
-		await once(server, 'listening');
 		await setCapabilities(machine);
 		await machine.qmp.execute('migrate', {uri: `unix:${socket}`});
 		await completed(machine, 'saved', signal);
 		await written;
 	} finally {
 		server.close();
-		await place.release();
+		await release();
 		await rm(path.resolve(cwd, socket), {force: true});
 	}
 }

@@ -3,10 +3,10 @@ import {setMaxListeners} from 'node:events';
 import {existsSync} from 'node:fs';
 import path from 'node:path';
 import type {CaptureRequest} from '../fabric/capture-request.ts';
-import {readCapture} from '../fabric/capture-stream.ts';
+import {readCapture, receiveRecording} from '../fabric/capture-stream.ts';
 import type {LinkChange, LinkSetting} from '../fabric/link-setting.ts';
 import type {LinkReport} from '../fabric/link.ts';
-import {readRecording, type Recording} from '../fabric/recording.ts';
+import type {Recording} from '../fabric/recording.ts';
 import type {NetworkTraffic} from '../fabric/traffic.ts';
 import type {LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
@@ -65,7 +65,7 @@ export function attachLab(record: LabRecord, plan: Plan, made: ReadonlyMap<strin
 		traffic: async () => (await askLabFor(name, {request: 'traffic'}, 'traffic')).networks,
 		links: async () => readLinks(name),
 		changeLink: async (change) => changeLink(name, change),
-		recording: async (since, signal) => readRecording(await readCapture(await captureLab(name, {recorded: {since}}, signal), signal)),
+		recording: async (since, signal) => receiveRecording(await captureLab(name, {recorded: {since}}, signal), signal),
 		async collectEvidence(target, signal, span = {}) {
 			const now = await readLab(name);
 			await collectEvidence({

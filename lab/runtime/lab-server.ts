@@ -8,7 +8,7 @@ import type {LinkReport} from '../fabric/link.ts';
 import type {NetworkTraffic} from '../fabric/traffic.ts';
 import {asLabError, type FailureDescription} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
-import {socketPath} from '../host/socket-path.ts';
+import {listenPrivately} from '../host/private-socket.ts';
 import {until} from '../host/wait.ts';
 import type {EventLog} from './event-log.ts';
 import type {LabRecord} from './lab-record.ts';
@@ -139,9 +139,7 @@ export async function serveLab(folder: string, options: {
 			connections.delete(socket);
 		});
 	});
-	const place = await socketPath(path.join(folder, socketFile));
-	server.listen(place.path);
-	await once(server, 'listening');
+	const release = await listenPrivately(server, path.join(folder, socketFile));
 	return {
 		async awaitWatcher(deadline) {
 			await until(
@@ -168,7 +166,7 @@ export async function serveLab(folder: string, options: {
 			}, farewell);
 			await closed;
 			clearTimeout(giveUp);
-			await place.release();
+			await release();
 		},
 	};
 }

@@ -4,11 +4,11 @@ import {mkdir, rm} from 'node:fs/promises';
 import path from 'node:path';
 import type {EventSink, LabEvent} from '../event/event.ts';
 import type {CaptureRequest} from '../fabric/capture-request.ts';
-import {readCapture} from '../fabric/capture-stream.ts';
+import {readCapture, receiveRecording} from '../fabric/capture-stream.ts';
 import {type Fabric, type NetworkState, startFabric} from '../fabric/fabric.ts';
 import type {LinkChange, LinkSetting} from '../fabric/link-setting.ts';
 import type {LinkReport} from '../fabric/link.ts';
-import {readRecording, type Recording} from '../fabric/recording.ts';
+import type {Recording} from '../fabric/recording.ts';
 import type {NetworkTraffic} from '../fabric/traffic.ts';
 import {checkMemory} from '../host/doctor/resources.ts';
 import {asLabError, LabError} from '../host/error.ts';
@@ -555,7 +555,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 				links: linkReports,
 				changeLink,
 				capture,
-				recording: async (since, abort) => readRecording(await readCapture(await capture({recorded: {since}}), abort)),
+				recording: async (since, abort) => receiveRecording(await capture({recorded: {since}}), abort),
 				collectEvidence: async (target, abort, span) => collect(target, abort, true, span),
 				freeze,
 				down,

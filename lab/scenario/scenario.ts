@@ -4,6 +4,7 @@ import type {LinkReport} from '../fabric/link.ts';
 import type {NetworkTraffic} from '../fabric/traffic.ts';
 import type {FrameMatch} from '../spec/frame-match.ts';
 import type {FlapDeclaration, ImpairmentDeclaration, LinkDirection} from '../spec/impairment.ts';
+import type {MutationOf} from '../spec/mutation.ts';
 import type {LabDeclaration} from '../spec/lab.ts';
 import type {Duration} from '../spec/units.ts';
 import type {LabTopology, LabMachine, OptionValue} from '../spec/topology.ts';
@@ -122,19 +123,8 @@ export interface StepContext {
 	readonly signal: AbortSignal;
 }
 
-/** A change that must turn a scenario red at a certain step: what shows that the step can fail. `vmlab run NAME --mutate` makes it. */
-export interface MutationDeclaration {
-	/** What is changed, as a clause: 'node-2 forwards nothing'. */
-	readonly summary: string;
-	/** The title of the step that must fail; those before it must pass. */
-	readonly red: string;
-	/** What its message, or a line below it, must match: the cause. */
-	readonly because: RegExp;
-	/** The title of the step that the change is made right before; default the first. */
-	readonly before?: string;
-	/** Makes the change. */
-	readonly apply: (context: StepContext) => Promise<void>;
-}
+/** A change that must turn a scenario red at a certain step. */
+export type MutationDeclaration = MutationOf<StepContext>;
 
 /** A lab and the story that is told about it. A frame of a family that its network does not carry fails the step in which it was seen. */
 export interface ScenarioDeclaration {

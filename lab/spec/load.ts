@@ -12,6 +12,7 @@ import {failure} from '../host/failure.ts';
 import {packageFolder} from '../host/folder.ts';
 import type {ImageDeclaration} from './image.ts';
 import type {LabDeclaration} from './lab.ts';
+import type {MutationOf} from './mutation.ts';
 import type {OverlayDeclaration} from './overlay.ts';
 import {problemsOf, type Shape} from './schema.ts';
 import {placeOfException, placeOfKeys, showPlace} from './source-place.ts';
@@ -52,13 +53,7 @@ export interface LoadedScenario {
 		readonly lab: LabDeclaration;
 		readonly budget: Duration;
 		readonly steps: (context: any) => Promise<void>;
-		readonly mutation?: {
-			readonly summary: string;
-			readonly red: string;
-			readonly because: RegExp;
-			readonly before?: string;
-			readonly apply: (context: any) => Promise<void>;
-		};
+		readonly mutation?: MutationOf<any>;
 		readonly variants?: Readonly<Record<string, NonNullable<LabDeclaration['options']>>>;
 	};
 }

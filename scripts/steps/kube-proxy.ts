@@ -19,6 +19,12 @@ const configuration = '/etc/kubernetes/kube-proxy.yaml';
 /** What the modes need of the kernel that they do not load by themselves. */
 const modules = ['nf_tables', 'ip_vs', 'ip_vs_rr', 'ip_vs_wrr', 'ip_vs_sh', 'dummy', 'ip_set', 'xt_set'];
 
+/** The mode that a node's kube-proxy says it is in. */
+export async function runningMode(node: MachineHandle): Promise<string> {
+	const {stdout} = await node.$`. /etc/kubernetes/cluster.env; curl -sS --max-time 10 "\${PROXY_METRICS%metrics}proxyMode"`;
+	return stdout;
+}
+
 /** Restarts kube-proxy on these nodes with a change, and waits until it has written its rules anew. What its old mode wrote is taken away first. */
 export async function changeProxy({eventually}: StepContext, nodes: readonly MachineHandle[], change: ProxyChange): Promise<void> {
 	await Promise.all(nodes.map(async (node) => {
@@ -29,8 +35,8 @@ export async function changeProxy({eventually}: StepContext, nodes: readonly Mac
 		await node.$`sed -i ${`s/^PROXY_MODE=.*/PROXY_MODE=${changed.mode}/`} /etc/kubernetes/cluster.env; systemctl start kube-proxy.service`;
 		await eventually(`kube-proxy on ${node.name} has written its rules in mode ${changed.mode}`, async () => {
 			await node.$`/usr/lib/vmlab/proxy-is-ready`;
-			const {stdout} = await node.$`. /etc/kubernetes/cluster.env; curl -sS --max-time 10 "\${PROXY_METRICS%metrics}proxyMode"`;
-			claim(stdout === changed.mode, `kube-proxy on ${node.name} says that its mode is ${stdout}`);
+			const mode = await runningMode(node);
+			claim(mode === changed.mode, `kube-proxy on ${node.name} says that its mode is ${mode}`);
 		}, {deadline: '60s'});
 	}));
 }

@@ -1,5 +1,6 @@
 /** Pods that their router takes for neighbours: the prefix is on-link, and the node answers for them (neighbour discovery proxy). */
-import {claim, urlHost, type StepContext} from 'vmlab';
+import {claim, type StepContext} from 'vmlab';
+import {podAnswers, urlOf} from './services.ts';
 import {addressIn, serverPort, type Pod} from './test-server.ts';
 
 /** Runs `use` while the router has a pod's subnet on its own link instead of routing it to the node. */
@@ -19,9 +20,7 @@ export async function withPodsOnLink<Value>({router, lab}: StepContext, pod: Pod
 
 /** Claims that the tester reaches a pod over the router. */
 export async function podAnswersFromOutside({tester}: StepContext, pod: Pod): Promise<void> {
-	const address = addressIn('ipv6', pod.addresses, pod.name);
-	const {stdout} = await tester('tester-1').$`curl -sS --fail --max-time 5 ${`http://${urlHost(address)}:${serverPort}/hostname`}`;
-	claim(stdout === pod.name, `${address} is answered by \`${stdout}\`, not by ${pod.name}`);
+	await podAnswers(tester('tester-1'), urlOf(addressIn('ipv6', pod.addresses, pod.name), serverPort), [pod]);
 }
 
 /** Claims that the router has a node's link-layer address for a pod: it asked, and the node answered. */

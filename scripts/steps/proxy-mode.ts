@@ -1,6 +1,6 @@
 /** What kube-proxy's modes have in common, and what differs between them: where a Service is to be seen on a node. */
-import {claim, urlHost, type Family, type MachineHandle, type StepContext} from 'vmlab';
-import type {ProxyMode} from './kube-proxy.ts';
+import {claim, type Family, type MachineHandle, type StepContext} from 'vmlab';
+import {runningMode, type ProxyMode} from './kube-proxy.ts';
 import type {Service} from './services.ts';
 import {addressIn} from './test-server.ts';
 
@@ -29,8 +29,7 @@ function proxyModeOf({lab}: StepContext): ProxyMode {
 export async function serviceIsWhereItBelongs(context: StepContext, families: readonly Family[], service: Service): Promise<void> {
 	const mode = proxyModeOf(context);
 	for (const node of context.machines('node')) {
-		const own = urlHost(families[0] === 'ipv4' ? '127.0.0.1' : '::1');
-		const {stdout: said} = await node.$`curl -sS --max-time 10 ${`http://${own}:10249/proxyMode`}`;
+		const said = await runningMode(node);
 		claim(said === mode, `kube-proxy on ${node.name} says that its mode is ${said}, not ${mode}`);
 		for (const family of families) {
 			const address = addressIn(family, service.cluster, service.name);
