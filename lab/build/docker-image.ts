@@ -1,11 +1,14 @@
 /** Container images of the local Docker daemon: pulled where it does not have them and there is a network, then saved. */
 import {createWriteStream} from 'node:fs';
-import {mkdir, readFile, rename, writeFile} from 'node:fs/promises';
+import {readFile} from 'node:fs/promises';
 import path from 'node:path';
 import {pipeline} from 'node:stream/promises';
 import Docker from 'dockerode';
 import {failure} from '../host/failure.ts';
 import {folders} from '../host/folder.ts';
+import {withLock} from '../host/lock.ts';
+import {writeFileWhole} from '../host/whole-file.ts';
+import {lockOf} from '../store/scratch.ts';
 import type {StageWork} from '../store/store.ts';
 import {pullImage} from './docker-pull.ts';
 
@@ -28,10 +31,10 @@ export async function imageId(reference: string): Promise<string | undefined> {
 	}
 
 	if (known[reference] !== id) {
-		await mkdir(path.dirname(file), {recursive: true});
-		const draft = `${file}.${process.pid}`;
-		await writeFile(draft, JSON.stringify({...known, [reference]: id}));
-		await rename(draft, file);
+		// Others ask for other images at the same time, in this process too, and none of what they learn may be lost.
+		await withLock(lockOf(folders().cache, 'docker-images'), async () => {
+			await writeFileWhole(file, JSON.stringify({...await readKnown(file), [reference]: id}), 0o644);
+		});
 	}
 
 	return id;

@@ -1,8 +1,9 @@
 /** Digests of big files that seldom change: computed once for each size, time and inode. */
-import {mkdir, readFile, rename, stat, writeFile} from 'node:fs/promises';
+import {mkdir, readFile, stat} from 'node:fs/promises';
 import path from 'node:path';
 import {digestFile} from '../host/digest.ts';
 import {folders} from '../host/folder.ts';
+import {writeFileWhole} from '../host/whole-file.ts';
 
 /** Path -> what was known of the file when its digest was computed. */
 type Known = Record<string, {size: string; time: string; inode: string; digest: string}>;
@@ -39,9 +40,7 @@ export async function digestFiles(files: readonly string[]): Promise<ReadonlyMap
 
 	if (fresh) {
 		await mkdir(path.dirname(store), {recursive: true});
-		const draft = `${store}.${process.pid}`;
-		await writeFile(draft, JSON.stringify(Object.fromEntries(Object.entries(known).slice(-mostKnown))));
-		await rename(draft, store);
+		await writeFileWhole(store, JSON.stringify(Object.fromEntries(Object.entries(known).slice(-mostKnown))), 0o644);
 	}
 
 	return digests;

@@ -1,4 +1,4 @@
-import {readFile, writeFile} from 'node:fs/promises';
+import {readdir, readFile, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import {imageId, saveImage} from '../../lab/build/docker-image.ts';
@@ -60,6 +60,16 @@ test.serial('the id of an image is the daemon\'s; the last known one where none 
 		t.is(await imageId(reference), 'sha256:moved');
 		await writeFile(path.join(folder, 'cache/docker-images.json'), 'no JSON');
 		t.is(await imageId(reference), undefined);
+	});
+});
+
+test.serial('the ids of images that are asked for at once are all known afterwards', async (t) => {
+	const references = Array.from({length: 8}, (_, index) => `registry.example.org/tools/server:${index}`);
+	await withDaemon(new FakeDaemon(Object.fromEntries(references.map((each) => [each, `sha256:${each}`]))), async ({folder, stop}) => {
+		await Promise.all(references.map(imageId));
+		await stop();
+		t.deepEqual(await Promise.all(references.map(imageId)), references.map((each) => `sha256:${each}`));
+		t.deepEqual((await readdir(path.join(folder, 'cache'))).sort(), ['docker-images.json', 'locks']);
 	});
 });
 
