@@ -55,6 +55,11 @@ function note(log: string, text: string): void {
 	}
 }
 
+/** Why the signal aborted, as the failure to tell. */
+function interruption(signal: AbortSignal): LabError {
+	return signal.reason instanceof LabError ? signal.reason : failure.interrupted('a request to stop');
+}
+
 /** The content of a lease: it holds as long as its process lives. */
 interface Lease {
 	readonly holder: ProcessIdentity;
@@ -294,14 +299,15 @@ class DiskStore implements Store {
 			};
 			await request.make(work);
 			if (signal.aborted) {
-				throw signal.reason instanceof LabError ? signal.reason : failure.interrupted('a request to stop');
+				throw interruption(signal);
 			}
 
 			const made = await this.#keep(path.dirname(out), request, seconds, log);
 			events({type: 'stage', reason: 'made', stage, key, seconds: made.seconds, bytes: made.bytes});
 			return made;
 		} catch (thrown) {
-			const error = await this.#explain(thrown, stage, log);
+			// Whatever a maker rejects with once it was told to stop, it is for that.
+			const error = signal.aborted ? interruption(signal) : await this.#explain(thrown, stage, log);
 			events({type: 'stage', reason: 'failed', stage, key, seconds: seconds(), error: asLabError(error).toJSON()});
 			throw error;
 		} finally {

@@ -149,6 +149,32 @@ test('an interrupted make leaves nothing, even when its maker did not notice', a
 	});
 });
 
+test('an interrupted make whose maker rejects with an error of its own for that is told as interrupted', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const store = await openStore(folder);
+		const controller = new AbortController();
+		const reasons: string[] = [];
+		const making = store.make({
+			name: 'test stage', key,
+			async make({out, signal}) {
+				controller.abort(failure.interrupted('SIGINT'));
+				// Rejects with an AbortError, as all of Node.js does.
+				await writeFile(path.join(out, 'half'), 'made', {signal});
+			},
+		}, {
+			events(event) {
+				if (event.type === 'stage') {
+					reasons.push(event.reason === 'failed' ? event.error.code : event.reason);
+				}
+			},
+			signal: controller.signal,
+		});
+		t.is(await t.throwsAsync(making), controller.signal.reason);
+		t.deepEqual(reasons, ['started', 'interrupted']);
+		t.deepEqual(await names(path.join(folder, 'scratch')), []);
+	});
+});
+
 /** A maker in a process of its own, and what it says. */
 function startMaker(folder: string, ...words: readonly string[]): {child: ChildProcess; lines: Array<Record<string, unknown>>; said: (property: string) => Promise<void>} {
 	const child = spawn(process.execPath, ['--import=tsx', path.join(import.meta.dirname, 'maker.ts'), folder, key, ...words], {stdio: ['pipe', 'pipe', 'inherit']});
