@@ -10,6 +10,7 @@ import {digestFile, digestOf} from '../host/digest.ts';
 import {LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import {packageFolder} from '../host/folder.ts';
+import {saysDiskFull} from '../store/full-disk.ts';
 import type {StageWork} from '../store/store.ts';
 import {followProgress, pullImage} from './docker-pull.ts';
 import {readAptSources} from './image-sources.ts';
@@ -148,6 +149,8 @@ async function runContainer(container: Docker.Container, work: StageWork): Promi
 	container.modem.demuxStream(stream, output, output);
 	stream.once('end', () => output.end());
 	const reading = readOutput(output, work);
+	// It is awaited below; where the container cannot even be started nobody asks any more how it went.
+	reading.catch(() => {});
 	const stop = (): void => {
 		void container.kill().catch(() => {});
 	};
@@ -156,8 +159,8 @@ async function runContainer(container: Docker.Container, work: StageWork): Promi
 	try {
 		work.signal.throwIfAborted();
 		await container.start();
-		const {StatusCode: code} = await container.wait() as {StatusCode: number};
-		const lines = await reading;
+		// Output that cannot be written down ends the build at once: the container goes on, and is removed by whoever ran it.
+		const [{StatusCode: code}, lines] = await Promise.all([container.wait() as Promise<{StatusCode: number}>, reading]);
 		work.signal.throwIfAborted();
 		return code === 0 ? undefined : [...lines, `exit code ${code}`];
 	} finally {
@@ -207,7 +210,8 @@ function explainDocker(error: unknown, work: StageWork): unknown {
 		return work.signal.reason instanceof LabError ? work.signal.reason : failure.interrupted('a request to stop');
 	}
 
-	if (error instanceof LabError) {
+	// A full disk is none of the daemon's faults: the store tells it.
+	if (error instanceof LabError || saysDiskFull(error)) {
 		return error;
 	}
 

@@ -1,4 +1,4 @@
-/** A Docker daemon of a test: its images, and pulls that work, fail or never end. */
+/** A Docker daemon of a test: its images, pulls that work, fail or never end, and containers that say something and go on until they are removed. */
 import {once} from 'node:events';
 import {mkdir} from 'node:fs/promises';
 import {createServer, type IncomingMessage, type ServerResponse} from 'node:http';
@@ -14,6 +14,10 @@ export class FakeDaemon {
 	onStuckPull: (() => void) | undefined;
 	/** Where it is there, a pull that has begun ends with this. */
 	pullError: string | undefined;
+	/** What each container says when it is attached to. */
+	output = '';
+	/** The containers that there are, and what is to be done at the end of each. */
+	readonly containers = new Map<string, Array<() => void>>();
 	/** Resolves when a stuck pull was given up by who asked for it. */
 	readonly cutOff: Promise<void>;
 	#cut = (): void => {};
@@ -26,14 +30,14 @@ export class FakeDaemon {
 		});
 	}
 
-	/** Answers as Docker's Engine API does (docs.docker.com, Engine API: images). */
+	/** Answers as Docker's Engine API does (docs.docker.com, Engine API: images, containers). */
 	answer(request: IncomingMessage, response: ServerResponse): void {
 		const url = new URL(request.url ?? '', 'http://docker');
 		this.asked.push(`${request.method} ${url.pathname}`);
 		const [, name = '', action] = /^\/images\/(.+)\/(json|get)$/.exec(decodeURIComponent(url.pathname)) ?? [];
 		const id = this.images.get(name);
-		if (url.pathname === '/containers/json') {
-			response.writeHead(200, {'content-type': 'application/json'}).end('[]');
+		if (url.pathname.startsWith('/containers/')) {
+			this.#answerOfContainers(request, url.pathname.slice('/containers/'.length), response);
 		} else if (url.pathname === '/images/create') {
 			if (this.onStuckPull !== undefined || this.pullError !== undefined) {
 				response.writeHead(200, {'content-type': 'application/json'}).write(`${JSON.stringify({status: 'Pulling'})}\n`);
@@ -62,6 +66,37 @@ export class FakeDaemon {
 			response.writeHead(200, {'content-type': 'application/json'}).end(JSON.stringify({Id: id}));
 		} else {
 			response.writeHead(200, {'content-type': 'application/x-tar'}).end(`the bytes of ${id}`);
+		}
+	}
+
+	#answerOfContainers(request: IncomingMessage, what: string, response: ServerResponse): void {
+		const [id = '', action] = what.split('/');
+		const endings = this.containers.get(id) ?? [];
+		if (what === 'json') {
+			response.writeHead(200, {'content-type': 'application/json'}).end(JSON.stringify([...this.containers.keys()].map((Id) => ({Id}))));
+		} else if (what === 'create') {
+			const made = `container-${this.asked.length}`;
+			this.containers.set(made, []);
+			response.writeHead(201, {'content-type': 'application/json'}).end(JSON.stringify({Id: made}));
+		} else if (action === 'archive') {
+			request.resume().once('end', () => response.writeHead(200).end());
+		} else if (action === 'attach') {
+			// Engine API, ContainerAttach: a header of eight bytes before each piece, 1 for stdout and its length.
+			const header = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]);
+			header.writeUInt32BE(Buffer.byteLength(this.output), 4);
+			response.writeHead(200, {'content-type': 'application/vnd.docker.raw-stream'}).write(Buffer.concat([header, Buffer.from(this.output)]));
+			endings.push(() => response.end());
+		} else if (action === 'wait') {
+			endings.push(() => response.writeHead(200, {'content-type': 'application/json'}).end('{"StatusCode":137}'));
+		} else {
+			if (request.method === 'DELETE') {
+				this.containers.delete(id);
+				for (const end of endings) {
+					end();
+				}
+			}
+
+			response.writeHead(204).end();
 		}
 	}
 }
