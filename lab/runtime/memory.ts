@@ -38,10 +38,32 @@ async function roomIn(folder: string, promised: number): Promise<number> {
 	return bavail * bsize - promised;
 }
 
+/** Bytes that the memory of labs will still take in shared memory. */
 async function promisedIn(shared: string): Promise<number> {
-	const names = (await readdir(shared).catch(() => [])).filter((name) => name.startsWith('vmlab-'));
-	const files = await Promise.all(names.map(async (name) => readdir(path.join(shared, name)).then((inside) => inside.map((file) => path.join(shared, name, file)), () => [])));
-	const missing = await Promise.all(files.flat().map(async (file) => stat(file).then(({size, blocks}) => Math.max(0, size - blocks * 512), () => 0)));
+	const folders = (await namesIn(shared)).filter((name) => name.startsWith('vmlab-')).map((name) => path.join(shared, name));
+	const files = await Promise.all(folders.map(async (folder) => (await namesIn(folder)).map((file) => path.join(folder, file))));
+	return missingIn(files.flat());
+}
+
+/** Bytes that the memory of labs will still take in the folders of the labs themselves. */
+async function promisedInLabs(labs: string): Promise<number> {
+	const folders = (await namesIn(labs)).map((name) => path.join(labs, name));
+	const files = await Promise.all(folders.map(async (folder) => (await namesIn(folder)).map((machine) => memoryIn(folder, machine))));
+	return missingIn(files.flat());
+}
+
+/** A machine's memory where it is in the lab's folder. */
+function memoryIn(labFolder: string, machine: string): string {
+	return path.join(labFolder, machine, 'memory');
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+	return readdir(folder).catch(() => []);
+}
+
+/** Bytes that sparse files have not taken yet; a file that is not there takes none. */
+async function missingIn(files: readonly string[]): Promise<number> {
+	const missing = await Promise.all(files.map(async (file) => stat(file).then(({size, blocks}) => Math.max(0, size - blocks * 512), () => 0)));
 	return missing.reduce((sum, bytes) => sum + bytes, 0);
 }
 
@@ -77,15 +99,15 @@ export async function reserveMemory(labFolder: string, machines: readonly Machin
 	const reserve = async (): Promise<LabMemory> => {
 		const folder = await chooseFolder(labFolder, machines, shared);
 		if (folder === labFolder) {
-			return {folder, files: await createFiles(machines, (name) => path.join(folder, name, 'memory'))};
+			return {folder, files: await createFiles(machines, (name) => memoryIn(folder, name))};
 		}
 
 		await createFolder(folder, labFolder, machines);
 		return {folder, files: new Map(machines.map(({name}) => [name, path.join(folder, name)]))};
 	};
 
-	// The lock of the folder itself: it is the same for all labs of this computer, and leaves no file.
-	return await isFolder(shared) ? withLock(shared, reserve, {signal}) : reserve();
+	// The lock of the folder itself: it is the same for all labs of this computer, and leaves no file. Without it there is only the room beside the labs.
+	return withLock(await isFolder(shared) ? shared : path.dirname(labFolder), reserve, {signal});
 }
 
 async function isFolder(place: string): Promise<boolean> {
@@ -94,9 +116,10 @@ async function isFolder(place: string): Promise<boolean> {
 
 async function chooseFolder(labFolder: string, machines: readonly MachineMemory[], shared: string): Promise<string> {
 	const needed = machines.reduce((sum, {memory}) => sum + memory, 0);
+	const labs = path.dirname(labFolder);
 	const places = [
 		{folder: memoryFolderOf(labFolder, shared), in: shared, room: await roomIn(shared, await promisedIn(shared))},
-		{folder: labFolder, in: path.dirname(labFolder), room: await roomIn(labFolder, 0)},
+		{folder: labFolder, in: labs, room: await roomIn(labFolder, await promisedInLabs(labs))},
 	];
 	const place = places.find(({room}) => room >= needed);
 	if (place === undefined) {

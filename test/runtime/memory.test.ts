@@ -50,6 +50,21 @@ test('memory that is promised to other labs does not count as room', async (t) =
 	});
 });
 
+test('of two labs whose memory is in their own folders only one gets room that is there for one, also when both ask at once', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const {bavail, bsize} = await statfs(folder);
+		const most = [{name: 'node-1', memory: Math.floor(bavail * bsize * 0.6)}];
+		const reserve = async (lab: string): Promise<unknown> => reserveMemory(path.join(folder, 'labs', lab), most, {shared: path.join(folder, 'missing')});
+		const labs = ['one', 'two', 'three'];
+		await Promise.all(labs.map(async (lab) => mkdir(path.join(folder, 'labs', lab, 'node-1'), {recursive: true})));
+		const outcomes = await Promise.allSettled(labs.slice(0, 2).map(reserve));
+		t.deepEqual(outcomes.map(({status}) => status).sort(), ['fulfilled', 'rejected']);
+		await t.throwsAsync(reserve('three'), {code: 'no-room-for-memory'});
+		await Promise.all(labs.map(async (lab) => rm(path.join(folder, 'labs', lab, 'node-1/memory'), {force: true})));
+		await t.notThrowsAsync(reserve('three'), 'what no lab has any more is room again');
+	});
+});
+
 test('memory that fits nowhere is refused with the room that there is', async (t) => {
 	await withTemporaryFolder(async (folder) => {
 		const lab = path.join(folder, 'one');
