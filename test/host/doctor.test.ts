@@ -1,9 +1,11 @@
 import {chmod, mkdir, writeFile} from 'node:fs/promises';
+import {once} from 'node:events';
+import {createServer as createWebServer, type ServerResponse} from 'node:http';
 import {createServer} from 'node:net';
 import path from 'node:path';
 import test from 'ava';
 import {compareGo, goFinding} from '../../lab/host/doctor/go.ts';
-import {builderFindings, qemuFinding} from '../../lab/host/doctor/programs.ts';
+import {askDocker, builderFindings, qemuFinding} from '../../lab/host/doctor/programs.ts';
 import {checkDisk, checkPort, checkSharedMemory, checkTun, hasRange, memoryFinding, userNamespaceFindings} from '../../lab/host/doctor/resources.ts';
 import {withTemporaryFolder} from '../../lab/host/temporary.ts';
 
@@ -105,6 +107,51 @@ test('images are made by mmdebstrap, or with Docker, or not at all', (t) => {
 	t.is(builderFindings(false, undefined)[0]?.status, 'problem');
 	t.deepEqual(builderFindings(false, undefined)[0]?.packages, ['mmdebstrap']);
 });
+
+/** What a daemon of a test does with a question, and what is known of it then. */
+const daemons: ReadonlyArray<readonly [title: string, answer: (response: ServerResponse) => void, version: string | undefined]> = [
+	['that answers is known by its version', (response) => response.end('{"Version":"20.10"}'), '20.10'],
+	['that answers with something else is none', (response) => response.end('<html>'), undefined],
+	['that is cut off in its answer is none', (response) => {
+		response.writeHead(200, {'content-length': '100'}).write('{"Ver', () => response.destroy());
+	}, undefined],
+	['that stalls in its answer is none', (response) => {
+		response.writeHead(200, {'content-length': '100'}).write('{"Ver');
+	}, undefined],
+	['that never gets to the end of its answer is none', (response) => {
+		response.writeHead(200);
+		const drip = setInterval(() => response.write(' '), 100);
+		response.once('close', () => {
+			clearInterval(drip);
+		});
+	}, undefined],
+];
+
+for (const [title, answer, version] of daemons) {
+	test.serial(`a Docker daemon ${title}`, async (t) => {
+		await withTemporaryFolder(async (folder) => {
+			const socket = path.join(folder, 'docker.sock');
+			const server = createWebServer((_request, response) => {
+				answer(response);
+			}).listen(socket);
+			await once(server, 'listening');
+			const before = process.env['DOCKER_HOST'];
+			process.env['DOCKER_HOST'] = `unix://${socket}`;
+			try {
+				const late = AbortSignal.timeout(20_000);
+				t.is(await Promise.race([askDocker(), once(late, 'abort').then(() => 'still waits')]), version);
+			} finally {
+				server.closeAllConnections();
+				server.close();
+				if (before === undefined) {
+					delete process.env['DOCKER_HOST'];
+				} else {
+					process.env['DOCKER_HOST'] = before;
+				}
+			}
+		});
+	});
+}
 
 test('versions of Go compare by numbers', (t) => {
 	t.true(compareGo('1.26', '1.9') > 0);

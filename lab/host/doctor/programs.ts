@@ -98,6 +98,9 @@ export async function checkBuilders(docker: string | undefined): Promise<Finding
 	return builderFindings(await findProgram('mmdebstrap') !== undefined, docker);
 }
 
+/** Milliseconds that a Docker daemon may take for the whole of its answer. */
+const dockerPatience = 1000;
+
 /** The version of the Docker daemon that answers, if one does within a second. */
 export async function askDocker(): Promise<string | undefined> {
 	const {request} = await import('node:http');
@@ -107,7 +110,7 @@ export async function askDocker(): Promise<string | undefined> {
 	}
 
 	return new Promise((resolve) => {
-		const asked = request({...address, path: '/version', timeout: 1000}, (response) => {
+		const asked = request({...address, path: '/version', signal: AbortSignal.timeout(dockerPatience)}, (response) => {
 			let body = '';
 			response.setEncoding('utf8');
 			response.on('data', (chunk: string) => {
@@ -120,9 +123,13 @@ export async function askDocker(): Promise<string | undefined> {
 					resolve(undefined);
 				}
 			});
-		});
-		asked.on('timeout', () => {
-			asked.destroy();
+			// An answer that is cut off has no end.
+			response.on('close', () => {
+				resolve(undefined);
+			});
+			response.on('error', () => {
+				resolve(undefined);
+			});
 		});
 		asked.on('error', () => {
 			resolve(undefined);
