@@ -46,15 +46,23 @@ export async function keepLab(lab: Freezable, kind: KeptKind, name: string, opti
 	}
 
 	const inputs = await inputsOfReadyLab(lab.plan, lab.made, signal);
-	return store.make({
+	let ours = false;
+	const kept = await store.make({
 		name: stage,
 		key,
 		writable: await writableFiles(lab.plan, lab.made, signal),
 		async make({out}) {
+			ours = true;
 			await lab.freeze(out, inputs, {goesOn: true});
 			await attach?.(out);
 		},
 	}, {events, signal});
+	if (!ours) {
+		// Somebody took the name after we had looked: what is kept is another lab.
+		throw failure.frozenNameTaken(name);
+	}
+
+	return kept;
 }
 
 /** A kept lab with all that a fork of it needs. */

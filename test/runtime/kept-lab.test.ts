@@ -134,6 +134,20 @@ test.serial('a name is taken once', async (t) => {
 	});
 });
 
+test.serial('of two who want one name at once one gets it, and the other is told that it is taken', async (t) => {
+	await withStore(async ({store, lab}) => {
+		const keep = async (who: string): Promise<MadeStage> => keepLab(lab, 'frozen', 'monday', {
+			store, events: noEvents, signal,
+			attach: async (folder) => writeFile(path.join(folder, 'story'), who),
+		});
+		const outcomes = await Promise.allSettled([keep('one'), keep('two')]);
+		const [kept, ...more] = outcomes.flatMap((outcome, index) => (outcome.status === 'fulfilled' ? [{stage: outcome.value, who: index === 0 ? 'one' : 'two'}] : []));
+		t.deepEqual(more, []);
+		t.is(await readFile(path.join(kept!.stage.folder, 'story'), 'utf8'), kept!.who);
+		t.deepEqual(outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [(outcome.reason as LabError).code] : [])), ['frozen-name-taken']);
+	});
+});
+
 test.serial('a name that nothing was kept as is told with those that there are', async (t) => {
 	await withStore(async ({store, lab}) => {
 		const none = await findError(t, store, 'monday');
