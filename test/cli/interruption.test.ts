@@ -4,6 +4,7 @@ import {once} from 'node:events';
 import {existsSync} from 'node:fs';
 import {readdir} from 'node:fs/promises';
 import path from 'node:path';
+import {setTimeout as sleep} from 'node:timers/promises';
 import {promisify} from 'node:util';
 import test, {type ExecutionContext} from 'ava';
 import {until} from '../../lab/host/wait.ts';
@@ -12,15 +13,19 @@ import {imageFiles, withProject, type Project, type ProjectFiles} from '../rig/p
 
 const execute = promisify(execFile);
 
-/** A project whose image never gets done: the builder that PATH finds only waits. */
-function slowProject(seconds: number): ProjectFiles {
+/**
+ * A project whose image never gets done: the builder that PATH finds only waits.
+ *
+ * @param stubborn it also ignores requests to end
+ */
+function slowProject(seconds: number, stubborn = false): ProjectFiles {
 	return {
 		...imageFiles,
 		'overlays/small/overlay.ts': 'import {defineOverlay} from \'vmlab\';\nexport default defineOverlay({summary: \'small\'});\n',
 		'scripts/small.ts': `import {defineScenario} from 'vmlab';
 export default defineScenario({summary: 'small', lab: {machines: {node: {count: 1}}, overlays: ['small']}, budget: '1m', async steps() {}});
 `,
-		'bin/mmdebstrap': {text: `#!/bin/sh\n[ "$1" = --unshare-helper ] && exit 0\n: > "$SLOW_MARK"\n[ "$1" = --version ] && exit 0\nsleep ${seconds} &\nwait\n`, mode: 0o755},
+		'bin/mmdebstrap': {text: `#!/bin/sh\n[ "$1" = --unshare-helper ] && exit 0\n: > "$SLOW_MARK"\n[ "$1" = --version ] && exit 0\n${stubborn ? 'trap "" TERM INT HUP\n' : ''}sleep ${seconds} &\nwait\n`, mode: 0o755},
 	};
 }
 
@@ -52,17 +57,30 @@ async function startSlowBuild({folder}: Project): Promise<SlowBuild> {
 		}
 
 		return existsSync(mark) ? {met: true, value: undefined} : {met: false, seen: stderr};
-	}, {deadline: 30_000, interval: 50});
+	}, {deadline: 120_000, interval: 50});
 	return {child, ended, stderr: () => stderr};
 }
 
-async function assertNothingRemains(t: ExecutionContext, {folder}: Project, seconds: number): Promise<void> {
+async function untilBuilderIsGone(seconds: number): Promise<void> {
 	await until('no process of the build is left', async () => {
 		const {stdout} = await execute('pgrep', ['-f', `sleep ${seconds}`]).catch(() => ({stdout: ''}));
 		return stdout === '' ? {met: true, value: undefined} : {met: false, seen: stdout};
-	}, {deadline: 5000, interval: 50});
-	t.deepEqual(await readdir(path.join(folder, 'cache/scratch')), [], 'no scratch is left');
-	t.deepEqual((await execute('flock', ['--nonblock', path.join(folder, 'cache/locks'), 'true'])).stderr, '', 'no lock is held');
+	}, {deadline: 30_000, interval: 50});
+}
+
+/** The exit code of flock(1) for each lock of a project's store: 1 where somebody has it. */
+async function tryLocks({folder}: Project): Promise<number[]> {
+	const locks = path.join(folder, 'cache/locks');
+	return Promise.all((await readdir(locks)).map(async (name) =>
+		execute('flock', ['--nonblock', path.join(locks, name), 'true']).then(() => 0, ({code}: {code: number}) => code)));
+}
+
+async function assertNothingRemains(t: ExecutionContext, project: Project, seconds: number): Promise<void> {
+	await untilBuilderIsGone(seconds);
+	t.deepEqual(await readdir(path.join(project.folder, 'cache/scratch')), [], 'no scratch is left');
+	const locks = await tryLocks(project);
+	t.true(locks.length > 0);
+	t.deepEqual(locks.filter((code) => code !== 0), [], 'no lock is held');
 }
 
 for (const [index, name] of (['SIGINT', 'SIGTERM', 'SIGHUP'] as const).entries()) {
@@ -70,6 +88,7 @@ for (const [index, name] of (['SIGINT', 'SIGTERM', 'SIGHUP'] as const).entries()
 		const seconds = 8810 + index;
 		await withProject(slowProject(seconds), async (project) => {
 			const build = await startSlowBuild(project);
+			t.deepEqual((await tryLocks(project)).filter((code) => code !== 0), [1], 'the image is locked while it is made');
 			build.child.kill(name);
 			t.is(await build.ended, 130, build.stderr());
 			t.regex(build.stderr(), new RegExp(`Interrupted by ${name}`));
@@ -79,11 +98,19 @@ for (const [index, name] of (['SIGINT', 'SIGTERM', 'SIGHUP'] as const).entries()
 }
 
 test('a second Ctrl-C ends it at once', async (t) => {
-	await withProject(slowProject(8820), async (project) => {
+	await withProject(slowProject(8820, true), async (project) => {
 		const build = await startSlowBuild(project);
 		build.child.kill('SIGINT');
+		await until('the first one was taken', async () => (build.stderr().includes('Once more ends it') ? {met: true, value: undefined} : {met: false, seen: build.stderr()}), {deadline: 30_000, interval: 20});
+		// Sooner it would be the same one.
+		await sleep(600);
+		t.is(build.child.exitCode, null, 'it waits for the builder');
 		build.child.kill('SIGINT');
 		t.is(await build.ended, 130, build.stderr());
+		// When the builder's three seconds are over, what runs ends in good order: it says so, and clears its scratch.
+		t.notRegex(build.stderr(), /Interrupted by/);
+		t.not((await readdir(path.join(project.folder, 'cache/scratch'))).length, 0);
+		await untilBuilderIsGone(8820);
 	});
 });
 
