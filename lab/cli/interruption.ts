@@ -4,6 +4,12 @@ import {exitCodes} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 
 /**
+ * The same signal again within so many milliseconds is the same Ctrl-C: the terminal sends it to all of the foreground, and a
+ * parent there (npm, a shell) may pass on to its child what it got itself. Nobody presses twice on purpose as fast.
+ */
+const echoTime = 500;
+
+/**
  * From now on signals abort the returned AbortSignal. A second one exits at once: what runs then dies with this process,
  * and files are cleared by the next command.
  */
@@ -11,12 +17,19 @@ export function abortOnSignals(): AbortSignal {
 	const controller = new AbortController();
 	// Every program that runs at the same time listens to it.
 	setMaxListeners(0, controller.signal);
+	let first: {readonly name: NodeJS.Signals; readonly at: number} | undefined;
 	for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 		process.on(name, () => {
+			const now = performance.now();
+			if (first?.name === name && now - first.at < echoTime) {
+				return;
+			}
+
 			if (controller.signal.aborted) {
 				process.exit(exitCodes.interrupted);
 			}
 
+			first = {name, at: now};
 			process.stderr.write(`\n${name}: ending what runs. Once more ends it at once.\n`);
 			controller.abort(failure.interrupted(name));
 		});

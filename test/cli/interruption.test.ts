@@ -7,6 +7,8 @@ import path from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {promisify} from 'node:util';
 import test, {type ExecutionContext} from 'ava';
+import {abortOnSignals} from '../../lab/cli/interruption.ts';
+import type {LabError} from '../../lab/host/error.ts';
 import {until} from '../../lab/host/wait.ts';
 import {vmlab, vmlabProgram} from '../rig/command.ts';
 import {imageFiles, withProject, type Project, type ProjectFiles} from '../rig/project.ts';
@@ -112,6 +114,40 @@ test('a second Ctrl-C ends it at once', async (t) => {
 		t.not((await readdir(path.join(project.folder, 'cache/scratch'))).length, 0);
 		await untilBuilderIsGone(8820);
 	});
+});
+
+test.serial('a Ctrl-C that arrives twice, from the terminal and from a parent that passes it on, is one', (t) => {
+	const names = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+	const before = names.map((name) => process.listeners(name));
+	const {exit} = process;
+	const exits: unknown[] = [];
+	let now = 1000;
+	process.exit = ((code: unknown) => {
+		exits.push(code);
+	}) as typeof process.exit;
+	performance.now = () => now;
+	try {
+		const signal = abortOnSignals();
+		process.emit('SIGINT');
+		t.is((signal.reason as LabError).code, 'interrupted');
+		now += 15;
+		process.emit('SIGINT');
+		t.deepEqual(exits, []);
+		process.emit('SIGTERM');
+		t.deepEqual(exits, [130], 'another signal is another request');
+		now += 500;
+		process.emit('SIGINT');
+		t.deepEqual(exits, [130, 130], 'and so is the same one later');
+	} finally {
+		process.exit = exit;
+		// Our own: the prototype's is there again.
+		delete (performance as Partial<Performance>).now;
+		for (const [index, name] of names.entries()) {
+			for (const listener of process.listeners(name).filter((each) => !before[index]!.includes(each))) {
+				process.removeListener(name, listener);
+			}
+		}
+	}
 });
 
 test('after kill -9 nothing runs on, and the next command clears what is left', async (t) => {
