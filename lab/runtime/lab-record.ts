@@ -99,6 +99,27 @@ export async function readRecord(folder: string): Promise<LabRecord | undefined>
 	}
 }
 
+/**
+ * Is the lab in the folder one of another vmlab, whose records have another form? Then its owner, as far as that is written down
+ * as here: null where it is not. Undefined where the folder has no such record.
+ */
+export async function readForeignOwner(folder: string): Promise<ProcessIdentity | null | undefined> {
+	const text = await readFile(recordFile(folder), 'utf8').catch(() => '');
+	let record: unknown;
+	try {
+		record = JSON.parse(text);
+	} catch {
+		return undefined;
+	}
+
+	if (typeof record !== 'object' || record === null || !('format' in record) || record.format === 1) {
+		return undefined;
+	}
+
+	const owner = ('supervisor' in record ? record.supervisor : undefined) as Partial<ProcessIdentity> | null | undefined;
+	return typeof owner?.pid === 'number' && typeof owner.startTime === 'string' && typeof owner.marker === 'string' ? owner as ProcessIdentity : null;
+}
+
 /** Writes a record into a lab's folder. */
 export async function writeRecord(folder: string, record: LabRecord): Promise<void> {
 	await writeFileWhole(recordFile(folder), `${JSON.stringify(record, undefined, '\t')}\n`, 0o600);

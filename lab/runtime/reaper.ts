@@ -8,7 +8,7 @@ import {folders} from '../host/folder.ts';
 import {withLock} from '../host/lock.ts';
 import {endProcess, hasProcess, isAlive} from '../host/process.ts';
 import {passingFolders, removeLabFolder} from './lab-folder.ts';
-import {readRecord} from './lab-record.ts';
+import {readForeignOwner, readRecord} from './lab-record.ts';
 import {labFolderNames, labsFolder} from './labs.ts';
 import {keepLastWords} from './last-words.ts';
 import {memoryFolderPrefix, strayMemory} from './memory.ts';
@@ -47,11 +47,12 @@ export async function clearDeadLabs(shared = '/dev/shm'): Promise<string[]> {
 	});
 }
 
-/** Is it the folder of a lab whose owner is dead? One that is gone is not. */
+/** Is it the folder of a lab whose owner is dead? One that is gone is not, and one whose owner nobody here can tell neither. */
 async function isDead(folder: string): Promise<boolean> {
 	const record = await readRecord(folder);
-	if (record !== undefined) {
-		return !(await isAlive(record.supervisor));
+	const owner = record === undefined ? await readForeignOwner(folder) : record.supervisor;
+	if (owner !== undefined) {
+		return owner !== null && !(await isAlive(owner));
 	}
 
 	return stat(folder).then(() => true, () => false);

@@ -84,6 +84,19 @@ test.serial('a lab whose owner lives is left alone', async (t) => {
 	});
 });
 
+test.serial('a lab of another vmlab, whose records have another form, is left alone unless its owner is dead', async (t) => {
+	await withStateFolder(async (folder) => {
+		const owners = {living: await identifySelf(), dead: deadOwner, unknown: 'somewhere else'};
+		for (const [name, supervisor] of Object.entries(owners)) {
+			const lab = await layOutLab(folder, name, {});
+			await writeFile(path.join(lab, 'lab.json'), JSON.stringify({format: 2, name, supervisor}));
+		}
+
+		t.deepEqual(await clearDeadLabs(path.join(folder, 'shm')), ['dead']);
+		t.deepEqual((await readdir(path.join(folder, 'state/labs'))).sort(), ['living', 'unknown']);
+	});
+});
+
 test.serial('a process whose id was used again is left alone', async (t) => {
 	await withStateFolder(async (folder) => {
 		const stranger = await sleeper(folder, 'something', 'else');
