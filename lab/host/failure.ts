@@ -415,7 +415,7 @@ export const failure = {
 	labRuns(lab: string, state: string): LabError {
 		return new LabError({
 			code: 'lab-runs', kind: 'usage', message: `A lab \`${lab}\` is there already: it is ${state}`,
-			hint: `Give the new one another name (\`--name\` of \`vmlab up\`, \`--lab\` of \`vmlab fork\`), or end the old one with \`vmlab down ${lab}\`.`,
+			hint: `End it with \`vmlab down ${lab}\`. \`vmlab up --name\` and \`vmlab fork --lab\` give the new one another name; \`vmlab run\` takes the scenario's.`,
 		});
 	},
 
