@@ -171,7 +171,7 @@ test('files and folders have exact names, in kebab-case', (t) => {
 
 test('every exported thing has a docstring', (t) => {
 	const exported = (node: ts.Node): boolean => ts.canHaveModifiers(node) && (ts.getModifiers(node) ?? []).some(({kind}) => kind === ts.SyntaxKind.ExportKeyword);
-	const bare = lab.flatMap((source) => source.tree.statements
+	const bare = [...lab, ...declarations].flatMap((source) => source.tree.statements
 		.filter((statement) => exported(statement) && ts.getJSDocCommentsAndTags(statement).length === 0)
 		// What a verb is for is said in the table of verbs and in its file's first lines.
 		.filter((statement) => !(source.file.startsWith('lab/cli/') && /^export const verb\b/.test(statement.getText())))

@@ -2,7 +2,9 @@
 import type {CertificateRequest, FileDeclaration, LabMachine, LabTopology} from 'vmlab';
 import {addressesOf, apiServerUrl, serviceAddresses} from './cluster.ts';
 
+/** Where a machine has its certificates and keys: where kubeadm puts them too. */
 export const pki = '/etc/kubernetes/pki';
+/** The authority that clients and servers of the API are checked with. */
 export const authorityFile = `${pki}/ca.crt`;
 
 /** The names of a client: CN is the user, O its groups (Kubernetes documentation, x509 client certificates). */
@@ -14,8 +16,11 @@ function client(commonName: string, ...organizations: string[]): CertificateRequ
 export const administrator = client('kubernetes-admin', 'system:masters');
 /** As whom the API server talks to kubelets: for logs, exec and port-forward. */
 export const kubeletClient = client('kube-apiserver-kubelet-client');
+/** As whom the controllers ask the API server. */
 export const controllerManager = client('system:kube-controller-manager');
+/** As whom the scheduler does. */
 export const scheduler = client('system:kube-scheduler');
+/** As whom each node's kube-proxy does. */
 export const proxy = client('system:kube-proxy');
 /** As whom the API server talks to aggregated API servers, for its own clients. */
 export const frontProxy: CertificateRequest = {authority: 'kubernetes-front-proxy', commonName: 'front-proxy-client', usages: ['client']};

@@ -36,6 +36,7 @@ export interface ProgramOptions {
 	readonly testImages: boolean;
 }
 
+/** The programs on the machines, and those that only images are made of. */
 export function components({version, dir, crictlVersion, testImages}: ProgramOptions): ComponentDeclaration[] {
 	return [
 		{
@@ -79,6 +80,7 @@ export function components({version, dir, crictlVersion, testImages}: ProgramOpt
 	];
 }
 
+/** The container images that pods of every cluster run in, and those of its tests where they are wanted. */
 export function images({version, testImages}: ProgramOptions): ContainerImageDeclaration[] {
 	const minor = Number(version.split('.')[1]);
 	const tags = imageTags.find(entry => entry.minor <= minor) ?? imageTags.at(-1)!;
