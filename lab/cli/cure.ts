@@ -1,7 +1,7 @@
 /** What `vmlab doctor --fix` does about findings: it installs packages. */
 import {LabError} from '../host/error.ts';
 import type {Finding} from '../host/doctor/finding.ts';
-import {availablePackages, type InstallOptions, installPackages} from '../host/install.ts';
+import {availablePackages, type InstallOptions, installPackages, refreshPackageLists} from '../host/install.ts';
 
 /** Is it a package of a versioned Go, which only some releases have? */
 const isGo = (name: string): boolean => /^golang-\d/.test(name);
@@ -18,8 +18,14 @@ export async function cure(findings: readonly Finding[], options: InstallOptions
 	const plain = wanted.filter((name) => !isGo(name));
 	try {
 		await installPackages(plain, options);
+		const versions = wanted.filter(isGo);
+		if (plain.length === 0 && versions.length > 0) {
+			// Those of a fresh machine are empty.
+			await refreshPackageLists(options);
+		}
+
 		// After the others, since installing them brings the lists up to date.
-		const go = await availablePackages(wanted.filter(isGo), options.signal);
+		const go = await availablePackages(versions, options.signal);
 		await installPackages(go, options);
 		return plain.length + go.length > 0;
 	} catch (error) {

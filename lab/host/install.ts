@@ -1,8 +1,12 @@
 /** Installs packages of the host, on distributions where that can be done unattended. */
 import {userInfo} from 'node:os';
 import {type Distribution, installCommands, packageNames, readDistribution} from './distribution.ts';
+import {LabError} from './error.ts';
 import {failure} from './failure.ts';
 import {findProgram, run, runAttached} from './program.ts';
+
+/** What apt-get is told to bring its lists up to date. */
+const updateLists = ['update', '--quiet=2'];
 
 /** How packages are installed. */
 export interface InstallOptions {
@@ -45,8 +49,36 @@ export async function installPackages(packages: readonly string[], options: Inst
 
 	say(`Installing with apt-get: ${packages.join(' ')}`);
 	// The lists of a fresh machine are empty or old, and an old list names packages that the mirror no longer has.
-	await apt(prefix, ['update', '--quiet=2'], options);
+	await apt(prefix, updateLists, options);
 	await apt(prefix, ['install', '--yes', '--quiet=2', '--no-install-recommends', '-o', 'Dpkg::Use-Pty=0', ...packages], options);
+}
+
+/**
+ * Brings apt-get's lists of packages up to date, where that takes no password: a question needs none. Where it fails that is said, and the
+ * lists stay as they are.
+ */
+export async function refreshPackageLists(options: InstallOptions): Promise<void> {
+	const {signal, say} = options;
+	const {family} = options.distribution ?? await readDistribution();
+	if (family !== 'debian' || await findProgram('apt-get') === undefined) {
+		return;
+	}
+
+	const prefix = await rootPrefix(signal);
+	if (prefix === undefined || prefix.attached) {
+		return;
+	}
+
+	say('Bringing the lists of packages up to date with apt-get');
+	try {
+		await apt(prefix, updateLists, options);
+	} catch (error) {
+		if (!(error instanceof LabError) || error.code !== 'program-failed') {
+			throw error;
+		}
+
+		say(`  They stay as they are: ${error.message}`);
+	}
 }
 
 /** Those of the packages (Debian's names) that the host's configured mirrors have; needs lists, so an update may come first. */

@@ -1,6 +1,7 @@
 import test from 'ava';
 import {cure} from '../../lab/cli/cure.ts';
 import type {Distribution} from '../../lab/host/distribution.ts';
+import {withPrograms} from '../rig/programs.ts';
 
 const distribution: Distribution = {name: 'Fedora Linux 43', family: 'fedora'};
 const {signal} = new AbortController();
@@ -20,4 +21,14 @@ test('what it can do without does not', async (t) => {
 
 test('where nothing is missing nothing is done', async (t) => {
 	t.false(await cure([{id: 'qemu', status: 'ok', text: 'QEMU 7.2'}], {signal, distribution, say: t.fail}));
+});
+
+test.serial('where Go alone is missing, a fresh machine\'s lists are brought up to date before they are asked for it', async (t) => {
+	const policy = 'golang-1.26-go:\\n  Installed: (none)\\n  Candidate: 1.26.1-1\\n';
+	const programs = {'apt-get': '[ "$1" = update ] && : >updated; true', 'apt-cache': `[ -e updated ] && printf '${policy}'; true`, sudo: 'shift; exec "$@"'};
+	await withPrograms(programs, async (log) => {
+		const go = {id: 'go', status: 'problem', text: 'Go is not installed', advice: 'Install Go 1.26.', packages: ['golang-1.26-go']} as const;
+		t.true(await cure([go], {signal, distribution: {name: 'Debian GNU/Linux 13 (trixie)', family: 'debian', codename: 'trixie'}, say() {}}));
+		t.regex((await log()).filter((line) => line.startsWith('apt-')).join('\n'), /^apt-get update.*\napt-cache policy golang-1\.26-go\n[^]*apt-get install .*golang-1\.26-go$/);
+	});
 });

@@ -1,32 +1,10 @@
-import {chmod, mkdir, readFile, writeFile} from 'node:fs/promises';
-import path from 'node:path';
 import test from 'ava';
 import type {Distribution} from '../../lab/host/distribution.ts';
-import {availablePackages, installPackages} from '../../lab/host/install.ts';
-import {withTemporaryFolder} from '../../lab/host/temporary.ts';
+import {availablePackages, installPackages, refreshPackageLists} from '../../lab/host/install.ts';
+import {withPrograms} from '../rig/programs.ts';
 
 const debian: Distribution = {name: 'Debian GNU/Linux 12 (bookworm)', family: 'debian', codename: 'bookworm'};
 const {signal} = new AbortController();
-
-/** Programs in front of PATH that write down how they are called. */
-async function withPrograms(programs: Readonly<Record<string, string>>, use: (log: () => Promise<string[]>) => Promise<void>): Promise<void> {
-	await withTemporaryFolder(async (folder) => {
-		const bin = path.join(folder, 'bin');
-		await mkdir(bin);
-		for (const [name, script] of Object.entries(programs)) {
-			await writeFile(path.join(bin, name), `#!/bin/sh\necho "${name} $*" >>${folder}/log\n${script}\n`);
-			await chmod(path.join(bin, name), 0o755);
-		}
-
-		const before = process.env['PATH'];
-		process.env['PATH'] = `${bin}:${before ?? ''}`;
-		try {
-			await use(async () => (await readFile(path.join(folder, 'log'), 'utf8').catch(() => '')).trim().split('\n'));
-		} finally {
-			process.env['PATH'] = before;
-		}
-	});
-}
 
 test.serial('on Debian apt-get installs, after what it will install was said', async (t) => {
 	await withPrograms({'apt-get': 'echo "Setting up $5"', sudo: 'shift; exec "$@"'}, async (log) => {
@@ -64,4 +42,17 @@ test.serial('only packages that the mirrors have are available', async (t) => {
 	await withPrograms({'apt-cache': `printf '${policy}'`}, async () => {
 		t.deepEqual(await availablePackages(['golang-1.26-go', 'golang-1.27-go', 'golang-1.28-go'], signal), ['golang-1.26-go']);
 	});
+});
+
+test.serial('lists that cannot be brought up to date stay as they are, and that is said', async (t) => {
+	await withPrograms({'apt-get': 'echo "E: no network" >&2; exit 100', sudo: 'shift; exec "$@"'}, async () => {
+		const said: string[] = [];
+		await refreshPackageLists({signal, distribution: debian, say: (text) => said.push(text)});
+		t.regex(said.at(-1)!, /They stay as they are/);
+	});
+});
+
+test('on other distributions there are no lists to bring up to date', async (t) => {
+	await refreshPackageLists({signal, distribution: {name: 'Fedora Linux 43', family: 'fedora'}, say: t.fail});
+	t.pass();
 });
