@@ -1,6 +1,7 @@
 /** `vmlab fork`: a private running copy of a lab that was kept. */
 import {failure} from '../host/failure.ts';
 import {findKeptLab} from '../runtime/kept-lab.ts';
+import {checkLabName} from '../runtime/lab-record.ts';
 import {evidenceFolderOf} from '../runtime/last-words.ts';
 import {clearDeadLabs} from '../runtime/reaper.ts';
 import {startLab} from '../runtime/supervisor-client.ts';
@@ -21,6 +22,10 @@ export const verb = defineVerb({
 		const wanted = at ?? name;
 		if (wanted === undefined) {
 			throw failure.usage('What is to be forked?', 'Name a lab that `vmlab freeze` kept, or a checkpoint with `--at RUN/STEP`; `vmlab cache list` shows both.');
+		}
+
+		if (lab !== undefined) {
+			checkLabName(lab);
 		}
 
 		const [store] = await Promise.all([openStore(), clearDeadLabs()]);

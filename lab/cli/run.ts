@@ -8,6 +8,7 @@ import {folders} from '../host/folder.ts';
 import {formatSeconds} from '../report/duration.ts';
 import {renderError} from '../report/error-text.ts';
 import {hasColor} from '../report/terminal.ts';
+import {checkLabName, fitLabName} from '../runtime/lab-record.ts';
 import {clearDeadLabs} from '../runtime/reaper.ts';
 import {findCheckpoint} from '../scenario/checkpoint.ts';
 import {labNameOf, listRuns, loadScenario} from '../spec/load.ts';
@@ -61,7 +62,7 @@ export const verb = defineVerb({
 		}
 
 		const [store] = await Promise.all([openStore(), clearDeadLabs()]);
-		// All plans first: a typing error in the last one is told before an hour of work.
+		// All plans first, and the names of the labs: a typing error in the last one is told before an hour of work.
 		const scenarios = [...new Set(all ? await listRuns() : named)];
 		const prepared = await Promise.all(scenarios.map(async (name): Promise<PreparedRun> => {
 			const loaded = await loadScenario(name);
@@ -69,7 +70,9 @@ export const verb = defineVerb({
 				throw failure.usage(`The scenario ${name} has no mutation`, 'It declares one with `mutation`, see the README.');
 			}
 
-			return {name: mutate ? `${labNameOf(name)}-mutated` : labNameOf(name), scenario: name, loaded, plan: await preparePlan(loaded.scenario.lab, {settings: set, file: loaded.file})};
+			const common = `${labNameOf(name)}${mutate ? '-mutated' : ''}`;
+			checkLabName(fitLabName(common));
+			return {name: common, scenario: name, loaded, plan: await preparePlan(loaded.scenario.lab, {settings: set, file: loaded.file})};
 		}));
 		const origin = from === undefined ? undefined : await findCheckpoint(from, store, signal);
 		const foreign = prepared.find(({scenario}) => origin !== undefined && scenario !== origin.scenario);
@@ -77,7 +80,7 @@ export const verb = defineVerb({
 			throw failure.usage(`The checkpoint ${from} is one of the scenario ${origin?.scenario}, not of ${foreign.scenario}`);
 		}
 
-		const runs = repeat === 1 ? prepared : prepared.flatMap((run) => Array.from({length: repeat}, (_, index) => ({...run, name: `${run.name}-${index + 1}`})));
+		const runs = prepared.flatMap((run) => Array.from({length: repeat}, (_, index) => ({...run, name: fitLabName(run.name, repeat === 1 ? '' : `-${index + 1}`)})));
 		const evidence = report === undefined ? path.join(folders().state, 'evidence') : path.join(path.resolve(report), 'evidence');
 		if (report !== undefined) {
 			// It would be taken for this run's; the reports themselves are written anew.

@@ -2,6 +2,7 @@
 import {preparePlan} from '../build/prepare.ts';
 import {failure} from '../host/failure.ts';
 import {makeChain} from '../runtime/chain.ts';
+import {checkLabName} from '../runtime/lab-record.ts';
 import {evidenceFolderOf} from '../runtime/last-words.ts';
 import {startLab} from '../runtime/supervisor-client.ts';
 import {labNameOf, loadScenario} from '../spec/load.ts';
@@ -25,6 +26,8 @@ export const verb = defineVerb({
 		const running = (await runningLabs()).find((lab) => lab.name === name);
 		if (running === undefined) {
 			const [{scenario, file}, store] = await Promise.all([loadScenario(scenarioName), openStore()]);
+			// Before anything is built for it.
+			checkLabName(name);
 			const plan = await preparePlan(scenario.lab, {settings: set, file});
 			await withTerminal(async (events) => {
 				const evidence = evidenceFolderOf(name);

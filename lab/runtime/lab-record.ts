@@ -1,6 +1,7 @@
 /** What a lab writes down about itself, in `lab.json` of its folder, for other processes of the same user. */
 import {readFile} from 'node:fs/promises';
 import path from 'node:path';
+import {digestOf} from '../host/digest.ts';
 import {asLabError, type FailureDescription} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import {labFolder} from '../host/folder.ts';
@@ -78,6 +79,21 @@ export function checkLabName(name: string): void {
 	if (!/^[a-z0-9][a-z0-9-]*$/.test(name) || name.length > longestName) {
 		throw failure.usage(`A lab cannot be named \`${name}\``, `Use small letters, digits and dashes, a letter or digit first, at most ${longestName}.`);
 	}
+}
+
+/**
+ * A name for a lab of many: the name that they have in common, and what tells this one from the others. A common name that leaves no
+ * room for that is cut, and has a few digits of its digest then, so that two which begin alike stay different.
+ *
+ * @param suffix at most 20 characters that a lab's name may have
+ */
+export function fitLabName(common: string, suffix = ''): string {
+	if (common.length + suffix.length <= longestName) {
+		return `${common}${suffix}`;
+	}
+
+	const mark = `-${digestOf(common).slice(0, 4)}`;
+	return `${common.slice(0, longestName - mark.length - suffix.length).replace(/-+$/, '')}${mark}${suffix}`;
 }
 
 /** The file of a lab's record. */

@@ -4,6 +4,7 @@ import {type EventSink, noEvents} from '../event/event.ts';
 import {failure} from '../host/failure.ts';
 import {makeChain} from '../runtime/chain.ts';
 import {bootLab} from '../runtime/lab.ts';
+import {checkLabName} from '../runtime/lab-record.ts';
 import type {ForkClock} from '../runtime/lab-request.ts';
 import {clearDeadLabs} from '../runtime/reaper.ts';
 import type {LabDeclaration} from '../spec/lab.ts';
@@ -64,6 +65,8 @@ let count = 0;
  */
 export async function fork(lab: string | LabDeclaration, options: ForkOptions = {}): Promise<ForkedLab> {
 	const {settings = [], clock: time, events = noEvents, signal = new AbortController().signal, evidence} = options;
+	const name = options.name ?? `fork-${process.pid}-${count++}`;
+	checkLabName(name);
 	const [store, plan] = await Promise.all([
 		openStore(),
 		typeof lab === 'string'
@@ -74,7 +77,6 @@ export async function fork(lab: string | LabDeclaration, options: ForkOptions = 
 	const clock: ForkClock | undefined = time === undefined || time === 'host' ? time : {ahead: milliseconds(time)};
 	const scenario = typeof lab === 'string' ? lab : undefined;
 	const made = await makeChain({plan, store, events, signal, evidence, scenario});
-	const name = options.name ?? `fork-${process.pid}-${count++}`;
 	const running = await bootLab({name, scenario, plan, made, events, signal, clock, evidence});
 	const began = Date.now();
 	const ending = new AbortController();

@@ -2,7 +2,7 @@ import {mkdir, readdir, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import {withTemporaryFolder} from '../../lab/host/temporary.ts';
-import {checkLabName, keepRecord, newRecord, readRecord, recordFile} from '../../lab/runtime/lab-record.ts';
+import {checkLabName, fitLabName, keepRecord, newRecord, readRecord, recordFile} from '../../lab/runtime/lab-record.ts';
 
 const supervisor = {pid: 1, startTime: '1', marker: 'x'};
 
@@ -56,4 +56,20 @@ test('names of labs are short and plain', (t) => {
 			checkLabName(name);
 		}, {message: /cannot be named/}, name);
 	}
+});
+
+test('names of labs of many are ones that a lab may have, and differ', (t) => {
+	t.is(fitLabName('ipv4', '-1'), 'ipv4-1');
+	t.is(fitLabName('a'.repeat(28), '-1'), `${'a'.repeat(28)}-1`);
+	const commons = ['bug-service-source-random-fully-mutated', 'bug-service-source-random-other-mutated', 'a'.repeat(31), `${'a'.repeat(22)}-${'b'.repeat(20)}`];
+	const names = commons.flatMap((common) => ['', '-1', '-2', '-1000'].map((suffix) => fitLabName(common, suffix)));
+	for (const name of names) {
+		t.notThrows(() => {
+			checkLabName(name);
+		}, name);
+		t.notRegex(name, /--/);
+	}
+
+	t.is(new Set(names).size, names.length);
+	t.is(fitLabName(commons[0]!, '-1'), fitLabName(commons[0]!, '-1'));
 });
