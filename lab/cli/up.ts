@@ -1,17 +1,16 @@
 /** `vmlab up`: a lab by a scenario's name, without its steps, which goes on when we end. */
 import {preparePlan} from '../build/prepare.ts';
-import {failure} from '../host/failure.ts';
 import {makeChain} from '../runtime/chain.ts';
 import {checkLabName} from '../runtime/lab-record.ts';
 import {evidenceFolderOf} from '../runtime/last-words.ts';
 import {startLab} from '../runtime/supervisor-client.ts';
 import {labNameOf, loadScenario} from '../spec/load.ts';
 import {openStore} from '../store/open-store.ts';
-import {runningLabs} from './lab-choice.ts';
 import {clockOption, parseClock} from './clock.ts';
 import {say} from './output.ts';
 import {withTerminal} from './reporting.ts';
 import {addSettings} from './settings.ts';
+import {startOnce} from './start-once.ts';
 import {showStatus} from './status.ts';
 import {defineVerb} from './verb.ts';
 
@@ -23,8 +22,7 @@ export const verb = defineVerb({
 	async run({scenario: scenarioName, set, cold, clock: time, name: chosen}, {signal, output, outputChosen}) {
 		const clock = parseClock(time);
 		const name = chosen ?? labNameOf(scenarioName);
-		const running = (await runningLabs()).find((lab) => lab.name === name);
-		if (running === undefined) {
+		const other = await startOnce(name, async () => {
 			const [{scenario, file}, store] = await Promise.all([loadScenario(scenarioName), openStore()]);
 			// Before anything is built for it.
 			checkLabName(name);
@@ -34,10 +32,9 @@ export const verb = defineVerb({
 				const made = await makeChain({plan, store, events, signal, evidence, scenario: scenarioName, cold});
 				await startLab({name, scenario: scenarioName, plan, made, events, signal, clock, evidence});
 			});
-		} else if (running.state === 'failed' || running.state === 'stopping') {
-			throw failure.labRuns(name, running.state);
-		} else {
-			say(running.state === 'ready' ? `The lab ${name} is up already.` : `The lab ${name} is being started by another command.`);
+		});
+		if (other !== undefined) {
+			say(other);
 		}
 
 		if (outputChosen) {

@@ -1,0 +1,62 @@
+import test from 'ava';
+import {startOnce} from '../../lab/cli/start-once.ts';
+import {failure} from '../../lab/host/failure.ts';
+import {claimLab} from '../../lab/runtime/claim.ts';
+import {type LabState, writeRecord} from '../../lab/runtime/lab-record.ts';
+import {withStateFolder} from '../runtime/stand-ins.ts';
+
+/** A lab of another command, in that state: of this process, which lives. */
+async function layOutLab(name: string, state: LabState): Promise<void> {
+	const {folder, record} = await claimLab({name, planKey: 'k'});
+	await writeRecord(folder, {...record, state});
+}
+
+test.serial('where no lab of that name is, it is started, and there is nothing to say', async (t) => {
+	await withStateFolder(async () => {
+		let starts = 0;
+		t.is(await startOnce('one', async () => {
+			starts++;
+		}), undefined);
+		t.is(starts, 1);
+	});
+});
+
+test.serial('one that is up or being started is not started again', async (t) => {
+	await withStateFolder(async () => {
+		await layOutLab('up', 'ready');
+		await layOutLab('coming', 'booting');
+		t.regex(await startOnce('up', async () => t.fail()) ?? '', /up is up already/);
+		t.regex(await startOnce('coming', async () => t.fail()) ?? '', /coming is being started by another command/);
+	});
+});
+
+test.serial('one that another command begins to start while we build is that command\'s', async (t) => {
+	await withStateFolder(async () => {
+		const said = await startOnce('one', async () => {
+			await layOutLab('one', 'starting');
+			// As two commands that have built everything: the second is refused the name.
+			await claimLab({name: 'one', planKey: 'k'});
+		});
+		t.is(said, 'The lab one is being started by another command.');
+	});
+});
+
+test.serial('one that failed, or ends, is in the way, whenever that is seen', async (t) => {
+	await withStateFolder(async () => {
+		await layOutLab('failed', 'failed');
+		await t.throwsAsync(startOnce('failed', async () => t.fail()), {code: 'lab-runs'});
+		await t.throwsAsync(startOnce('late', async () => {
+			await layOutLab('late', 'stopping');
+			await claimLab({name: 'late', planKey: 'k'});
+		}), {code: 'lab-runs', message: /stopping/});
+	});
+});
+
+test.serial('what fails for another reason is told as that, though a lab is there by then', async (t) => {
+	await withStateFolder(async () => {
+		await t.throwsAsync(startOnce('one', async () => {
+			await layOutLab('one', 'ready');
+			throw failure.interrupted('SIGINT');
+		}), {code: 'interrupted'});
+	});
+});
