@@ -26,7 +26,7 @@ export const droppedPrefix = 'dropped: ';
 
 /** The names of all links: network by network, each in the order of its ports. */
 export function linkNames(networks: ReadonlyArray<Pick<NetworkDeclaration, 'name' | 'ports'>>): string[] {
-	return networks.flatMap(({name: network, ports}) => ports.map(({name}) => linkName(name, network)));
+	return networks.flatMap(({name: own, ports}) => ports.map(({name, network = own}) => linkName(name, network)));
 }
 
 /** The machine and the network of a link's name. */

@@ -4,6 +4,8 @@
 export type DropReason =
 	/** Shorter than an Ethernet header, or longer than any frame that is switched. */
 	| 'runt' | 'giant'
+	/** On a trunk, without a tag, or with one of a VLAN that the trunk has not; with a tag, where there are none. */
+	| 'untagged' | 'other-vlan' | 'tagged'
 	/** For a station on the port that it came from. */
 	| 'same-port'
 	/** More came in than is kept while a network is held. */
@@ -17,7 +19,8 @@ export type DropReason =
 
 /** Each as a few words, for who looks at a frame that went no further. */
 export const dropReasons: Readonly<Record<DropReason, string>> = {
-	runt: 'too short', giant: 'too long', 'same-port': 'its station is on the link that it came from',
+	runt: 'too short', giant: 'too long', untagged: 'without a VLAN tag, on a trunk', 'other-vlan': 'of a VLAN that the trunk does not have', tagged: 'with a VLAN tag, where the link is in one VLAN without tags',
+	'same-port': 'its station is on the link that it came from',
 	held: 'the network stands still, and has kept all that it can',
 	'not-connected': 'nobody is connected', 'not-read': 'the machine does not read what it is given',
 	loss: 'lost, as the link is set', cut: 'the link is cut', 'too-long': 'longer than the link\'s mtu is set', 'queue-full': 'the link\'s queue is full',

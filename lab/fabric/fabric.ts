@@ -3,14 +3,13 @@ import path from 'node:path';
 import {Worker} from 'node:worker_threads';
 import type {LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
-import {linkName} from '../spec/impairment.ts';
-import {capturedLinks, type CaptureRequest} from './capture-request.ts';
+import {capturedLinks, type CaptureRequest, linkNames} from './capture-request.ts';
 import type {LinkReport} from './link.ts';
 import type {LinkChange, LinkSetting} from './link-setting.ts';
 import type {NetworkDeclaration, NetworkState, PortReport} from './network.ts';
 import type {NetworkTraffic} from './traffic.ts';
 
-export type {NetworkState} from './network.ts';
+export type {NetworkDeclaration, NetworkState} from './network.ts';
 
 /** What a fabric is started from. */
 export interface FabricDeclaration {
@@ -34,7 +33,7 @@ export interface FabricQuestions {
 
 /** What comes along with a question. */
 export interface FabricArguments {
-	changeLink: {readonly network: string; readonly machine: string; readonly change: LinkChange};
+	changeLink: LinkChange;
 	capture: CaptureRequest;
 }
 
@@ -142,7 +141,7 @@ export async function startFabric(declaration: FabricDeclaration): Promise<Fabri
 		});
 	};
 
-	const places = new Map(declaration.networks.flatMap(({name: network, ports}) => ports.map(({name: machine}) => [linkName(machine, network), {network, machine}])));
+	const names = linkNames(declaration.networks);
 
 	await ready;
 	return {
@@ -150,18 +149,17 @@ export async function startFabric(declaration: FabricDeclaration): Promise<Fabri
 		traffic: async () => ask('traffic', undefined),
 		links: async () => ask('links', undefined),
 		async changeLink(change) {
-			const place = places.get(change.link);
-			if (place === undefined) {
-				throw failure.unknownName('link', change.link, [...places.keys()]);
+			if (!names.includes(change.link)) {
+				throw failure.unknownName('link', change.link, names);
 			}
 
-			return ask('changeLink', {...place, change});
+			return ask('changeLink', change);
 		},
 		hold: async () => ask('hold', undefined),
 		state: async () => ask('state', undefined),
 		release: async () => ask('release', undefined),
 		async capture(request) {
-			capturedLinks(request, [...places.keys()]);
+			capturedLinks(request, names);
 			return path.join(declaration.folder, await ask('capture', request));
 		},
 		ended,

@@ -1,4 +1,4 @@
-/** One layer-2 segment: a switch and its ports. */
+/** One layer-2 segment: a switch and its ports, or a wire. */
 import path from 'node:path';
 import {countDroppedIn, type DropReason, dropReasons, type PortCounters} from './counters.ts';
 import {headerBytes} from './framing.ts';
@@ -7,29 +7,41 @@ import {changedSetting, type LinkChange, type LinkSetting} from './link-setting.
 import {longestQueue, openPort, type Port} from './port.ts';
 import {families, type Family} from '../spec/family.ts';
 import type {FrameWitness} from './recorder.ts';
-import {type KnownStation, longestSwitchedFrame, shortestFrame, switchTable} from './switch.ts';
+import {type KnownStation, longestSwitchedFrame, shortestFrame, switchTable, type SwitchTable, type Verdict, wireTable} from './switch.ts';
 import {type NetworkTraffic, trafficCounter} from './traffic.ts';
+import {accessPort, outgoingForms, trunkPort, type Vlan, type VlanPort} from './vlan.ts';
+import {linkName} from '../spec/impairment.ts';
 
 /** A network of the lab, and where its machines connect. */
 export interface NetworkDeclaration {
 	readonly name: string;
 	/** What it is for; default both. Frames of other families are carried too, and told of. */
 	readonly families?: readonly Family[];
-	/** `name` is the machine's; `socket` a file, relative to the fabric's folder. */
-	readonly ports: ReadonlyArray<{readonly name: string; readonly socket: string}>;
+	/**
+	 * `name` is the machine's; `socket` a file, relative to the fabric's folder. `network` is what the link is named after where that is one of the VLANs, to which the port gives
+	 * access; the other ports of a network with VLANs are trunks, which carry all of them.
+	 */
+	readonly ports: ReadonlyArray<{readonly name: string; readonly socket: string; readonly network?: string}>;
+	/** Makes it a switch that knows VLANs; `families` as above. */
+	readonly vlans?: ReadonlyArray<Vlan & {readonly families?: readonly Family[] | undefined}>;
+	/** It is no switch, but a wire between two ports. */
+	readonly wire?: boolean;
 	/** Where it goes on from: then it is held, and carries nothing until it is released. */
-	readonly state?: NetworkState;
+	readonly state?: NetworkState | undefined;
 }
 
 /** All that a network is at one moment, as JSON has it: what another one goes on from. */
 export interface NetworkState {
 	readonly name: string;
-	readonly stations: readonly KnownStation[];
+	/** With the number of the VLAN that they are known in, where there are VLANs. */
+	readonly stations: ReadonlyArray<KnownStation & {readonly vlan?: number}>;
 	/** Frames on their way, with the port that they came from (a number, from 0), in base64 with QEMU's header before each. */
 	readonly frames: ReadonlyArray<{readonly port: number; readonly frame: string}>;
 	readonly traffic?: NetworkTraffic;
+	/** Of its VLANs. */
+	readonly vlanTraffic?: readonly NetworkTraffic[];
 	/** Links on which something is set, or frames wait. */
-	readonly links?: readonly LinkState[];
+	readonly links?: ReadonlyArray<LinkState & {readonly network?: string}>;
 }
 
 /** The counters of one port. */
@@ -44,10 +56,10 @@ export interface Network {
 	report(): PortReport[];
 	/** All links, with what is set on them and what became of their frames. */
 	links(): LinkReport[];
-	/** Changes what is set on the link of a machine, and gives what was set before. */
-	changeLink(machine: string, change: LinkChange): LinkSetting;
-	/** What machines have sent. */
-	traffic(): NetworkTraffic;
+	/** Changes what is set on a link, and gives what was set before; undefined where no such link is here. */
+	changeLink(change: LinkChange): LinkSetting | undefined;
+	/** What machines have sent, and in which of its VLANs. */
+	traffic(): NetworkTraffic[];
 	/** From now on frames are taken from machines and kept, and none is given to one. */
 	hold(): void;
 	/** Has everything that was given to machines left our hands? */
@@ -69,8 +81,23 @@ export interface Network {
  */
 export async function openNetwork(declaration: NetworkDeclaration, folder: string, witness?: FrameWitness): Promise<Network> {
 	const {state} = declaration;
-	const table = switchTable(state?.stations, performance.now());
-	const traffic = trafficCounter(declaration.name, declaration.families ?? families, state?.traffic);
+	const {name: own, vlans, wire = false} = declaration;
+	const tableOf = (vlan: number | undefined): SwitchTable => switchTable(state?.stations.filter((station) => station.vlan === vlan), performance.now());
+	/** Without VLANs. */
+	const whole = {network: own, table: wire ? wireTable() : tableOf(undefined), traffic: trafficCounter(own, declaration.families ?? families, state?.traffic)};
+	/** By their numbers: a station may be known in several, at other ports. */
+	const lans = new Map((vlans ?? []).map(({id, network, families: carried}) => [
+		id, {network, table: tableOf(id), traffic: trafficCounter(network, carried ?? families, state?.vlanTraffic?.find((known) => known.network === network))},
+	]));
+	const segments = [whole, ...lans.values()];
+	/** The network that the link of each port is named after, and what counts its frames. */
+	const linkNetworks = declaration.ports.map(({network = own}) => network);
+	const linkTraffic = linkNetworks.map((name) => segments.find(({network}) => network === name)!.traffic);
+	/** One for each port, where there are VLANs. */
+	const vlanPorts = vlans && linkNetworks.map((network) => {
+		const access = vlans.find((vlan) => vlan.network === network);
+		return access === undefined ? trunkPort(new Set(lans.keys())) : accessPort(access.id);
+	});
 	/** While the network is held: what came in meanwhile, in its order. */
 	let held: Array<{port: number; buffer: Buffer; start: number; end: number}> | undefined = state?.frames.map(({port, frame}) => {
 		const buffer = Buffer.from(frame, 'base64');
@@ -143,35 +170,84 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 		}
 	};
 
-	const switchFrame = (index: number, buffer: Buffer, start: number, end: number): void => {
+	/** Counts a frame from a machine: as one of the link's network, and where that is a trunk as one of its VLAN too. */
+	const count = (index: number, buffer: Buffer, start: number, end: number, machine: string): void => {
+		linkTraffic[index]!.count(buffer, start, end, machine);
+		if (vlanPorts !== undefined && linkNetworks[index] === own) {
+			const found = vlanPorts[index]!.classify(buffer, start, end);
+			if ('vlan' in found) {
+				lans.get(found.vlan)!.traffic.count(buffer, start, end, machine);
+			}
+		}
+	};
+
+	/** Decides by a table where a frame goes; where that is nowhere it is told of. */
+	const decide = (table: SwitchTable, index: number, buffer: Buffer, start: number, end: number): Exclude<Verdict, 'drop'> | undefined => {
 		const verdict = table.decide(buffer, start + headerBytes, end, index, time);
 		if (verdict === 'drop') {
 			const length = end - start - headerBytes;
 			drop(index, buffer, start, end, length < shortestFrame ? 'runt' : length > longestSwitchedFrame ? 'giant' : 'same-port');
+			return undefined;
+		}
+
+		return verdict;
+	};
+
+	/** Hands a frame over at once, and tells of it on both links. */
+	const pass = (from: number, to: number, buffer: Buffer, start: number, end: number): void => {
+		const reason = links[to]!.hand(buffer, start, end);
+		if (reason === undefined) {
+			witness?.recordPassage(from, to, time, buffer, start + headerBytes, end);
+		} else {
+			witness?.record(from, 'from', time, buffer, start + headerBytes, end);
+			witness?.record(to, 'to', time, buffer, start + headerBytes, end, dropReasons[reason]);
+		}
+	};
+
+	const switchFrame = (index: number, buffer: Buffer, start: number, end: number): void => {
+		if (vlanPorts !== undefined) {
+			switchTagged(vlanPorts, index, buffer, start, end);
+			return;
+		}
+
+		const verdict = decide(whole.table, index, buffer, start, end);
+		if (verdict === undefined) {
 			return;
 		}
 
 		if (verdict !== 'flood' && links[verdict]!.isPlainToMachine) {
-			const reason = links[verdict]!.hand(buffer, start, end);
-			if (reason === undefined) {
-				witness?.recordPassage(index, verdict, time, buffer, start + headerBytes, end);
-			} else {
-				witness?.record(index, 'from', time, buffer, start + headerBytes, end);
-				witness?.record(verdict, 'to', time, buffer, start + headerBytes, end, dropReasons[reason]);
-			}
-
+			pass(index, verdict, buffer, start, end);
 			return;
 		}
 
 		witness?.record(index, 'from', time, buffer, start + headerBytes, end);
-		if (verdict !== 'flood') {
-			links[verdict]!.toMachine(buffer, start, end);
+		for (const [other, link] of links.entries()) {
+			if (verdict === 'flood' ? other !== index : other === verdict) {
+				link.toMachine(buffer, start, end);
+			}
+		}
+	};
+
+	/** Switches a frame within its VLAN: each port gets it with a tag or without, as it wants it. */
+	const switchTagged = (places: readonly VlanPort[], index: number, buffer: Buffer, start: number, end: number): void => {
+		const found = places[index]!.classify(buffer, start + headerBytes, end);
+		if ('reason' in found) {
+			drop(index, buffer, start, end, found.reason);
 			return;
 		}
 
-		for (const [other, link] of links.entries()) {
-			if (other !== index) {
-				link.toMachine(buffer, start, end);
+		const verdict = decide(lans.get(found.vlan)!.table, index, buffer, start, end);
+		if (verdict === undefined) {
+			return;
+		}
+
+		// Its form may be another on the other link: it is told of on each.
+		witness?.record(index, 'from', time, buffer, start + headerBytes, end);
+		const formOf = outgoingForms(buffer, start, end, found.vlan);
+		for (const [other, place] of places.entries()) {
+			if (verdict === 'flood' ? other !== index && place.carries(found.vlan) : other === verdict) {
+				const frame = formOf(place.tagged);
+				links[other]!.toMachine(frame.buffer, frame.start, frame.end);
 			}
 		}
 	};
@@ -194,7 +270,7 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 						isTimed = true;
 					}
 
-					traffic.count(buffer, start + headerBytes, end, name);
+					count(index, buffer, start + headerBytes, end, name);
 					if (held === undefined) {
 						links[index]!.fromMachine(buffer, start, end);
 					} else {
@@ -206,19 +282,21 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 					flush();
 				},
 				onGone: () => {
-					table.forget(index);
+					for (const {table} of segments) {
+						table.forget(index);
+					}
 				},
 			});
 			ports.push(port);
 			links.push(openLink({
-				machine: name, network: declaration.name, port, now, wake, record: recordOn(index),
+				machine: name, network: linkNetworks[index]!, port, now, wake, record: recordOn(index),
 				enter: (buffer, start, end) => {
 					switchFrame(index, buffer, start, end);
 				},
 				onDelivered: () => {
 					touched.add(port);
 				},
-			}, state?.links?.find(({machine}) => machine === name)));
+			}, state?.links?.find(({machine, network = own}) => machine === name && network === linkNetworks[index])));
 		}
 	} catch (error) {
 		await close();
@@ -226,7 +304,7 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 	}
 
 	return {
-		name: declaration.name,
+		name: own,
 		hold() {
 			held ??= [];
 			standsSince ??= performance.now();
@@ -239,12 +317,18 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 			return ports.reduce((sum, {counters}) => sum + counters.framesIn, 0);
 		},
 		state() {
-			const impaired = links.flatMap((link) => link.state() ?? []);
+			const now = performance.now();
+			const impaired = links.flatMap((link, index) => {
+				const [network, set] = [linkNetworks[index]!, link.state()];
+				return set === undefined ? [] : [{...set, ...(network !== own && {network})}];
+			});
+			const [ownTraffic, ...vlanTraffic] = segments.map(({traffic}) => traffic.report());
 			return {
-				name: declaration.name,
-				stations: table.stations(performance.now()),
+				name: own,
+				stations: [...whole.table.stations(now), ...[...lans].flatMap(([vlan, {table}]) => table.stations(now).map((station) => ({...station, vlan})))],
 				frames: (held ?? []).map(({port, buffer, start, end}) => ({port, frame: buffer.toString('base64', start, end)})),
-				traffic: traffic.report(),
+				traffic: ownTraffic!,
+				...(vlanTraffic.length > 0 && {vlanTraffic}),
 				...(impaired.length > 0 && {links: impaired}),
 			};
 		},
@@ -262,14 +346,17 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 			letGo();
 		},
 		links: () => links.map((link) => link.report()),
-		changeLink(machine, change) {
-			const link = links[declaration.ports.findIndex(({name}) => name === machine)]!;
-			const before = link.setting;
-			link.put(changedSetting(before, change));
+		changeLink(change) {
+			const link = links.find((_, index) => linkName(declaration.ports[index]!.name, linkNetworks[index]!) === change.link);
+			const before = link?.setting;
+			if (link !== undefined && before !== undefined) {
+				link.put(changedSetting(before, change));
+			}
+
 			return before;
 		},
-		traffic: () => traffic.report(),
-		report: () => ports.map((port, index) => ({network: declaration.name, port: declaration.ports[index]?.name ?? '', ...port.counters})),
+		traffic: () => segments.map(({traffic}) => traffic.report()),
+		report: () => ports.map((port, index) => ({network: linkNetworks[index]!, port: declaration.ports[index]?.name ?? '', ...port.counters})),
 		close,
 	};
 }

@@ -9,8 +9,8 @@ export const ageingTime = 300_000;
 export const mostAddresses = 4096;
 /** Bytes of an Ethernet header: no frame is shorter. */
 export const shortestFrame = 14;
-/** Bytes of the longest frame that is switched: a jumbo frame (9216) with its header and a VLAN tag. */
-export const longestSwitchedFrame = 9216 + 18;
+/** Bytes of the longest frame that is switched: the longest packet that a network can be declared for, and Linux sends (65535), with its header and a VLAN tag. */
+export const longestSwitchedFrame = 65_535 + 18;
 
 /** One station of the table. */
 interface Station {
@@ -47,6 +47,16 @@ export interface KnownStation {
 	readonly port: number;
 	/** Milliseconds since it was last seen. */
 	readonly age: number;
+}
+
+/** What a wire is: it learns nothing, and all that comes in at one end goes out at the other, whomever it is for. */
+export function wireTable(): SwitchTable {
+	return {
+		decide: (_buffer, start, end) => (end - start < shortestFrame || end - start > longestSwitchedFrame ? 'drop' : 'flood'),
+		forget() {},
+		size: 0,
+		stations: () => [],
+	};
 }
 
 /** A table that knows these stations already; an empty one without. `now` is of the same clock as `decide`'s. */

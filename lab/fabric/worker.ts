@@ -29,9 +29,18 @@ const quietTurns = 3;
 
 const answers: {readonly [Question in keyof FabricQuestions]: (argument: FabricArgument<Question>) => FabricQuestions[Question] | Promise<FabricQuestions[Question]>} = {
 	report: () => networks.flatMap((network) => network.report()),
-	traffic: () => networks.map((network) => network.traffic()),
+	traffic: () => networks.flatMap((network) => network.traffic()),
 	links: () => networks.flatMap((network) => network.links()),
-	changeLink: ({network, machine, change}) => networks.find(({name}) => name === network)!.changeLink(machine, change),
+	changeLink(change) {
+		for (const network of networks) {
+			const before = network.changeLink(change);
+			if (before !== undefined) {
+				return before;
+			}
+		}
+
+		throw new Error(`there is no link ${change.link}`);
+	},
 	async hold() {
 		for (const network of networks) {
 			network.hold();

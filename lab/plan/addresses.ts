@@ -26,6 +26,9 @@ export const defaultRanges: Readonly<Record<'pods' | 'services' | 'external', Re
 	external: {ipv4: '10.0.0.0/24', ipv6: '1000::/120'},
 };
 
+/** What point-to-point links are taken from that do not say: two addresses for each. */
+const pointToPointPool: Readonly<Record<Family, string>> = {ipv4: '192.168.255.0/24', ipv6: '1000::1:c0a8:ff00/120'};
+
 /** Bits of a node's share of the pod addresses. */
 const podPrefix: Readonly<Record<Family, number>> = {ipv4: 24, ipv6: 64};
 
@@ -74,10 +77,24 @@ function addressFrom(family: Family, value: bigint): string {
 	return family === 'ipv4' ? Address4.fromBigInt(value).correctForm() : Address6.fromBigInt(value).correctForm();
 }
 
-/** The address at an offset in a subnet, or undefined where the subnet ends before it (IPv4: its last one is for broadcast). */
+/** Has a subnet two addresses, for the two ends of a link (IPv4: RFC 3021; IPv6: RFC 6164)? */
+export function isPair({family, prefix}: Subnet): boolean {
+	return bits[family] - prefix === 1;
+}
+
+/** The subnets of the point-to-point link with that number (from 0) among those that do not say; undefined where there are not so many. */
+export function pointToPointSubnets(index: number): PerFamily<string> | undefined {
+	const pairs = families.flatMap((family) => {
+		const address = addressAt(parseSubnet(pointToPointPool[family], family), 2 * index);
+		return address === undefined ? [] : [[family, `${address}/${bits[family] - 1}`] as const];
+	});
+	return index < 0 || pairs.length < families.length ? undefined : Object.fromEntries(pairs);
+}
+
+/** The address at an offset in a subnet, or undefined where the subnet ends before it (IPv4: its last one is for broadcast, but in a pair). */
 export function addressAt(subnet: Subnet, offset: number): string | undefined {
 	const size = 1n << BigInt(bits[subnet.family] - subnet.prefix);
-	const last = subnet.family === 'ipv4' ? size - 2n : size - 1n;
+	const last = subnet.family === 'ipv4' && !isPair(subnet) ? size - 2n : size - 1n;
 	return BigInt(offset) > last ? undefined : addressFrom(subnet.family, start(subnet) + BigInt(offset));
 }
 

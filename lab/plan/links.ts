@@ -3,11 +3,12 @@ import {suggest} from '../host/suggestion.ts';
 import type {LabDeclaration} from '../spec/lab.ts';
 import {linkName, parseImpairment, sameFrames} from '../spec/impairment.ts';
 import type {LabMachine} from '../spec/topology.ts';
+import {nicsOf} from './networks.ts';
 import type {ImpairedLink} from './plan.ts';
 
-/** The names of the links of these machines, in the order of the machines: 'node-1@cluster'. */
+/** The names of the links of these machines, in the order of the machines; a VLAN of a NIC has none of its own: 'node-1@cluster'. */
 export function linkNames(machines: readonly LabMachine[]): string[] {
-	return machines.flatMap(({name, links}) => links.map(({network}) => linkName(name, network)));
+	return machines.flatMap((machine) => nicsOf(machine).map(({network}) => linkName(machine.name, network)));
 }
 
 /** The impaired links of a lab whose shape was checked, with all that is wrong of them as sentences. */

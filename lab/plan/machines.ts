@@ -1,5 +1,6 @@
 /** Machines of the lab: names, addresses, links and the routes that every machine has. */
-import {ofFamilies, addressAt, defaultNetworks, defaultRanges, macAddress, overlaps, parseSubnet, podSubnet, type Subnet} from './addresses.ts';
+import {ofFamilies, addressAt, defaultNetworks, defaultRanges, isPair, macAddress, overlaps, parseSubnet, podSubnet, type Subnet} from './addresses.ts';
+import {layOutNetworks, segmentsOf} from './networks.ts';
 import {LabError} from '../host/error.ts';
 import {type EntropySource, entropySources} from '../spec/entropy.ts';
 import type {Family, PerFamily} from '../spec/family.ts';
@@ -40,6 +41,9 @@ const places: Readonly<Record<string, {base: number; most: number}>> = {
 };
 const otherRoles = {base: 230, most: 20};
 
+/** NICs on the fabric that a machine can have: QEMU's machine `pc` has 32 places for devices, and others need theirs. */
+const mostNics = 20;
+
 const smallestMemory = 128 * 1024 ** 2;
 const smallestDisk = 64 * 1024 ** 2;
 
@@ -75,18 +79,14 @@ function collecting<Value>(problems: string[], what: string, read: () => Value):
 /** A lab's families, networks, ranges and machines. Problems are collected, not thrown. */
 export function layOut(lab: LabDeclaration): LabLayout {
 	const problems: string[] = [];
-	const onceEach = (what: string, declared: readonly Family[]): readonly Family[] => {
-		const families = [...new Set(declared)];
-		if (families.length < declared.length) {
-			problems.push(`${what}: \`${declared.join(', ')}\` names one family twice`);
-		}
+	const declaredFamilies = lab.families ?? ['ipv4'];
+	const families = [...new Set(declaredFamilies)];
+	if (families.length < declaredFamilies.length) {
+		problems.push(`families: \`${declaredFamilies.join(', ')}\` names one family twice`);
+	}
 
-		return families;
-	};
-
-	const families = onceEach('families', lab.families ?? ['ipv4']);
 	const subnets = new Map<string, Array<[Family, Subnet]>>();
-	const subnetsOf = (what: string, declared: PerFamily<string>, wanted = families): PerFamily<string> => {
+	const subnetsOf = (what: string, declared: PerFamily<string>, wanted: readonly Family[] = families): PerFamily<string> => {
 		const parsed = ofFamilies(wanted, declared).flatMap(([family, cidr]) => {
 			const subnet = collecting(problems, what, () => parseSubnet(cidr, family));
 			return subnet === undefined ? [] : [[family, subnet] as [Family, Subnet]];
@@ -95,17 +95,7 @@ export function layOut(lab: LabDeclaration): LabLayout {
 		return Object.fromEntries(parsed.map(([family, {cidr}]) => [family, cidr]));
 	};
 
-	const networks = Object.entries(lab.networks ?? defaultNetworks).map(([name, {subnets: declared, families: own, mtu}]): LabNetwork => {
-		const wanted = own === undefined ? families : onceEach(`network ${name}: families`, own);
-		const carried = wanted.filter((family) => declared[family] !== undefined);
-		if (own === undefined && carried.length === 0) {
-			problems.push(`network ${name}: it has no subnet of the lab's families (${families.join(', ')})`);
-		} else if (own !== undefined && carried.length < wanted.length) {
-			problems.push(`network ${name}: it has no subnet of ${wanted.filter((family) => !carried.includes(family)).join(', ')}, which its \`families\` name`);
-		}
-
-		return {name, families: carried, subnets: subnetsOf(`network ${name}`, declared, wanted), mtu: mtu ?? 1500};
-	});
+	const networks = layOutNetworks(lab.networks ?? defaultNetworks, families, subnetsOf, problems);
 	const ranges: Ranges = {
 		pods: subnetsOf('pods', {...defaultRanges.pods, ...lab.pods}),
 		services: subnetsOf('services', {...defaultRanges.services, ...lab.services}),
@@ -113,7 +103,7 @@ export function layOut(lab: LabDeclaration): LabLayout {
 	};
 	problems.push(...overlapProblems(subnets));
 
-	const machines: SizedMachine[] = [];
+	const wanted: WantedMachine[] = [];
 	let otherCount = 0;
 	for (const role of inOrder(Object.keys(lab.machines))) {
 		const declared: MachinesDeclaration & ReturnType<typeof defaultsOf> = {...defaultsOf(role), ...lab.machines[role]};
@@ -142,20 +132,26 @@ export function layOut(lab: LabDeclaration): LabLayout {
 		}
 
 		const entropy = entropySources.filter((source) => declared.entropy?.includes(source) ?? true);
-		problems.push(...networkProblems(role, declared.networks, networks));
-		for (let index = 1; index <= declared.count; index++) {
-			const links = linksOf(`${role}-${index}`, base + index, declared.networks, networks, subnets, problems);
-			machines.push({
-				name: `${role}-${index}`, role, index, links,
-				address: firstAddresses(links),
-				pods: role === 'node' ? podsOf(index, subnets.get('pods')!, problems) : {},
-				cpus: declared.cpus, memory, disk,
-				maintenanceMac: macAddress(0, base + index),
-				...(entropy.length < entropySources.length && {entropy}),
-			});
-		}
+		const names = Array.from({length: declared.count}, (_, index) => `${role}-${index + 1}`);
+		problems.push(...networkProblems(role, names, declared.networks, networks));
+		wanted.push(...names.map((name, index): WantedMachine => ({
+			name, role, index: index + 1, offset: base + index + 1, networks: networksOf(name, declared.networks).filter((network) => networks.some((known) => known.name === network)),
+			cpus: declared.cpus, memory, disk, entropy,
+		})));
 	}
 
+	const ends = endsOf(wanted, networks, problems);
+	const machines = wanted.map(({name, role, index, offset, networks: own, cpus, memory, disk, entropy}): SizedMachine => {
+		const links = linksOf({name, offset, networks: own}, networks, subnets, ends, problems);
+		return {
+			name, role, index, links,
+			address: firstAddresses(links),
+			pods: role === 'node' ? podsOf(index, subnets.get('pods')!, problems) : {},
+			cpus, memory, disk,
+			maintenanceMac: macAddress(0, offset),
+			...(entropy.length < entropySources.length && {entropy}),
+		};
+	});
 	if (machines.length === 0) {
 		problems.push('machines: the lab has none');
 	}
@@ -170,43 +166,103 @@ function overlapProblems(subnets: ReadonlyMap<string, ReadonlyArray<[Family, Sub
 		.map((other) => `${one.what} (${one.subnet.cidr}) and ${other.what} (${other.subnet.cidr}) have addresses in common`));
 }
 
-function networkProblems(role: Role, names: readonly string[], networks: readonly LabNetwork[]): string[] {
+/** The networks of a machine, as its role declares them. */
+function networksOf(machine: string, declared: NonNullable<MachinesDeclaration['networks']>): readonly string[] {
+	return isList(declared) ? declared : declared[machine] ?? [];
+}
+
+/** `Array.isArray` does not know that a list may be read-only. */
+function isList(declared: NonNullable<MachinesDeclaration['networks']>): declared is readonly string[] {
+	return Array.isArray(declared);
+}
+
+function networkProblems(role: Role, machines: readonly string[], declared: NonNullable<MachinesDeclaration['networks']>, networks: readonly LabNetwork[]): string[] {
+	const what = `machines.${role}.networks`;
+	if (isList(declared)) {
+		return listProblems(what, declared, networks);
+	}
+
+	const strangers = Object.keys(declared).filter((machine) => !machines.includes(machine));
+	const silent = machines.filter((machine) => declared[machine] === undefined);
+	return [
+		...strangers.map((machine) => `${what}: there is no machine \`${machine}\`; known are ${machines.join(', ')}`),
+		...(silent.length === 0 ? [] : [`${what}: it names networks by machine, and none of ${silent.join(', ')}`]),
+		...Object.entries(declared).flatMap(([machine, names]) => listProblems(`${what}.${machine}`, names, networks)),
+	];
+}
+
+function listProblems(what: string, names: readonly string[], networks: readonly LabNetwork[]): string[] {
 	const known = networks.map(({name}) => name);
-	return names.flatMap((name, index) => {
+	const each = names.flatMap((name, index) => {
 		if (names.indexOf(name) !== index) {
-			return [`machines.${role}.networks: \`${name}\` is there twice`];
+			return [`${what}: \`${name}\` is there twice`];
 		}
 
 		const meant = suggest(name, known);
-		return known.includes(name) ? [] : [`machines.${role}.networks: there is no network \`${name}\`; ${meant === undefined ? `known are ${known.join(', ')}` : `did you mean \`${meant}\`?`}`];
+		const trunk = names.find((other) => other !== name && segmentsOf(other, networks).includes(name));
+		if (trunk !== undefined) {
+			return [`${what}: \`${name}\` is a VLAN of \`${trunk}\`, which is there too: a machine would have its address in \`${name}\` twice`];
+		}
+
+		return known.includes(name) ? [] : [`${what}: there is no network \`${name}\`; ${meant === undefined ? `known are ${known.join(', ')}` : `did you mean \`${meant}\`?`}`];
 	});
+	return names.length > mostNics ? [...each, `${what}: a machine has room for at most ${mostNics} NICs, not ${names.length}`] : each;
+}
+
+/** A machine before it has links. */
+interface WantedMachine extends Required<Pick<SizedMachine, 'name' | 'role' | 'index' | 'cpus' | 'memory' | 'disk' | 'entropy'>> {
+	/** Its place in subnets. */
+	readonly offset: number;
+	/** Known ones only. */
+	readonly networks: readonly string[];
+}
+
+/** Point-to-point link -> the two machines that it joins, by name. */
+type Ends = ReadonlyMap<string, readonly string[]>;
+
+function endsOf(machines: readonly WantedMachine[], networks: readonly LabNetwork[], problems: string[]): Ends {
+	return new Map(networks.filter(({kind}) => kind === 'point-to-point').map(({name}) => {
+		const ends = machines.filter((machine) => machine.networks.some((network) => segmentsOf(network, networks).includes(name))).map((machine) => machine.name);
+		if (ends.length !== 2) {
+			problems.push(`network ${name}: a point-to-point link joins exactly two machines, not ${ends.length === 0 ? 'none' : `${ends.length} (${ends.join(', ')})`}`);
+		}
+
+		return [name, ends];
+	}));
 }
 
 function linksOf(
-	machine: string,
-	offset: number,
-	names: readonly string[],
+	machine: Pick<WantedMachine, 'name' | 'offset' | 'networks'>,
 	networks: readonly LabNetwork[],
 	subnets: ReadonlyMap<string, ReadonlyArray<[Family, Subnet]>>,
+	ends: Ends,
 	problems: string[],
 ): MachineLink[] {
-	return names.filter((name) => networks.some((network) => network.name === name)).map((name, index) => {
-		const number = networks.findIndex((network) => network.name === name);
-		const addresses = subnets.get(`network ${name}`)!.flatMap(([family, subnet]): LinkAddress[] => {
-			const address = addressAt(subnet, offset);
-			if (address === undefined) {
-				problems.push(`network ${name}: ${subnet.cidr} is too small: ${machine} is number ${offset} in it`);
-				return [];
-			}
+	const addressesIn = (network: string): LinkAddress[] => (subnets.get(`network ${network}`) ?? []).flatMap(([family, subnet]): LinkAddress[] => {
+		const end = ends.get(network)?.indexOf(machine.name);
+		// The first end of a pair has the first address of both, where the subnet has no more.
+		const offset = end === undefined ? machine.offset : isPair(subnet) ? end : end + 1;
+		const address = addressAt(subnet, offset);
+		if (address === undefined && (end === undefined || end < 2)) {
+			problems.push(`network ${network}: ${subnet.cidr} is too small: ${machine.name} is number ${offset} in it`);
+		}
 
-			return [{family, address, prefix: subnet.prefix}];
-		});
-		return {network: name, device: `eth${index + 1}`, mac: macAddress(number + 1, offset), mtu: networks[number]!.mtu, addresses};
+		return address === undefined ? [] : [{family, address, prefix: subnet.prefix}];
+	});
+	return machine.networks.flatMap((name, index) => {
+		const number = networks.findIndex((network) => network.name === name);
+		const {mtu, vlans = {}} = networks[number]!;
+		const nic: MachineLink = {network: name, device: `eth${index + 1}`, mac: macAddress(number + 1, machine.offset), mtu, addresses: addressesIn(name)};
+		return [nic, ...Object.entries(vlans).flatMap(([network, id]): MachineLink[] => {
+			const known = networks.find((each) => each.name === network);
+			return known === undefined ? [] : [{...nic, network, device: `${nic.device}.${id}`, mtu: known.mtu, addresses: addressesIn(network), vlan: {id, device: nic.device}}];
+		})];
 	});
 }
 
 function firstAddresses(links: readonly MachineLink[]): PerFamily<string> {
-	return Object.fromEntries((links[0]?.addresses ?? []).map(({family, address}) => [family, address]));
+	const first = links.find(({addresses}) => addresses.length > 0);
+	return Object.fromEntries((first?.addresses ?? []).map(({family, address}) => [family, address]));
 }
 
 function podsOf(index: number, pods: ReadonlyArray<[Family, Subnet]>, problems: string[]): PerFamily<string> {
@@ -222,15 +278,15 @@ function podsOf(index: number, pods: ReadonlyArray<[Family, Subnet]>, problems: 
 }
 
 /**
- * The default routes of a machine: through router-1, by its address on the first network that both are on, in each
- * family that this network has. A router has none.
+ * The default routes of a machine: through router-1, by its address on the first network that both are on, in each family that this network has; where router-1
+ * is on none of its networks, through the first router that is on one. A router has none.
  */
 export function defaultRoutes(machine: LabMachine, machines: readonly LabMachine[]): Route[] {
-	const router = machines.find(({name}) => name === 'router-1');
-	if (router === undefined || machine.role === 'router') {
+	if (machine.role === 'router') {
 		return [];
 	}
 
-	const shared = machine.links.map(({network}) => router.links.find((link) => link.network === network)).find((link) => link !== undefined);
-	return (shared?.addresses ?? []).map(({family, address}) => ({family, to: 'default', via: [address]}));
+	const shared = machines.filter(({role}) => role === 'router')
+		.flatMap((router) => machine.links.flatMap(({network}) => router.links.find((link) => link.network === network && link.addresses.length > 0) ?? []));
+	return (shared[0]?.addresses ?? []).map(({family, address}) => ({family, to: 'default', via: [address]}));
 }

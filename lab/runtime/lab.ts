@@ -38,7 +38,8 @@ import {serveLab} from './lab-server.ts';
 import {type LabLinks, openLinks} from './links.ts';
 import {reserveMemory} from './memory.ts';
 import {paceOf} from './pace.ts';
-import {forkSocket, linkSocket, type PoweredMachine, powerOn, type PreparedMachine, prepareMachine, stateSocket} from './power-on.ts';
+import {fabricNetworks} from './fabric-networks.ts';
+import {forkSocket, type PoweredMachine, powerOn, type PreparedMachine, prepareMachine, stateSocket} from './power-on.ts';
 import {awaitAnswer, awaitReady, type AwaitedMachine} from './ready.ts';
 import {openSecrets} from './secrets.ts';
 import {kernelOf, stageFolder} from './stage-folder.ts';
@@ -298,14 +299,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 	const openFabric = async (states: readonly NetworkState[] = []): Promise<void> => {
 		const started = await parts.startFabric({
 			folder,
-			networks: plan.topology.networks.map((network) => ({
-				name: network.name,
-				families: network.families,
-				state: states.find((state) => state.name === network.name),
-				ports: plan.machines.flatMap((machine) => machine.links
-					.filter((link) => link.network === network.name)
-					.map(({device}) => ({name: machine.name, socket: linkSocket(machine.name, device)}))),
-			})),
+			networks: fabricNetworks(plan, states),
 		});
 		fabric = started;
 		cleanup.add(async () => started.stop());

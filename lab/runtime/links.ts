@@ -4,6 +4,7 @@ import type {LinkReport} from '../fabric/link.ts';
 import {changedSetting, type LinkChange, type LinkSetting} from '../fabric/link-setting.ts';
 import {networkCardId} from '../machine/arguments.ts';
 import type {Qmp} from '../machine/qmp.ts';
+import {nicsOf} from '../plan/networks.ts';
 import type {LabMachine} from '../spec/topology.ts';
 import {type Carrier, linkName} from '../spec/impairment.ts';
 
@@ -35,7 +36,7 @@ export interface LinkOwner {
 
 /** Takes over the links of a lab. */
 export function openLinks({machines, fabric, monitorOf}: LinkOwner): LabLinks {
-	const places = new Map(machines.flatMap(({name, links}) => links.map(({network}, place) => [linkName(name, network), {machine: name, place}])));
+	const places = new Map(machines.flatMap((machine) => nicsOf(machine).map(({network}, place) => [linkName(machine.name, network), {machine: machine.name, place}])));
 	/** Link -> what its carrier flaps by, and when it does next. A timer that is not the one that is there has nothing to do any more. */
 	const flaps = new Map<string, {readonly setting: LinkSetting; timer?: NodeJS.Timeout}>();
 	let still = false;

@@ -7,6 +7,7 @@ import {run} from '../host/program.ts';
 import type {AcceleratorProbe} from '../machine/accelerator.ts';
 import type {Machine, StartOptions} from '../machine/machine.ts';
 import type {MachineSpecification} from '../machine/specification.ts';
+import {nicsOf} from '../plan/networks.ts';
 import type {Plan, PlannedMachine} from '../plan/plan.ts';
 import type {MadeStage} from '../store/store.ts';
 import {consoleLogOf} from './console-tail.ts';
@@ -87,7 +88,7 @@ export async function prepareMachine(
 		layers: devices,
 		disk,
 		...(origin !== undefined && {frozen: true}),
-		links: planned.links.map(({mac, device}) => ({mac, socket: linkSocket(name, device)})),
+		links: nicsOf(planned).map(({mac, device}) => ({mac, socket: linkSocket(name, device)})),
 		qmpSocket: path.join(name, 'qmp.sock'),
 		consoleLog: consoleLogOf(name),
 		consoleSocket: path.join(name, 'console.sock'),

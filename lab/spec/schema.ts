@@ -169,14 +169,53 @@ const impairment = z.strictObject({
 });
 const flap = z.strictObject({up: duration, down: duration});
 
+/** For all machines of a role, or for each by its name. */
+const machineNetworks = z.custom<readonly string[] | Readonly<Record<string, readonly string[]>>>(
+	(value) => words.safeParse(value).success || z.record(text, words).safeParse(value).success,
+	{error: 'must be a list of names of networks, or such a list for each machine: {\'router-1\': [\'left\', \'right\']}'},
+);
+/** IEEE 802.1Q, table 9-2: 0 is no VLAN, and 4095 is reserved. */
+const vlanId = z.int().min(1).max(4094);
+const network = z.strictObject({
+	subnets: perFamily.optional(), families: z.array(family).min(1).max(2).optional(), mtu: z.int().min(576).max(65_535).optional(),
+	kind: z.enum(['lan', 'point-to-point']).optional(), vlans: z.record(text, vlanId).optional(),
+}).superRefine((declared, context) => {
+	const refuse = (key: string, message: string): void => {
+		context.addIssue({code: 'custom', path: [key], message});
+	};
+
+	const {subnets, families: own, kind, vlans} = declared;
+	if (vlans === undefined) {
+		if (subnets === undefined && kind !== 'point-to-point') {
+			refuse('subnets', 'must be an object, such as {ipv4: \'192.168.3.0/24\'}');
+		}
+
+		return;
+	}
+
+	for (const [key, there] of [['subnets', subnets], ['families', own]] as const) {
+		if (there !== undefined) {
+			refuse(key, 'cannot be said of a trunk: the networks of its `vlans` have their own');
+		}
+	}
+
+	if (kind === 'point-to-point') {
+		refuse('kind', 'cannot be point-to-point with `vlans`: a trunk is a switch');
+	}
+
+	if (Object.keys(vlans).length === 0) {
+		refuse('vlans', 'must not be empty');
+	}
+});
+
 const lab = z.strictObject({
 	image: text.optional(),
 	families: z.array(family).min(1).max(2).optional(),
 	machines: z.record(text, z.strictObject({
-		count: z.int().min(0), cpus: z.int().min(1).optional(), memory: size.optional(), disk: size.optional(), networks: words.optional(),
+		count: z.int().min(0), cpus: z.int().min(1).optional(), memory: size.optional(), disk: size.optional(), networks: machineNetworks.optional(),
 		entropy: z.array(z.enum(entropySources as [string, ...string[]])).optional(),
 	})),
-	networks: z.record(text, z.strictObject({subnets: perFamily, families: z.array(family).min(1).max(2).optional(), mtu: z.int().min(576).max(65_535).optional()})).optional(),
+	networks: z.record(text, network).optional(),
 	links: z.record(text, z.array(impairment)).optional(),
 	overlays: words,
 	options: z.record(text, z.record(text, optionValue)).optional(),

@@ -16,14 +16,18 @@ export interface LinkAddress {
 	readonly prefix: number;
 }
 
-/** A machine's end of a network: a NIC. */
+/** A machine's end of a network: a NIC, or a VLAN of one. */
 export interface MachineLink {
 	readonly network: string;
-	/** The name inside the machine: 'eth1', 'eth2', in the order of the machine's networks. */
+	/** The name inside the machine: 'eth1', 'eth2', in the order of the machine's networks; of a VLAN 'eth1.10'. */
 	readonly device: string;
+	/** A VLAN has that of its NIC. */
 	readonly mac: string;
 	readonly mtu: number;
+	/** None where the network is a trunk: its VLANs, which follow it, have them. */
 	readonly addresses: readonly LinkAddress[];
+	/** Only of a VLAN: its number, and the NIC whose frames are tagged with it. */
+	readonly vlan?: {readonly id: number; readonly device: string};
 }
 
 /** A route, as `ip route add` takes it; several gateways make it multipath (ECMP). */
@@ -40,23 +44,31 @@ export interface LabMachine {
 	readonly role: Role;
 	/** Counts from 1 within the role. */
 	readonly index: number;
+	/** NICs in the order of the machine's networks, each with its VLANs behind it. */
 	readonly links: readonly MachineLink[];
 	/** Of the maintenance NIC, by which the host reaches the machine: QEMU's user-mode network, 10.0.2.0/24, in a VRF of its own. */
 	readonly maintenanceMac: string;
-	/** The first address on the machine's first network, per family that the network carries: its InternalIP. */
+	/** The first address on the machine's first network that has addresses, per family that the network carries: its InternalIP. */
 	readonly address: PerFamily<string>;
 	/** The pod subnets of a node, per family; empty for other roles. */
 	readonly pods: PerFamily<string>;
 }
 
+/** What a network is: a switch with as many machines as there are, or a wire between two. */
+export type NetworkKind = 'lan' | 'point-to-point';
+
 /** A network, as overlays and steps see it. */
 export interface LabNetwork {
 	readonly name: string;
-	/** What it carries, the preferred first: the lab's families where it does not declare others. A frame of another is an error of the lab. */
+	/** What it carries, the preferred first: the lab's families where it does not declare others; of a trunk those of its VLANs. A frame of another is an error of the lab. */
 	readonly families: readonly Family[];
-	/** CIDR, per family that it carries. */
+	/** CIDR, per family that it carries; a trunk has none. */
 	readonly subnets: PerFamily<string>;
 	readonly mtu: number;
+	/** Not there for a switch. */
+	readonly kind?: 'point-to-point';
+	/** Of a trunk: network -> its VLAN's number. */
+	readonly vlans?: Readonly<Record<string, number>>;
 }
 
 /** The lab, as overlays see it. */

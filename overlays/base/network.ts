@@ -7,9 +7,15 @@ const maintenance = {device: 'eth0', vrf: 'mgmt', table: 100, address: '10.0.2.1
 /** Machines of these roles pass packets on. */
 const forwardingRoles: readonly Role[] = ['node', 'router'];
 
-/** /etc/vmlab/nics: `MAC NAME` lines. */
+/** /etc/vmlab/nics: `MAC NAME` lines. A VLAN has its NIC's address. */
 export function nics({machine}: MachineContext): string {
-	return lines([`${machine.maintenanceMac} ${maintenance.device}`, ...machine.links.map(({mac, device}) => `${mac} ${device}`)]);
+	const own = machine.links.filter(({vlan}) => vlan === undefined);
+	return lines([`${machine.maintenanceMac} ${maintenance.device}`, ...own.map(({mac, device}) => `${mac} ${device}`)]);
+}
+
+/** /etc/vmlab/devices: a batch for ip(8) that makes the devices of VLANs (ip-link(8), `type vlan`). They must be there before anything is set of them. */
+export function devices({machine}: MachineContext): string {
+	return lines(machine.links.flatMap(({device, vlan}) => (vlan === undefined ? [] : [`link add link ${vlan.device} name ${device} type vlan id ${vlan.id}`])));
 }
 
 /** The families that a machine has, on whatever link. */
@@ -19,10 +25,10 @@ function familiesOf({links}: LabMachine): Family[] {
 
 /** /etc/vmlab/sysctls: `PATH VALUE` lines, in the order in which they must be set. */
 export function sysctls({machine}: MachineContext): string {
-	const devices = machine.links.map(({device}) => device);
+	const own = machine.links.map(({device}) => device);
 	const forwarding = forwardingRoles.includes(machine.role) ? 1 : 0;
 	// `all` and `default` for devices to come (bridges, tunnels), and each device that is there already.
-	const everywhere = ['all', 'default', ...devices];
+	const everywhere = ['all', 'default', ...own];
 	const [ipv4, ipv6] = (['ipv4', 'ipv6'] as const).map((family) => familiesOf(machine).includes(family));
 	return lines([
 		// Setting it also sets what each device has of its own, so it comes first.

@@ -1,5 +1,5 @@
 import {defineOverlay} from 'vmlab';
-import {hosts, network, nics, sysctls} from './network.ts';
+import {devices, hosts, network, nics, sysctls} from './network.ts';
 
 export default defineOverlay({
 	summary: 'What every machine has: its name, its network, ssh for the host, a shell on the console',
@@ -10,6 +10,7 @@ export default defineOverlay({
 		{path: '/etc/hosts', text: hosts(context.lab, context.machine)},
 		{path: '/etc/resolv.conf', text: ''},
 		{path: '/etc/vmlab/nics', text: nics(context)},
+		...(devices(context) === '' ? [] : [{path: '/etc/vmlab/devices', text: devices(context)}]),
 		{path: '/etc/vmlab/sysctls', text: sysctls(context)},
 		{path: '/etc/vmlab/network', text: network(context)},
 		{path: '/etc/ssh/ssh_host_ed25519_key', mode: 0o600, ssh: 'host-key'},

@@ -14,13 +14,13 @@ function podRoutes(lab: LabTopology, machine: LabMachine): Route[] {
 
 /** Another machine's address on a network that this machine is on too. */
 function neighbour(machine: LabMachine, other: LabMachine, family: Family): string | undefined {
-	const shared = other.links.find(link => machine.links.some(own => own.network === link.network));
+	const shared = other.links.find(link => link.addresses.length > 0 && machine.links.some(own => own.network === link.network));
 	return shared?.addresses.find(address => address.family === family)?.address;
 }
 
 /** The network configuration list (CNI specification 1.0.0; the plugins' own documentation for what each takes). */
 function networkConfiguration(lab: LabTopology, machine: LabMachine): string {
-	const mtu = machine.links[0]?.mtu;
+	const mtu = machine.links.find(({addresses}) => addresses.length > 0)?.mtu;
 	return JSON.stringify({
 		cniVersion: '1.0.0',
 		name: 'vmlab',

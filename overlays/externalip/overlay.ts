@@ -38,7 +38,7 @@ function pool(subnet: string): string[] {
 
 /** Another machine's address on a network that this machine is on too. */
 function neighbour(machine: LabMachine, other: LabMachine, family: Family): string | undefined {
-	const shared = other.links.find(link => machine.links.some(own => own.network === link.network));
+	const shared = other.links.find(link => link.addresses.length > 0 && machine.links.some(own => own.network === link.network));
 	return shared?.addresses.find(address => address.family === family)?.address;
 }
 

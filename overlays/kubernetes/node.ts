@@ -72,7 +72,7 @@ function proxyConfiguration(lab: LabTopology, machine: LabMachine, options: Node
  * them, so without any route they end there; where to does not matter. A lab without a router has no default route.
  */
 function serviceRoutes(lab: LabTopology, machine: LabMachine, routes: readonly Route[]): string[] {
-	const device = machine.links[0]?.device;
+	const device = machine.links.find(({addresses}) => addresses.length > 0)?.device;
 	return lab.families
 		.filter(family => device !== undefined && lab.services[family] !== undefined && !routes.some(route => route.family === family && route.to === 'default'))
 		.map(family => `route replace ${lab.services[family]} dev ${device}`);
