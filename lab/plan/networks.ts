@@ -78,7 +78,7 @@ export function layOutNetworks(declared: Readonly<Record<string, NetworkDeclarat
 
 /** A trunk has what its VLANs have. */
 function trunkOf(trunk: LabNetwork, networks: readonly LabNetwork[], mtu: number | undefined, problems: string[]): LabNetwork {
-	const own = networks.filter(({name}) => trunk.vlans?.[name] !== undefined);
+	const own = Object.keys(trunk.vlans ?? {}).flatMap((vlan) => networks.find(({name}) => name === vlan) ?? []);
 	const carried = own.flatMap(({families}) => families);
 	for (const {name, mtu: needed} of own) {
 		if (mtu !== undefined && needed > mtu) {
