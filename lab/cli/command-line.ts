@@ -101,6 +101,16 @@ function withHelpFlag(words: readonly string[]): readonly string[] {
 	return verb === undefined || verb.startsWith('-') || verbNames.includes(verb) ? [...words.slice(1), '--help'] : words.slice(1);
 }
 
+/** With the values of options that stand without one; what is behind `--` is for somebody else. */
+function withBareValues(words: readonly string[]): readonly string[] {
+	const {bareOptions = {}} = verbAmong(words) ?? {};
+	const end = words.includes('--') ? words.indexOf('--') : words.length;
+	return words.map((word, index) => {
+		const value = index < end && word.startsWith('--') ? bareOptions[word.slice(2)] : undefined;
+		return value === undefined ? word : `${word}=${value}`;
+	});
+}
+
 /** Shows an error on stderr and gives its exit code. The renderer is loaded only now. */
 async function showError(thrown: unknown): Promise<number> {
 	const [{asLabError}, {renderError}] = await Promise.all([import('../host/error.ts'), import('../report/error-text.ts')]);
@@ -111,7 +121,7 @@ async function showError(thrown: unknown): Promise<number> {
 
 /** Runs the command line's words (without `node` and the program) and gives the exit code. Never rejects. */
 export async function runCommandLine(given: readonly string[]): Promise<number> {
-	const words = withHelpFlag(given);
+	const words = withBareValues(withHelpFlag(given));
 	if (words[0] === '--get-yargs-completions') {
 		// What the script that yargs makes asks for. Answered here, since yargs would run the builders, which are asynchronous.
 		const {complete} = await import('./completion.ts');

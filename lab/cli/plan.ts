@@ -1,5 +1,9 @@
-/** `vmlab plan`: the chain of stages, and what of it is there already. */
+/** `vmlab plan`: the chain of stages and what of it is there already, or a picture of the lab. */
+import {failure} from '../host/failure.ts';
 import {formatBytes} from '../report/duration.ts';
+import {topologyMermaid} from '../report/topology-mermaid.ts';
+import {topologyPicture} from '../report/topology-picture.ts';
+import {topologyEvent} from '../scenario/topology-event.ts';
 import {preparePlan} from '../build/prepare.ts';
 import type {PlannedStage} from '../plan/plan.ts';
 import {readyLabKey, readyLabName, readyLabNeeds, readyStageName} from '../plan/ready-lab.ts';
@@ -25,10 +29,23 @@ interface ShownStage {
 }
 
 export const verb = defineVerb({
-	options: (command) => addSettings(command.positional('scenario', {type: 'string', demandOption: true, describe: 'Whose lab'})),
-	async run({scenario: name, set}, {output}) {
-		const [{scenario, file}, store] = await Promise.all([loadScenario(name), openStore()]);
+	options: (command) => addSettings(command.positional('scenario', {type: 'string', demandOption: true, describe: 'Whose lab'}))
+		.option('graph', {choices: ['mermaid', 'svg'] as const, describe: 'Draw machines and networks instead: as text for Mermaid, or with --graph=svg as an SVG'})
+		.example('vmlab plan ipv4 --graph=svg >ipv4.svg', ''),
+	async run({scenario: name, set, graph}, {output, outputChosen}) {
+		if (graph !== undefined && outputChosen) {
+			throw failure.usage(`A picture is text of its own, and not of the form ${output}`, 'Leave out --output, or --graph; `vmlab plan SCENARIO --graph=svg` draws an SVG.');
+		}
+
+		const {scenario, file} = await loadScenario(name);
 		const plan = await preparePlan(scenario.lab, {settings: set, file});
+		if (graph !== undefined) {
+			const drawn = topologyEvent(name, plan.topology);
+			process.stdout.write(graph === 'svg' ? topologyPicture(drawn, true).text : topologyMermaid(drawn));
+			return;
+		}
+
+		const store = await openStore();
 		const found = new Map<string, MadeStage>();
 		const show = async ({name: stage, key, needs}: Pick<PlannedStage, 'name' | 'key' | 'needs'>): Promise<ShownStage> => {
 			const made = await store.find(key);

@@ -36,6 +36,8 @@ export interface VerbEntry {
 	/** As yargs writes it: `up <scenario>`. */
 	readonly command: string;
 	readonly summary: string;
+	/** Options that may stand without a value, and which they have then. With one they are written `--graph=svg`: a word behind them is another argument. */
+	readonly bareOptions?: Readonly<Record<string, string>>;
 	/** Imports the verb's file. */
 	// Each verb has arguments of its own, and the table has them all.
 	readonly load: () => Promise<{readonly verb: Verb<any>}>;

@@ -5,7 +5,7 @@ import type {VerbEntry} from './verb.ts';
 export const verbs: readonly VerbEntry[] = [
 	{command: 'start [scenario]', summary: 'Install what is missing, then run a scenario: what `npm start` does', load: async () => import('./start.ts')},
 	{command: 'doctor [scenario]', summary: 'Check this computer, all problems at once', load: async () => import('./doctor.ts')},
-	{command: 'plan <scenario>', summary: 'Show the chain of stages, and what is cached', load: async () => import('./plan.ts')},
+	{command: 'plan <scenario>', summary: 'Show the chain of stages and what is cached, or a picture of the lab', bareOptions: {graph: 'mermaid'}, load: async () => import('./plan.ts')},
 	{command: 'build <scenarios..>', summary: 'Make everything up to the boot', load: async () => import('./build.ts')},
 	{command: 'up <scenario>', summary: 'Boot the lab of a scenario, without its steps', load: async () => import('./up.ts')},
 	{command: 'down [labs..]', summary: 'End labs', load: async () => import('./down.ts')},

@@ -52,10 +52,10 @@ export type ScenarioEvent =
 export interface TopologyEvent {
 	type: 'topology';
 	lab: string;
-	/** Subnets as CIDR. */
-	networks: ReadonlyArray<{name: string; subnets: readonly string[]}>;
-	/** Addresses with their prefix: '192.168.1.1/24'. */
-	machines: ReadonlyArray<{name: string; role: string; links: ReadonlyArray<{network: string; addresses: readonly string[]}>}>;
+	/** Subnets as CIDR; the MTU where it is not 1500; of a trunk its VLANs. */
+	networks: ReadonlyArray<{name: string; subnets: readonly string[]; mtu?: number; kind?: 'point-to-point'; vlans?: ReadonlyArray<{network: string; id: number}>}>;
+	/** Addresses with their prefix: '192.168.1.1/24'. A VLAN of a NIC follows it, with its number. */
+	machines: ReadonlyArray<{name: string; role: string; links: ReadonlyArray<{network: string; device?: string; vlan?: number; addresses: readonly string[]}>}>;
 }
 
 /** A sentence for the person, outside the others. */

@@ -1,46 +1,31 @@
-/** A lab as an SVG: networks as lines, each machine in a column of its own, joined to its networks. */
+/** A lab as an SVG: networks as lines across, point-to-point links as lines between two machines, each machine in a column of its own. */
 import type {TopologyEvent} from '../event/event.ts';
-import {markup, type Markup} from './markup.ts';
+import {markup, Markup} from './markup.ts';
 import {printableLine} from './printable.ts';
+import {pictureStyle} from './style.ts';
+import {box, firstLabelY, layOutTopology, lineHeight} from './topology-layout.ts';
 
-/** Pixels. */
-const column = 180;
-const margin = 20;
-const box = {width: 120, height: 44};
-const lineHeight = 15;
-/** Of a character of the labels, about. */
-const characterWidth = 7;
-
-/** Characters of a name that fit into a box, and of a network's label. */
+/** Characters of a name that fit into a box. */
 const nameLength = 17;
-const labelLength = 90;
 
-/** The picture; nothing is assumed of names, numbers or families. */
-export function topologyPicture(topology: TopologyEvent): Markup {
-	const {networks, machines} = topology;
-	const mostAddresses = Math.max(1, ...machines.flatMap(({links}) => links.map(({addresses}) => addresses.length)));
-	/** Between a box and its network: room for the addresses. */
-	const gap = 24 + mostAddresses * lineHeight;
-	const networkY = (index: number): number => margin + box.height + gap + index * (box.height + 2 * gap);
-	// The names of networks are at the right end of their lines, clear of all addresses.
-	const labels = networks.map(({name, subnets}) => printableLine([name, ...subnets].join('  '), labelLength));
-	const right = 2 * margin + machines.length * column + characterWidth * Math.max(0, ...labels.map((label) => label.length));
-	const height = networkY(Math.max(0, networks.length - 1)) + gap + box.height + margin;
-
-	const lines = labels.map((label, index) => markup`<line class="network" x1="${margin}" y1="${networkY(index)}" x2="${right}" y2="${networkY(index)}"/><text class="network-name" x="${right}" y="${networkY(index) - 8}">${label}</text>`);
-	const boxes = machines.map((machine, index) => {
-		const x = margin + index * column + box.width / 2;
-		const joined = machine.links.map(({network}) => Math.max(0, networks.findIndex(({name}) => name === network)));
-		const top = joined.length === 0 ? 0 : Math.min(...joined);
-		// A machine of the first network alone is above it; all others are below the first of theirs.
-		const y = joined.length < 2 && top === 0 ? margin : networkY(top) + gap;
-		const links = machine.links.map(({addresses}, link) => {
-			const end = networkY(joined[link] ?? 0);
-			const isBelow = end < y;
-			const firstLabel = isBelow ? end + 18 : end - 8 - (addresses.length - 1) * lineHeight;
-			return markup`<line class="link" x1="${x}" y1="${isBelow ? y : y + box.height}" x2="${x}" y2="${end}"/><circle class="port" cx="${x}" cy="${end}" r="4"/>${addresses.map((address, line) => markup`<text class="address" x="${x + 7}" y="${firstLabel + line * lineHeight}">${printableLine(address, 43)}</text>`)}`;
-		});
-		return markup`${links}<rect class="machine" x="${x - box.width / 2}" y="${y}" width="${box.width}" height="${box.height}" rx="6"/><text class="machine-name" x="${x}" y="${y + 19}">${printableLine(machine.name, nameLength)}</text><text class="machine-role" x="${x}" y="${y + 35}">${printableLine(machine.role, nameLength)}</text>`;
-	});
-	return markup`<svg class="topology" viewBox="0 0 ${right + margin} ${height}" width="${right + margin}" height="${height}" role="img" aria-label="Machines and networks of the lab ${topology.lab}">${lines}${boxes}</svg>`;
+/**
+ * The picture; nothing is assumed of names, numbers or families.
+ *
+ * @param alone it is a file of its own, and brings its look along; else it is part of a page that has it
+ */
+export function topologyPicture(topology: TopologyEvent, alone = false): Markup {
+	const {width, height, networks, trunks, machines} = layOutTopology(topology);
+	const lines = networks.map(({from, to, y, isWire, label, labelAt}) => markup`<line class="${isWire ? 'network wire' : 'network'}" x1="${from}" y1="${y}" x2="${to}" y2="${y}"/>${label.map((text, line) => (labelAt === undefined
+		? markup`<text class="network-name" x="${to}" y="${y - 8}">${text}</text>`
+		: markup`<text class="wire-name" x="${labelAt.x}" y="${labelAt.y + line * lineHeight}">${text}</text>`))}`);
+	const joints = trunks.map(({x, from, to}) => markup`<line class="network" x1="${x}" y1="${from}" x2="${x}" y2="${to}"/>`);
+	const boxes = machines.map(({machine, x, y, links}) => markup`${links.map(({end, isBelow, label}) => {
+		const first = firstLabelY(end, isBelow, label.length);
+		return markup`<line class="link" x1="${x}" y1="${isBelow ? y : y + box.height}" x2="${x}" y2="${end}"/><circle class="port" cx="${x}" cy="${end}" r="4"/>${label.map((text, line) => markup`<text class="address" x="${x + 8}" y="${first + line * lineHeight}">${text}</text>`)}`;
+	})}<rect class="machine" x="${x - box.width / 2}" y="${y}" width="${box.width}" height="${box.height}" rx="6"/><text class="machine-name" x="${x}" y="${y + 19}">${printableLine(machine.name, nameLength)}</text><text class="machine-role" x="${x}" y="${y + 35}">${printableLine(machine.role, nameLength)}</text>`);
+	const name = `Machines and networks of the lab ${printableLine(topology.lab)}`;
+	const size = markup`viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${name}"`;
+	return alone
+		? markup`<svg xmlns="http://www.w3.org/2000/svg" class="topology" ${size}><title>${name}</title><style>${new Markup(pictureStyle)}</style><rect class="ground" width="${width}" height="${height}"/>${lines}${joints}${boxes}</svg>\n`
+		: markup`<svg class="topology" ${size}>${lines}${joints}${boxes}</svg>`;
 }
