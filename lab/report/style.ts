@@ -7,7 +7,7 @@ const colours = `
 /** Of a topology's lines, boxes and labels. */
 const topology = `
 svg text { fill: var(--text); font: 12px system-ui, sans-serif; } svg .machine-role { fill: var(--soft); font-size: 11px; }
-.network { stroke: var(--machine); stroke-width: 3; } .network.wire { stroke-width: 2; } .network-name { text-anchor: end; } svg .wire-name { font-weight: 600; } .link { stroke: var(--soft); } .port { fill: var(--machine); } .ground { fill: var(--card); }
+.network { stroke: var(--machine); stroke-width: 3; } .network.wire { stroke-width: 2; } .network-name, .network-subnets { text-anchor: end; } svg :is(.network-name, .wire-name) { font-weight: 600; } svg :is(.network-subnets, .wire-subnet) { fill: var(--soft); font-size: 11px; } .link { stroke: var(--soft); } .port { fill: var(--machine); } .ground { fill: var(--card); }
 .machine:is(rect):not(.bar) { fill: var(--code); stroke: var(--soft); } svg .machine-name { text-anchor: middle; font-weight: 600; } .machine-role { text-anchor: middle; } svg .address { font: 11px ui-monospace, monospace; }
 `;
 

@@ -16,6 +16,10 @@ const characterWidth = 7;
 /** Between a line and the labels above and below it. */
 export const labelGap = {above: 8, below: 18};
 
+/** Between the lines from a box on one side of it, and from its middle to the last. */
+const linkStep = 14;
+const mostOffset = 54;
+
 /** Characters of a network's label, and of one at a link. */
 const labelLength = {network: 90, link: 52};
 
@@ -25,9 +29,8 @@ export interface PlacedNetwork {
 	readonly to: number;
 	readonly y: number;
 	readonly isWire: boolean;
-	/** At the end of its line; a wire has more than one line, at `labelAt`. */
+	/** Its name and the rest; of a network in two lines, above and below the end of its own, of a wire one below the other from `labelAt` on. */
 	readonly label: readonly string[];
-	/** Where the label of a wire begins, and the middle of its first line. */
 	readonly labelAt?: {readonly x: number; readonly y: number};
 }
 
@@ -37,7 +40,7 @@ export interface PlacedMachine {
 	readonly x: number;
 	/** Of the box's upper edge. */
 	readonly y: number;
-	readonly links: ReadonlyArray<{readonly end: number; readonly isBelow: boolean; readonly label: readonly string[]}>;
+	readonly links: ReadonlyArray<{readonly x: number; readonly end: number; readonly isBelow: boolean; readonly label: readonly string[]}>;
 }
 
 /** All of a picture. */
@@ -62,13 +65,12 @@ export function vlanOf(name: string, networks: readonly Network[]): {readonly tr
 	return undefined;
 }
 
-/** What is told of a network beside its name. */
-export function networkWords({name, subnets, mtu, vlans = []}: Network, networks: readonly Network[]): string[] {
+/** What is told of a network beside its name and its subnets. */
+export function networkWords({name, mtu, vlans = []}: Network, networks: readonly Network[]): string[] {
 	const vlan = vlanOf(name, networks);
 	return [
-		...subnets,
 		...(vlan === undefined ? [] : [`VLAN ${vlan.id} of ${vlan.trunk}`]),
-		...(vlans.length === 0 ? [] : [`trunk of VLAN ${vlans.map(({id}) => id).join(', ')}`]),
+		...(vlans.length === 0 ? [] : [`VLANs ${vlans.map(({id}) => id).join(', ')}`]),
 		...(mtu === undefined ? [] : [`MTU ${mtu}`]),
 	];
 }
@@ -120,6 +122,19 @@ function rowsOf(networks: readonly Network[], machines: readonly Machine[]): num
 	});
 }
 
+function inOneLine(words: readonly string[]): string {
+	return words.join(' · ');
+}
+
+/**
+ * Where the lines from a box to its networks are, from the middle of the box: those on one side of it next to each other, the farthest leftmost, so that none crosses the
+ * label of another, which is to the right of its line.
+ */
+function offsetsOf(rows: readonly number[], band: number): number[] {
+	const nearer = (row: number): number[] => rows.filter((other) => (band > row ? band > other && other > row : band <= other && other < row));
+	return rows.map((row) => -Math.min(mostOffset, linkStep * nearer(row).length));
+}
+
 /** Places everything; nothing is assumed of names, numbers or families. */
 export function layOutTopology(topology: TopologyEvent): TopologyLayout {
 	const networks = inRows(topology.networks);
@@ -140,14 +155,15 @@ export function layOutTopology(topology: TopologyEvent): TopologyLayout {
 		}
 
 		const left = placed[machines.indexOf(ends[0])]!;
-		const label = [[network.name, ...network.mtu === undefined ? [] : [`MTU ${network.mtu}`]].join('  '), ...network.subnets].map((line) => printableLine(line, labelLength.link));
+		const label = [inOneLine([network.name, ...networkWords(network, networks)]), ...network.subnets].map((line) => printableLine(line, labelLength.link));
 		// Where the left machine has no label.
 		return {label, from: machines.indexOf(ends[0]), to: machines.indexOf(ends[1]), isBelow: left.band <= rowOf(network.name)};
 	});
-	const labels = networks.map((network) => printableLine([network.name, ...networkWords(network, networks)].join('  '), labelLength.network));
+	const labels = networks.map((network) => [inOneLine([network.name, ...networkWords(network, networks)]), inOneLine(network.subnets)].map((line) => printableLine(line, labelLength.network)));
 	const column = Math.max(leastColumn, ...[...placed.flatMap(({nics}) => nics.flatMap(({label}) => label)), ...wires.flatMap((wire) => wire?.label ?? [])].map((line) => 24 + characterWidth * line.length));
 	const mostLines = (row: number, isBelow: boolean): number => Math.max(
-		0,
+		// The subnets of a network.
+		isBelow && labels.some((label, index) => rows[index] === row && wires[index] === undefined && label[1] !== '') ? 1 : 0,
 		...placed.flatMap(({nics, band}) => nics.filter((nic) => nic.row === row && band > row === isBelow).map(({label}) => label.length)),
 		...wires.flatMap((wire, index) => (wire !== undefined && rows[index] === row && wire.isBelow === isBelow ? [wire.label.length] : [])),
 	);
@@ -169,21 +185,26 @@ export function layOutTopology(topology: TopologyEvent): TopologyLayout {
 	}
 
 	const xOf = (place: number): number => 2 * margin + place * column + box.width / 2;
-	const widest = Math.max(0, ...labels.map((label, index) => (wires[index] === undefined ? label.length : 0)));
+	const offsets = placed.map(({nics, band}) => offsetsOf(nics.map(({row}) => row), band));
+	/** Where the line from the machine in a column to a network ends. */
+	const endOf = (place: number, network: string): number => xOf(place) + (offsets[place]![placed[place]!.nics.findIndex((nic) => nic.network === network)] ?? 0);
+	const widest = Math.max(0, ...labels.flatMap((label, index) => (wires[index] === undefined ? label.map((line) => line.length) : [])));
 	const right = 3 * margin + machines.length * column + characterWidth * widest;
 	return {
 		width: right + margin, height: y + margin,
 		networks: wires.map((wire, index): PlacedNetwork => {
 			const lineY = rowY[rows[index]!]!;
-			return wire === undefined ? {from: margin, to: right, y: lineY, isWire: false, label: [labels[index]!]} : {
-				from: xOf(wire.from), to: xOf(wire.to), y: lineY, isWire: true, label: wire.label,
-				labelAt: {x: xOf(wire.from) + labelGap.above, y: firstLabelY(lineY, wire.isBelow, wire.label.length)},
-			};
+			if (wire === undefined) {
+				return {from: margin, to: right, y: lineY, isWire: false, label: labels[index]!};
+			}
+
+			const [from, to] = [endOf(wire.from, networks[index]!.name), endOf(wire.to, networks[index]!.name)];
+			return {from, to, y: lineY, isWire: true, label: wire.label, labelAt: {x: from + labelGap.above, y: firstLabelY(lineY, wire.isBelow, wire.label.length)}};
 		}),
 		trunks: networks.flatMap(({name, vlans = []}) => (vlans.length === 0 ? [] : [{x: margin, from: rowY[rowOf(name)]!, to: Math.max(...vlans.map(({network}) => rowY[rowOf(network)]!))}])),
 		machines: placed.map(({machine, nics, band}, index) => ({
 			machine, x: xOf(index), y: boxY[band]!,
-			links: nics.map(({row, label}) => ({end: rowY[row]!, isBelow: band > row, label})),
+			links: nics.map(({row, label}, nic) => ({x: xOf(index) + offsets[index]![nic]!, end: rowY[row]!, isBelow: band > row, label})),
 		})),
 	};
 }

@@ -28,14 +28,14 @@ export function topologyMermaid({networks, machines}: TopologyEvent): string {
 	return [
 		'flowchart LR',
 		...machines.map(({name, role}, index) => `    m${index}[${quoted([name, role])}]`),
-		...buses.map((network) => `    ${networkId(network.name)}([${quoted([network.name, ...networkWords(network, networks)])}])`),
+		...buses.map((network) => `    ${networkId(network.name)}([${quoted([network.name, ...network.subnets, ...networkWords(network, networks)])}])`),
 		...machines.flatMap((machine, index) => nicsWithLabels(machine).flatMap(({link, label}) => {
 			const id = networkId(link.network);
 			return id === undefined || isWire(link.network) ? [] : [`    m${index} ---${label.length === 0 ? '' : `|${quoted(label)}|`} ${id}`];
 		})),
 		...wires.map(({network, ends}) => {
 			const told = ends.map((end) => [end.name, ...nicsWithLabels(end).filter(({link}) => link.network === network.name).flatMap(({label}) => label)].join(' '));
-			return `    m${machines.indexOf(ends[0])} ---|${quoted([[network.name, ...(network.mtu === undefined ? [] : [`MTU ${network.mtu}`])].join(' '), ...told])}| m${machines.indexOf(ends[1])}`;
+			return `    m${machines.indexOf(ends[0])} ---|${quoted([[network.name, ...networkWords(network, networks)].join(', '), ...told])}| m${machines.indexOf(ends[1])}`;
 		}),
 		...buses.flatMap(({name}) => {
 			const vlan = vlanOf(name, networks);
