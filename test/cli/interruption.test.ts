@@ -141,7 +141,7 @@ test.serial('a Ctrl-C that arrives twice, from the terminal and from a parent th
 	} finally {
 		process.exit = exit;
 		// Our own: the prototype's is there again.
-		delete (performance as Partial<Performance>).now;
+		delete (performance as {now?: unknown}).now;
 		for (const [index, name] of names.entries()) {
 			for (const listener of process.listeners(name).filter((each) => !before[index]!.includes(each))) {
 				process.removeListener(name, listener);
