@@ -1,0 +1,89 @@
+import {claim, defineScenario, describeFlow, passesThrough} from 'vmlab';
+import {multiHopLab, narrow} from './labs/routing.ts';
+import {claimGreeted, greeterPort, startGreeter} from './steps/greeter.ts';
+import {addressOf, claimNotReached, claimPath, claimReached} from './steps/hops.ts';
+import {claimPathMtu, claimTooBig, claimWhole, forgetPaths} from './steps/packet-size.ts';
+
+const way = ['near-1', 'middle-1', 'far-1'];
+const there = 'packets of the tester pass the three routers in their order, and those of the server come the same way back';
+
+export default defineScenario({
+	summary: 'A server behind three routers in a row: static routes, hop counts and the path\'s MTU, in both families',
+	lab: multiHopLab,
+	budget: '2m',
+	async steps(context) {
+		const {lab, machine, step, refuted, fabric} = context;
+		const [tester, server, middle] = [machine('tester-1'), machine('server-1'), machine('middle-1')] as const;
+
+		await step(there, async () => {
+			for (const family of lab.families) {
+				await claimPath(lab, tester, server, family, way);
+				await claimPath(lab, server, tester, family, way.toReversed());
+			}
+		});
+
+		await refuted('control: with a hop less than it takes the server is not reached', async () => claimReached(tester, addressOf(server.machine, 'ipv4'), way.length));
+		await refuted('control: nor in IPv6', async () => claimReached(tester, addressOf(server.machine, 'ipv6'), way.length));
+
+		await step('a connection passes each router in both directions', async () => {
+			await startGreeter(context, server);
+			for (const family of lab.families) {
+				await claimGreeted(tester, server, addressOf(server.machine, family));
+				const flow = await fabric.flow({protocol: 'tcp', family, destinationPort: greeterPort});
+				const missed = way.filter((router) => !passesThrough(flow, router) || !passesThrough(flow, router, 'back'));
+				claim(flow.isAnswered && missed.length === 0, `it does not pass ${missed.join(', ')}`, describeFlow(flow));
+			}
+		});
+
+		await step(`a packet of ${narrow} bytes arrives whole, and of a larger one middle-1 says what would fit`, async () => {
+			await forgetPaths(tester);
+			for (const family of lab.families) {
+				const address = addressOf(server.machine, family);
+				await claimWhole(tester, address, family, narrow);
+				await claimTooBig(tester, address, family, narrow + 1, narrow);
+				await claimPathMtu(tester, address, narrow);
+			}
+		});
+
+		await step('control: on the wide side of it a packet of 1500 bytes arrives whole', async () => {
+			for (const family of lab.families) {
+				// middle-1 by its address on the network that is still wide.
+				await claimWhole(tester, addressOf(middle.machine, family), family, 1500);
+			}
+		});
+
+		await step('control: while middle-1 forwards nothing, what is before it answers and what is behind it does not', async () => {
+			await middle.$`sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0`;
+			try {
+				for (const family of lab.families) {
+					await claimReached(tester, addressOf(middle.machine, family));
+					await claimNotReached(tester, addressOf(server.machine, family));
+				}
+			} finally {
+				await middle.$`sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1`;
+			}
+		});
+
+		await step('control: while the link between middle-1 and far-1 is cut, it is the same', async () => {
+			await fabric.cut('far-1@second');
+			for (const family of lab.families) {
+				await claimReached(tester, addressOf(middle.machine, family));
+				await claimNotReached(tester, addressOf(server.machine, family));
+			}
+		});
+
+		await step('the server is reached again when all of that is over', async () => {
+			for (const family of lab.families) {
+				await claimPath(lab, tester, server, family, way);
+			}
+		});
+	},
+	mutation: {
+		summary: 'the link between middle-1 and far-1 is cut, on the only path',
+		red: there,
+		because: /on the way from tester-1 to server-1 \(ipv4\) hop 3 should be far-1, and was (nobody|middle-1: Destination Host Unreachable)/,
+		async apply({fabric}) {
+			await fabric.cut('far-1@second');
+		},
+	},
+});

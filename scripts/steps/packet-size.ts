@@ -1,0 +1,66 @@
+/** Packets that are too big for a network on their way: who says so, and what becomes of TCP. */
+import {claim, type Family, type MachineHandle} from 'vmlab';
+
+/** Seconds. */
+const patience = 5;
+
+/** Bytes of the headers before a ping's data: IP and ICMP. */
+const headers: Readonly<Record<Family, number>> = {ipv4: 28, ipv6: 48};
+
+/** Makes a machine forget what it was told of paths. */
+export async function forgetPaths({$}: MachineHandle): Promise<void> {
+	await $`ip -4 route flush cache; ip -6 route flush cache`;
+}
+
+/** Sends one packet of so many bytes that nobody may cut into pieces, and gives what ping(8) says. */
+async function sendWhole(from: MachineHandle, address: string, family: Family, bytes: number): Promise<{arrived: boolean; text: string}> {
+	const {exitCode, stdout, stderr} = await from.try$`ping -n -c 1 -W ${patience} -M do -s ${bytes - headers[family]} ${address}`;
+	return {arrived: exitCode === 0, text: `${stdout}\n${stderr}`};
+}
+
+/** Claims that a packet of so many bytes arrives whole. */
+export async function claimWhole(from: MachineHandle, address: string, family: Family, bytes: number): Promise<void> {
+	const {arrived, text} = await sendWhole(from, address, family, bytes);
+	claim(arrived, `a packet of ${bytes} bytes from ${from.name} to ${address} does not arrive`, text.split('\n'));
+}
+
+/** Claims that one is too big, and that a router says so, with the size that would fit. */
+export async function claimTooBig(from: MachineHandle, address: string, family: Family, bytes: number, fitting: number): Promise<void> {
+	const {arrived, text} = await sendWhole(from, address, family, bytes);
+	claim(!arrived, `a packet of ${bytes} bytes from ${from.name} to ${address} arrives`);
+	// Fragmentation needed and DF set (RFC 1191), or Packet Too Big (RFC 4443, 3.2), from an address that is not its own.
+	const [, told] = /^From .*(?:frag needed and df set \(mtu = |packet too big: mtu=)(\d+)/im.exec(text) ?? [];
+	claim(told === String(fitting), `of a packet of ${bytes} bytes from ${from.name} to ${address} nobody says that ${fitting} would fit`, text.split('\n'));
+}
+
+/** Claims what a machine has learnt of the path to an address: the most bytes of a packet. */
+export async function claimPathMtu(machine: MachineHandle, address: string, mtu: number): Promise<void> {
+	const {stdout} = await machine.$`ip route get ${address}`;
+	const [, learnt] = /\bexpires \d+sec mtu (\d+)/.exec(stdout) ?? [];
+	claim(learnt === String(mtu), `${machine.name} takes packets to ${address} to be of ${learnt ?? 'no other size than its link'}, not ${mtu}`, [stdout]);
+}
+
+/** Where what is sent is counted. */
+export const counterPort = 8001;
+
+/** Starts a server on a machine that counts the bytes that a client sends, and tells how many they were. */
+export async function startCounter({$}: MachineHandle): Promise<void> {
+	await $`systemd-run --quiet --unit=counter socat -t 20 TCP6-LISTEN:${counterPort},ipv6only=0,reuseaddr,fork 'EXEC:wc -c'
+		timeout 20 bash -c ${`until ss -Hltn sport = :${counterPort} | grep -q .; do sleep 0.2; done`}`;
+}
+
+/** How many bytes of those that a machine sends arrive, as the counter there says; undefined where it does not say within so many seconds. */
+export async function sendCounted({try$}: MachineHandle, address: string, bytes: number, seconds: number): Promise<number | undefined> {
+	const {stdout} = await try$`head -c ${bytes} /dev/zero | timeout ${seconds} nc -N ${address} ${counterPort}`;
+	return stdout.trim() === '' ? undefined : Number(stdout.trim());
+}
+
+/** Runs `use` while a router tells nobody that a packet was too big. */
+export async function withoutTooBig<Value>(router: MachineHandle, use: () => Promise<Value>): Promise<Value> {
+	await router.$`nft ${'table inet silent { chain postrouting { type filter hook postrouting priority filter; icmp type destination-unreachable icmp code frag-needed counter drop; icmpv6 type packet-too-big counter drop; }; }'}`;
+	try {
+		return await use();
+	} finally {
+		await router.$`nft delete table inet silent`;
+	}
+}
