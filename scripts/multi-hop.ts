@@ -4,7 +4,7 @@ import {claimGreeted, greeterPort, startGreeter} from './steps/greeter.ts';
 import {addressOf, claimNotReached, claimPath, claimReached} from './steps/hops.ts';
 import {claimPathMtu, claimTooBig, claimWhole, forgetPaths} from './steps/packet-size.ts';
 
-const way = ['near-1', 'middle-1', 'far-1'];
+const way = ['router-1', 'router-2', 'router-3'];
 const there = 'packets of the tester pass the three routers in their order, and those of the server come the same way back';
 
 export default defineScenario({
@@ -13,7 +13,7 @@ export default defineScenario({
 	budget: '2m',
 	async steps(context) {
 		const {lab, machine, step, refuted, fabric} = context;
-		const [tester, server, middle] = [machine('tester-1'), machine('server-1'), machine('middle-1')] as const;
+		const [tester, server, middle] = [machine('tester-1'), machine('server-1'), machine('router-2')] as const;
 
 		await step(there, async () => {
 			for (const family of lab.families) {
@@ -35,7 +35,7 @@ export default defineScenario({
 			}
 		});
 
-		await step(`a packet of ${narrow} bytes arrives whole, and of a larger one middle-1 says what would fit`, async () => {
+		await step(`a packet of ${narrow} bytes arrives whole, and of a larger one router-2 says what would fit`, async () => {
 			await forgetPaths(tester);
 			for (const family of lab.families) {
 				const address = addressOf(server.machine, family);
@@ -47,12 +47,12 @@ export default defineScenario({
 
 		await step('control: on the wide side of it a packet of 1500 bytes arrives whole', async () => {
 			for (const family of lab.families) {
-				// middle-1 by its address on the network that is still wide.
+				// router-2 by its address on the network that is still wide.
 				await claimWhole(tester, addressOf(middle.machine, family), family, 1500);
 			}
 		});
 
-		await step('control: while middle-1 forwards nothing, what is before it answers and what is behind it does not', async () => {
+		await step('control: while router-2 forwards nothing, what is before it answers and what is behind it does not', async () => {
 			await middle.$`sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0`;
 			try {
 				for (const family of lab.families) {
@@ -64,8 +64,8 @@ export default defineScenario({
 			}
 		});
 
-		await step('control: while the link between middle-1 and far-1 is cut, it is the same', async () => {
-			await fabric.cut('far-1@second');
+		await step('control: while the link between router-2 and router-3 is cut, it is the same', async () => {
+			await fabric.cut('router-3@second');
 			for (const family of lab.families) {
 				await claimReached(tester, addressOf(middle.machine, family));
 				await claimNotReached(tester, addressOf(server.machine, family));
@@ -79,11 +79,11 @@ export default defineScenario({
 		});
 	},
 	mutation: {
-		summary: 'the link between middle-1 and far-1 is cut, on the only path',
+		summary: 'the link between router-2 and router-3 is cut, on the only path',
 		red: there,
-		because: /on the way from tester-1 to server-1 \(ipv4\) hop 3 should be far-1, and was (nobody|middle-1: Destination Host Unreachable)/,
+		because: /on the way from tester-1 to server-1 \(ipv4\) hop 3 should be router-3, and was (nobody|router-2: Destination Host Unreachable)/,
 		async apply({fabric}) {
-			await fabric.cut('far-1@second');
+			await fabric.cut('router-3@second');
 		},
 	},
 });

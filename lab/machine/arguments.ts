@@ -157,6 +157,7 @@ function cardId(netdev: string): string {
 
 function networkCard(netdev: string, mac: string): string[] {
 	// An empty romfile: nothing boots from the network, and the option ROM would cost start time. A fork need not have its guest announce it, and QEMU 7.2
-	// crashes when a machine is reset that had nothing to announce: the card's timer is gone then.
-	return ['-device', keyed('virtio-net-pci', {id: cardId(netdev), netdev, mac, romfile: '', guest_announce: 'off'})];
+	// crashes when a machine is reset that had nothing to announce: the card's timer is gone then. QEMU 7.2 also forgets which VLANs a guest had it let through
+	// when it loads the state of a card, so the guest is to filter them itself.
+	return ['-device', keyed('virtio-net-pci', {id: cardId(netdev), netdev, mac, romfile: '', guest_announce: 'off', ctrl_vlan: 'off'})];
 }

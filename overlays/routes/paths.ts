@@ -43,10 +43,9 @@ function gateways(machine: LabMachine, to: string, family: Family, routers: read
 /**
  * The routes of a machine to all networks that it is not on. A machine that is no router, and goes the same way to all of them, has a default route in their
  * place; several ways of the same length are one route with several gateways.
- *
- * @param routers the machines that pass packets on
  */
-export function shortestRoutes(machine: LabMachine, {networks}: LabTopology, routers: readonly LabMachine[]): Route[] {
+export function shortestRoutes(machine: LabMachine, {machines, networks}: LabTopology): Route[] {
+	const routers = machines.filter(({role}) => role === 'router');
 	return (['ipv4', 'ipv6'] as const).flatMap((family) => {
 		const own = networksOf(machine, family);
 		const routes = networks.flatMap(({name, subnets}): Route[] => {
@@ -55,7 +54,6 @@ export function shortestRoutes(machine: LabMachine, {networks}: LabTopology, rou
 			return to === undefined || via.length === 0 ? [] : [{family, to, via}];
 		});
 		const [first] = routes;
-		const isRouter = routers.some(({name}) => name === machine.name);
-		return first !== undefined && !isRouter && routes.every(({via}) => via.join() === first.via.join()) ? [{family, to: 'default', via: first.via}] : routes;
+		return first !== undefined && machine.role !== 'router' && routes.every(({via}) => via.join() === first.via.join()) ? [{family, to: 'default', via: first.via}] : routes;
 	});
 }

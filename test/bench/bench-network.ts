@@ -151,7 +151,7 @@ async function join(guests: readonly Guest[], number: number, backend: OpenNetwo
 	for (const [place, {guest, mac, address}] of planned.entries()) {
 		const id = `bench${number}`;
 		await guest.qmp.execute('netdev_add', {id, ...backend(place)});
-		await guest.qmp.execute('device_add', {driver: 'virtio-net-pci', id: `nic-${id}`, netdev: id, mac, romfile: '', guest_announce: false});
+		await guest.qmp.execute('device_add', {driver: 'virtio-net-pci', id: `nic-${id}`, netdev: id, mac, romfile: '', guest_announce: false, ctrl_vlan: false});
 		const device = await until(`${guest.name} has its new NIC`, async () => {
 			const found = await guest.run(`grep -l ${mac} /sys/class/net/*/address || true`);
 			return found === '' ? {met: false, seen: 'no device with its address'} : {met: true, value: path.basename(path.dirname(found))};

@@ -123,7 +123,7 @@ test('the maintenance network answers on 127.0.0.1 alone, and leads nowhere', (t
 		'user,id=maintenance,ipv6=off,restrict=on,hostfwd=tcp:127.0.0.1:40022-:22,hostfwd=tcp:127.0.0.1:18080-:6443',
 	]);
 	t.deepEqual(values('-device', {maintenance}).filter((value) => value.startsWith('virtio-net')), [
-		'virtio-net-pci,id=nic-maintenance,netdev=maintenance,mac=52:54:00:00:00:01,romfile=,guest_announce=off',
+		'virtio-net-pci,id=nic-maintenance,netdev=maintenance,mac=52:54:00:00:00:01,romfile=,guest_announce=off,ctrl_vlan=off',
 	]);
 });
 
@@ -138,8 +138,8 @@ test('each link is a NIC on a socket of the fabric', (t) => {
 		'stream,id=link1,server=off,addr.type=unix,addr.path=../external-node-1.sock',
 	]);
 	t.deepEqual(values('-device', {links}).filter((value) => value.includes('netdev=link')), [
-		'virtio-net-pci,id=nic-link0,netdev=link0,mac=02:00:00:00:01:01,romfile=,guest_announce=off',
-		'virtio-net-pci,id=nic-link1,netdev=link1,mac=02:00:00:00:02:01,romfile=,guest_announce=off',
+		'virtio-net-pci,id=nic-link0,netdev=link0,mac=02:00:00:00:01:01,romfile=,guest_announce=off,ctrl_vlan=off',
+		'virtio-net-pci,id=nic-link1,netdev=link1,mac=02:00:00:00:02:01,romfile=,guest_announce=off,ctrl_vlan=off',
 	]);
 });
 
