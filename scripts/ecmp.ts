@@ -20,7 +20,7 @@ async function pathsTaken({machine, fabric}: StepContext, family: Family, count:
 	const flows = await fabric.flows({protocol: 'tcp', family, destinationPort: greeterPort}, {since});
 	claim(flows.length === count, `${flows.length} connections crossed the links, not ${count}`);
 	return flows.map((flow) => {
-		const taken = [...new Set(flow.crossings.filter((crossing) => crossing.way === way && crossing.machine === deciders[way] && crossing.direction === 'in' && paths.includes(crossing.network)).map(({network}) => network))];
+		const taken = [...new Set(flow.crossings.filter((crossing) => crossing.way === way && crossing.machine === deciders[way] && crossing.direction === 'from' && paths.includes(crossing.network)).map(({network}) => network))];
 		claim(taken.length === 1, `a connection went over ${taken.join(' and ') || 'none of the paths'}`, describeFlow(flow));
 		return taken[0]!;
 	});
