@@ -64,6 +64,7 @@ export async function saveDeviceState(machine: Machine, {cwd, socket, file, sign
 	const server = createServer();
 	const written = (async () => {
 		const [connection] = await once(server, 'connection') as [Socket];
+		connection.on('error', () => {});
 		await pipeline(connection, createWriteStream(file, {mode: 0o600}));
 	})();
 	// Looked at when QEMU has done its part.
@@ -139,13 +140,16 @@ export async function loadDeviceState(machine: Machine, {cwd, socket, file, sign
 	await machine.qmp.execute('migrate-set-parameters', {'announce-rounds': 0});
 	await machine.qmp.execute('migrate-incoming', {uri: `unix:${socket}`});
 	const place = await socketPath(path.resolve(cwd, socket));
+	let connection: Socket | undefined;
 	try {
-		const connection = createConnection(place.path);
+		connection = createConnection(place.path);
 		await once(connection, 'connect');
-		// QEMU ends the connection when it has what it needs, or cannot use it; what it says of that counts.
+		// QEMU ends the connection when it has what it needs, or cannot use it, also when all was sent; what it says of that counts.
+		connection.on('error', () => {});
 		await pipeline(createReadStream(file), connection).catch(() => {});
 		await completed(machine, 'loaded', signal);
 	} finally {
+		connection?.destroy();
 		await place.release();
 		await rm(path.resolve(cwd, socket), {force: true});
 	}

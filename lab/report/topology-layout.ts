@@ -6,8 +6,9 @@ type Network = TopologyEvent['networks'][number];
 type Machine = TopologyEvent['machines'][number];
 type Link = Machine['links'][number];
 
-/** Pixels. */
+/** A machine's box, in pixels. */
 export const box = {width: 120, height: 44};
+/** From one line of a label to the next, in pixels. */
 export const lineHeight = 15;
 const margin = 20;
 const leastColumn = 150;
