@@ -11,6 +11,7 @@ export {describeFlow, passesThrough} from './scenario/flow-query.ts';
 export {countEach, findUneven} from './scenario/spread.ts';
 export type * from './spec/entropy.ts';
 export type * from './spec/family.ts';
+export type * from './spec/fault.ts';
 export type * from './spec/component.ts';
 export type * from './spec/image.ts';
 export type * from './spec/impairment.ts';

@@ -57,6 +57,10 @@ async function completeName(words: readonly string[]): Promise<string[]> {
 			return words.length <= 3 ? ['list', 'set', 'clear'] : completeLink(words);
 		}
 
+		case 'machine': {
+			return words.length <= 3 ? [...(await import('./machine.ts')).machineActions] : completeMachine(words);
+		}
+
 		case 'overlay': {
 			return words.length > 3 && action !== 'list' ? listOverlays() : ['list', 'show', 'files'];
 		}
@@ -88,6 +92,16 @@ async function completeLink([, , , lab, machine, ...rest]: readonly string[]): P
 
 	const {readLinks} = await import('../runtime/lab-links.ts');
 	return (await readLinks(lab ?? '')).filter((link) => link.machine === machine).map(({network}) => network);
+}
+
+/** After `machine ACTION`: a lab, a machine of it. */
+async function completeMachine([, , , lab, machine, ...rest]: readonly string[]): Promise<string[]> {
+	const labs = await runningLabs();
+	if (machine === undefined) {
+		return labs.map(({name}) => name);
+	}
+
+	return rest.length === 0 ? labs.find(({name}) => name === lab)?.machines ?? [] : [];
 }
 
 async function runningLabs(): Promise<Array<{name: string; machines: string[]}>> {

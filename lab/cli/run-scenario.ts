@@ -97,7 +97,7 @@ export async function runPrepared({name, scenario, loaded, plan: declared}: Prep
 			// With a supervisor of its own, so that it goes on when we end.
 			const record = await startLab(request);
 			events({type: 'note', level: 'info', text: `The lab ${name} stays up; \`vmlab down ${name}\` ends it.`});
-			const lab = attachLab(record, plan, made);
+			const lab = attachLab(record, plan, made, events);
 			try {
 				await runSteps(lab);
 			} finally {

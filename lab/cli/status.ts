@@ -10,7 +10,7 @@ export async function showStatus(name: string, output: OutputFormat): Promise<vo
 		`${status.name}: ${status.state}${status.scenario === null ? '' : `, scenario ${status.scenario}`}, supervisor ${status.supervisor.pid}\n`,
 		formatTable({
 			columns: ['MACHINE', 'ROLE', 'STATE', 'PID', 'SSH'],
-			rows: status.machines.map(({name: machine, role, state, pid, ssh}) => [machine, role, state, String(pid ?? ''), `${ssh.user}@${ssh.host}:${ssh.port}`]),
+			rows: status.machines.map(({name: machine, role, state, faults, pid, ssh}) => [machine, role, [state, ...faults.filter((fault) => fault !== state)].join(', '), String(pid ?? ''), `${ssh.user}@${ssh.host}:${ssh.port}`]),
 		}),
 		formatTable({columns: ['FORWARD', 'MACHINE', 'PORT', 'HOST'], rows: status.forwards.map(({name: forward, machine, port, hostPort}) => [forward, machine, String(port), `127.0.0.1:${hostPort}`])}),
 	].join(''));

@@ -21,6 +21,7 @@ export const verbs: readonly VerbEntry[] = [
 	{command: 'capture [lab]', summary: 'Capture frames of a lab\'s links, as pcapng', load: async () => import('./capture.ts')},
 	{command: 'console <names..>', summary: 'Talk to a machine\'s serial console: [lab] machine', load: async () => import('./console.ts')},
 	{command: 'link <action> [lab] [machine] [network]', summary: 'Links, and what is wrong with them: list, set, clear', load: async () => import('./link.ts')},
+	{command: 'machine <action> [lab] [machine]', summary: 'Machines, and faults of them: list, pause, kill, hang-disk, recover ...', load: async () => import('./machine.ts')},
 	{command: 'kubeconfig [lab]', summary: 'Print a lab\'s kubeconfig, or merge it into yours', load: async () => import('./kubeconfig.ts')},
 	{command: 'kubectl [lab]', summary: 'Run kubectl against a lab: [lab] -- arguments', load: async () => import('./kubectl.ts')},
 	{command: 'overlay <action> [name]', summary: 'Overlays: list, show, files', load: async () => import('./overlay.ts')},

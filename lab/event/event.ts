@@ -27,7 +27,13 @@ export type MachineEvent =
 	| {type: 'machine'; reason: 'started'; lab: string; machine: string; pid: number}
 	| {type: 'machine'; reason: 'answers'; lab: string; machine: string; seconds: number}
 	| {type: 'machine'; reason: 'ready'; lab: string; machine: string; seconds: number}
-	| {type: 'machine'; reason: 'exited'; lab: string; machine: string; code: number | null; signal: string | null};
+	/** `expected`: its power was cut on purpose. */
+	| {type: 'machine'; reason: 'exited'; lab: string; machine: string; code: number | null; signal: string | null; expected?: true}
+	/** It begins anew, as with its reset button. */
+	| {type: 'machine'; reason: 'reset'; lab: string; machine: string}
+	/** Something is wrong with it on purpose, or is so no more: in words, such as 'paused' or 'clock +90s'. Seconds that it lasted. */
+	| {type: 'machine'; reason: 'fault'; lab: string; machine: string; fault: string}
+	| {type: 'machine'; reason: 'recovered'; lab: string; machine: string; fault: string; seconds: number};
 
 /** A wait: it has a sentence, a deadline and a last observation. Seconds. */
 export type WaitEvent =

@@ -255,6 +255,34 @@ export const failure = {
 		});
 	},
 
+	/** Something is wanted of a machine that is off, or paused, on purpose. */
+	machineStandsStill(machine: string, state: 'off' | 'paused'): LabError {
+		const [verb, call] = state === 'off' ? ['start', 'start()'] : ['resume', 'resume()'];
+		return new LabError({
+			code: 'machine-stands-still', kind: 'usage', message: `The machine ${machine} is ${state}`, hint: `\`${call}\` in a step, or \`vmlab machine ${verb}\`, ends that.`,
+		});
+	},
+
+	/** A machine was waited for, and was reset or powered on once more meanwhile. */
+	machineBeganAnew(machine: string): LabError {
+		return new LabError({code: 'machine-began-anew', kind: 'usage', message: `The machine ${machine} was started once more before it was ready`});
+	},
+
+	/** A machine did not do what makes a fault, or ends one. Words are the last lines of what it said. */
+	faultFailed(machine: string, doing: string, words: readonly string[]): LabError {
+		return new LabError({
+			code: 'fault-failed', kind: 'machine', message: `The machine ${machine} could not ${doing}${words.length === 0 ? '' : `: ${words.at(-1)}`}`, details: words,
+		});
+	},
+
+	/** A lab is to be kept while something is wrong with its machines on purpose. Each is told as `MACHINE: FAULT`. */
+	faultsInForce(lab: string, faults: readonly string[]): LabError {
+		return new LabError({
+			code: 'faults-in-force', kind: 'usage', message: `The lab ${lab} cannot be frozen while something is wrong with its machines on purpose: ${list(faults)}`,
+			hint: `End that first: \`recover()\` in a step, or \`vmlab machine recover ${lab}\`; a machine that is coming up is waited for.`,
+		});
+	},
+
 	/** A port of this computer that a forward wants is in use. */
 	portTaken(port: number, machine: string, log?: string): LabError {
 		return new LabError({

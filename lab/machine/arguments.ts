@@ -57,7 +57,7 @@ export function machineArguments(spec: MachineSpecification): string[] {
 		// A crash of QEMU should not write the guest's memory to a core file.
 		'-M', keyed('pc', {'memory-backend': 'ram', usb: 'off', vmport: 'off', 'dump-guest-core': 'off'}),
 		// The clock of the machine goes on from where it was frozen, through a reboot too: what it has signed stays valid.
-		'-rtc', keyed('', {base: 'utc', clock: 'vm'}),
+		'-rtc', keyed('', {base: spec.clock === undefined ? 'utc' : new Date(spec.clock).toISOString().slice(0, 19), clock: 'vm'}),
 		...processorArguments(spec.accelerator, spec.cpus, entropy),
 		...memoryArguments(spec),
 		...layerArguments(spec),
@@ -80,7 +80,7 @@ export function machineArguments(spec: MachineSpecification): string[] {
 		'-kernel', spec.kernel,
 		'-initrd', spec.initramfs,
 		'-append', [...spec.append, ...distrust(entropy)].join(' '),
-		...(spec.frozen === true ? ['-S', '-incoming', 'defer'] : []),
+		...(spec.frozen === true && spec.boots !== true ? ['-S', '-incoming', 'defer'] : []),
 	];
 }
 
@@ -129,6 +129,9 @@ function diskArguments({disk}: MachineSpecification): string[] {
 		'-device', keyed('virtio-blk-pci', {id: 'vda', drive: 'disk'}),
 	];
 }
+
+/** The path of the disk's device in QEMU, as block_set_io_throttle of QMP and its like want it: the part that has the disk is not the one on the bus. */
+export const diskDevice = '/machine/peripheral/vda/virtio-backend';
 
 function networkArguments({maintenance, links}: MachineSpecification): string[] {
 	const forwards = maintenance.forwards.map(({hostPort, guestPort}) => `,hostfwd=tcp:127.0.0.1:${hostPort}-:${guestPort}`).join('');

@@ -28,6 +28,10 @@ export interface MachineSpecification {
 	 * QEMU waits, stopped, for the state of the devices that belongs to it (`loadDeviceState`).
 	 */
 	readonly frozen?: boolean;
+	/** The memory file is a frozen machine's, and the machine boots nevertheless: it is powered on again, and what is in its memory means nothing to it, as after a reset. */
+	readonly boots?: boolean;
+	/** What time its clock begins with, in milliseconds since 1970. Default: this computer's. */
+	readonly clock?: number;
 	/** The memory file of a frozen machine is opened for reading alone, which QEMU must be able to do: see `AcceleratorProbe`. */
 	readonly readOnlyMemory?: boolean;
 	/** What its kernel has random numbers from at boot. Default: all sources. */

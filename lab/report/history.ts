@@ -1,5 +1,5 @@
 /** What happened, folded from the events: the common ground of all reports. */
-import type {LabEvent, NoteEvent, TimedEvent, TopologyEvent} from '../event/event.ts';
+import type {LabEvent, MachineEvent, NoteEvent, TimedEvent, TopologyEvent} from '../event/event.ts';
 
 /** The error of an event. */
 export type ReportedError = Extract<LabEvent, {reason: 'failed'}>['error'];
@@ -59,6 +59,12 @@ export interface WaitSpan extends Span {
 	readonly deadline: number;
 }
 
+/** Something that was wrong with a machine on purpose, in words. It ends as done. */
+export interface FaultSpan extends Span {
+	readonly lab: string;
+	readonly machine: string;
+}
+
 /** Everything that events have told so far. */
 export interface History {
 	/** Of the first event and the last; 0 without events. */
@@ -67,6 +73,7 @@ export interface History {
 	readonly stages: StageSpan[];
 	readonly labs: LabSpan[];
 	readonly machines: MachineSpan[];
+	readonly faults: FaultSpan[];
 	readonly scenarios: ScenarioSpan[];
 	/** Waits that go on, and those that expired. */
 	readonly waits: WaitSpan[];
@@ -76,7 +83,7 @@ export interface History {
 
 /** The history before the first event. */
 export function emptyHistory(): History {
-	return {start: 0, end: 0, stages: [], labs: [], machines: [], scenarios: [], waits: [], topologies: [], notes: []};
+	return {start: 0, end: 0, stages: [], labs: [], machines: [], faults: [], scenarios: [], waits: [], topologies: [], notes: []};
 }
 
 /** The history of a list of events. */
@@ -171,6 +178,11 @@ export function addEvent(history: History, event: TimedEvent): void {
 		}
 
 		case 'machine': {
+			if (event.reason === 'fault' || event.reason === 'recovered' || event.reason === 'reset') {
+				addFault(history, event, at);
+				break;
+			}
+
 			let span = last(history.machines, ({name, lab, end}) => name === event.machine && lab === event.lab && end === undefined);
 			if (span === undefined || event.reason === 'started') {
 				span = {name: event.machine, lab: event.lab, start: at, state: 'running'};
@@ -185,7 +197,9 @@ export function addEvent(history: History, event: TimedEvent): void {
 			} else if (event.reason === 'exited') {
 				span.end = at;
 				span.exit = event.signal === null ? `exit code ${event.code}` : `signal ${event.signal}`;
-				if (!isStopping(history, event.lab)) {
+				if (event.expected === true) {
+					span.state = 'done';
+				} else if (!isStopping(history, event.lab)) {
 					span.state = 'failed';
 				}
 			}
@@ -266,6 +280,20 @@ export function addEvent(history: History, event: TimedEvent): void {
 
 			break;
 		}
+	}
+}
+
+function addFault(history: History, event: Extract<MachineEvent, {reason: 'fault' | 'recovered' | 'reset'}>, at: number): void {
+	const {lab, machine} = event;
+	if (event.reason === 'reset') {
+		// What it takes to be ready again counts from here.
+		endSpan(last(history.machines, ({name, lab: of, end}) => name === machine && of === lab && end === undefined), at, undefined);
+		history.machines.push({name: machine, lab, start: at, state: 'running'});
+		history.faults.push({name: 'reset', lab, machine, start: at, end: at, state: 'done'});
+	} else if (event.reason === 'fault') {
+		history.faults.push({name: event.fault, lab, machine, start: at, state: 'running'});
+	} else {
+		endSpan(last(history.faults, (fault) => fault.end === undefined && fault.lab === lab && fault.machine === machine && fault.name === event.fault), at, undefined);
 	}
 }
 

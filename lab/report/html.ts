@@ -137,7 +137,15 @@ function scenarioRows(scenario: ScenarioSpan, history: History): TimelineRow[] {
 	const steps = scenario.steps.map((step): TimelineRow => ({
 		label: step.name, kind: 'step', state: step.state, start: step.start, end: endOf(step, history), indent: step.parent === undefined ? 0 : 1,
 	}));
-	return [...machineRows(scenario.lab, history, endOf(scenario, history)), ...steps];
+	return [...machineRows(scenario.lab, history, endOf(scenario, history)), ...faultRows(scenario, history), ...steps];
+}
+
+/** What was wrong with machines on purpose while a scenario ran. */
+function faultRows(scenario: ScenarioSpan, history: History): TimelineRow[] {
+	const end = endOf(scenario, history);
+	return history.faults.filter((fault) => fault.lab === scenario.lab && fault.start >= scenario.start && fault.start <= end).map((fault): TimelineRow => ({
+		label: `${fault.machine}: ${fault.name}`, kind: 'fault', state: fault.state, start: fault.start, end: Math.min(endOf(fault, history), end),
+	}));
 }
 
 function stagesSection(history: History): Markup | undefined {

@@ -1,7 +1,7 @@
 /** The look of pages and pictures, for light and dark surroundings. */
 const colours = `
-:root { color-scheme: light dark; --text: #1d2330; --soft: #5b6474; --page: #f6f7f9; --card: #fff; --line: #d9dde4; --good: #1a7f43; --bad: #c62f35; --stage: #7f8db0; --machine: #4f7fc8; --step: #3f9f6b; --code: #f0f2f5; }
-@media (prefers-color-scheme: dark) { :root { --text: #e4e7ee; --soft: #9aa4b5; --page: #14171d; --card: #1c2029; --line: #343a47; --good: #5cc98a; --bad: #ff7b7f; --stage: #7d8bb0; --machine: #6c9be0; --step: #4caf7b; --code: #12151b; } }
+:root { color-scheme: light dark; --text: #1d2330; --soft: #5b6474; --page: #f6f7f9; --card: #fff; --line: #d9dde4; --good: #1a7f43; --bad: #c62f35; --stage: #7f8db0; --machine: #4f7fc8; --step: #3f9f6b; --fault: #c98a1b; --code: #f0f2f5; }
+@media (prefers-color-scheme: dark) { :root { --text: #e4e7ee; --soft: #9aa4b5; --page: #14171d; --card: #1c2029; --line: #343a47; --good: #5cc98a; --bad: #ff7b7f; --stage: #7d8bb0; --machine: #6c9be0; --step: #4caf7b; --fault: #e0a53a; --code: #12151b; } }
 `;
 
 /** Of a topology's lines, boxes and labels. */
@@ -29,7 +29,7 @@ pre { margin: 8px 0; overflow-x: auto; white-space: pre-wrap; overflow-wrap: any
 a { color: var(--machine); } .wide { overflow-x: auto; }
 svg { display: block; } .topology { max-width: 100%; height: auto; }
 .tick { stroke: var(--line); } svg .tick-label, svg .took { fill: var(--soft); font-size: 11px; } .tick-label { text-anchor: middle; } .took.before { text-anchor: end; }
-.bar.stage { fill: var(--stage); } .bar.machine { fill: var(--machine); } .bar.step { fill: var(--step); } .bar.failed { fill: var(--bad); } .bar.running { opacity: .5; } .mark { stroke: var(--card); stroke-width: 2; }
+.bar.stage { fill: var(--stage); } .bar.machine { fill: var(--machine); } .bar.step { fill: var(--step); } .bar.fault { fill: var(--fault); } .bar.failed { fill: var(--bad); } .bar.running { opacity: .5; } .mark { stroke: var(--card); stroke-width: 2; }
 table { border-collapse: collapse; margin-top: 8px; } th, td { padding: 2px 18px 2px 0; text-align: left; font-size: 13px; } summary { cursor: pointer; color: var(--soft); } li.warning { color: var(--bad); }
 footer { margin-top: 24px; }
 `;

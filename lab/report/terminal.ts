@@ -225,6 +225,18 @@ function createLines({chalk, color, live, history}: Appearance): (event: TimedEv
 						return [`  ${done} ${machine} ${event.reason === 'ready' ? 'is ready' : 'answers'}${took(event.seconds)}`];
 					}
 
+					case 'reset': {
+						return [`  ${chalk.yellow('!')} ${machine}: reset`];
+					}
+
+					case 'fault': {
+						return [`  ${chalk.yellow('!')} ${machine}: ${printableLine(event.fault)}`];
+					}
+
+					case 'recovered': {
+						return [`  ${done} ${machine}: no longer ${printableLine(event.fault)}${took(event.seconds)}`];
+					}
+
 					case 'exited': {
 						const span = history.machines.findLast(({name, lab}) => name === event.machine && lab === event.lab);
 						return span?.state === 'failed' ? [`  ${bad} ${machine} ended: ${span.exit ?? 'nobody knows why'}`] : [];

@@ -8,6 +8,7 @@ import type {LinkChange, LinkSetting} from '../fabric/link-setting.ts';
 import type {LinkReport} from '../fabric/link.ts';
 import type {Recording} from '../fabric/recording.ts';
 import type {NetworkTraffic} from '../fabric/traffic.ts';
+import {type EventSink, noEvents} from '../event/event.ts';
 import type {LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import {labFolder} from '../host/folder.ts';
@@ -17,6 +18,8 @@ import type {MadeStage} from '../store/store.ts';
 import {collectEvidence} from './evidence.ts';
 import {askLab, askLabFor, captureLab} from './lab-client.ts';
 import {changeLink, readLinks} from './lab-links.ts';
+import {changeMachine, machineReady, readMachines} from './lab-machines.ts';
+import type {MachineChange, MachineReport} from './machine-change.ts';
 import {connectMachine, type LabRecord, readLab} from './labs.ts';
 
 /** The parts of a lab that do not depend on owning it. */
@@ -35,6 +38,9 @@ export interface AttachedLab {
 	/** As those of a `Lab`; also throw `supervisor-lost`. */
 	links(): Promise<readonly LinkReport[]>;
 	changeLink(change: LinkChange): Promise<LinkSetting>;
+	machineReports(): Promise<readonly MachineReport[]>;
+	changeMachine(change: MachineChange, signal?: AbortSignal): Promise<void>;
+	machineReady(machine: string, signal?: AbortSignal): Promise<void>;
 	/** As that of a `Lab`; also throws `supervisor-lost`. */
 	recording(since: number, signal?: AbortSignal): Promise<Recording>;
 	/** As that of a `Lab`. */
@@ -43,8 +49,12 @@ export interface AttachedLab {
 	detach(): void;
 }
 
-/** A running lab, by its record; the plan and the stages are those that it was started with. Whoever attached it detaches it. */
-export function attachLab(record: LabRecord, plan: Plan, made: ReadonlyMap<string, MadeStage>): AttachedLab {
+/**
+ * A running lab, by its record; the plan and the stages are those that it was started with. Whoever attached it detaches it.
+ *
+ * @param events told of what befalls its machines from now on
+ */
+export function attachLab(record: LabRecord, plan: Plan, made: ReadonlyMap<string, MadeStage>, events: EventSink = noEvents): AttachedLab {
 	const {name, speed} = record;
 	const folder = labFolder(name);
 	const kubeconfig = path.join(folder, 'kubeconfig');
@@ -53,7 +63,7 @@ export function attachLab(record: LabRecord, plan: Plan, made: ReadonlyMap<strin
 	setMaxListeners(0, over.signal);
 	void watchEnd(name, detached.signal, (error) => {
 		over.abort(error);
-	});
+	}, events);
 	return {
 		name, plan, made, speed: Math.max(1, speed),
 		...(existsSync(kubeconfig) && {kubeconfig}),
@@ -61,10 +71,14 @@ export function attachLab(record: LabRecord, plan: Plan, made: ReadonlyMap<strin
 		detach() {
 			detached.abort();
 		},
-		ssh: async (machine, signal) => connectMachine(record, machine, {signal}),
+		// One that was powered on again may have another port.
+		ssh: async (machine, signal) => connectMachine(await readLab(name), machine, {signal}),
 		traffic: async () => (await askLabFor(name, {request: 'traffic'}, 'traffic')).networks,
 		links: async () => readLinks(name),
 		changeLink: async (change) => changeLink(name, change),
+		machineReports: async () => readMachines(name),
+		changeMachine: async (change, signal) => changeMachine(name, change, signal),
+		machineReady: async (machine, signal) => machineReady(name, machine, signal),
 		recording: async (since, signal) => receiveRecording(await captureLab(name, {recorded: {since}}, signal), signal),
 		async collectEvidence(target, signal, span = {}) {
 			const now = await readLab(name);
@@ -82,8 +96,15 @@ export function attachLab(record: LabRecord, plan: Plan, made: ReadonlyMap<strin
 }
 
 /** Tells once why a lab cannot go on: what it says itself over its socket, or that it says nothing any more. */
-async function watchEnd(name: string, detached: AbortSignal, tell: (error: LabError) => void): Promise<void> {
+async function watchEnd(name: string, detached: AbortSignal, tell: (error: LabError) => void, events: EventSink): Promise<void> {
+	const since = Date.now();
 	await askLab(labFolder(name), {request: 'events'}, (answer) => {
+		// What was before is told too, and known.
+		if (answer.answer === 'event' && answer.event.type === 'machine' && answer.event.at >= since) {
+			const {at: _at, ...event} = answer.event;
+			events(event);
+		}
+
 		if (answer.answer !== 'event' || answer.event.type !== 'lab') {
 			return;
 		}

@@ -11,9 +11,9 @@ export function consoleLogOf(machine: string): string {
 const shownLines = 20;
 const readBytes = 32 * 1024;
 
-/** The last lines of a log; none where there is no such file. */
-export async function tailOf(file: string, most = shownLines): Promise<string[]> {
-	return plainText(await readEnd(file, readBytes)).split('\n').map((line) => line.trimEnd()).filter((line) => line !== '').slice(-most);
+/** The last lines of a log, of what came after its first `from` bytes; none where there is no such file. */
+export async function tailOf(file: string, most = shownLines, from = 0): Promise<string[]> {
+	return plainText(await readEnd(file, readBytes, from)).split('\n').map((line) => line.trimEnd()).filter((line) => line !== '').slice(-most);
 }
 
 /** What a kernel, or the first process of an image, writes when it gives up. */

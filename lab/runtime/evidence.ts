@@ -81,7 +81,12 @@ export async function collectEvidence(collection: Collection): Promise<void> {
 				copy(path.join(folder, consoleLogOf(machine.name)), path.join(place, 'console.log')),
 				copy(path.join(folder, machine.name, 'qemu.log'), path.join(place, 'qemu.log')),
 			]);
-			if (!askable.includes(record.machines.find(({name}) => name === machine.name)?.state ?? 'off')) {
+			const {state, faults = []} = record.machines.find(({name}) => name === machine.name) ?? {state: 'off'};
+			if (faults.includes(state)) {
+				await writeFile(path.join(place, 'missing.txt'), `The machine could not be asked: it was ${state}, on purpose\n`);
+			}
+
+			if (!askable.includes(state)) {
 				return;
 			}
 

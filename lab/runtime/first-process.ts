@@ -25,6 +25,8 @@ export interface StartingMachine {
 	readonly signal: AbortSignal;
 	/** Starts the machine again from its power-on. */
 	reset(): Promise<void>;
+	/** Bytes of its console that were there before it was started. Default 0. */
+	readonly consoleFrom?: number | undefined;
 	/** Milliseconds before the first reset; each next one comes after twice the time. */
 	readonly patience?: number;
 }
@@ -33,14 +35,14 @@ export interface StartingMachine {
  * Waits for the first line on a machine's console, which its first process writes, and resets a machine that writes none.
  * Never rejects: a machine that stays silent is told of by those who wait for its answer.
  */
-export async function awaitFirstProcess({name, folder, pace, events, signal, reset, patience}: StartingMachine): Promise<void> {
+export async function awaitFirstProcess({name, folder, pace, events, signal, reset, consoleFrom, patience}: StartingMachine): Promise<void> {
 	const log = path.join(folder, consoleLogOf(name));
 	let deadline = patience ?? Math.max(shortestPatience, kernelDeadline * pace);
 	for (let resets = 0; resets < mostResets && !signal.aborted; resets++) {
 		try {
 			await until(
 				`${name} runs its first process`,
-				async () => ((await tailOf(log, 1)).length > 0 ? {met: true, value: undefined} : {met: false, seen: 'an empty console'}),
+				async () => ((await tailOf(log, 1, consoleFrom)).length > 0 ? {met: true, value: undefined} : {met: false, seen: 'an empty console'}),
 				{deadline, signal},
 			);
 			return;

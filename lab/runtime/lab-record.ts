@@ -11,15 +11,17 @@ import {writeFileWhole} from '../host/whole-file.ts';
 /** How far a lab is. */
 export type LabState = 'starting' | 'booting' | 'ready' | 'failed' | 'stopping';
 
-/** How far a machine is: not started, started, answering over ssh, ready; ended. */
-export type MachineState = 'off' | 'booting' | 'answers' | 'ready' | 'ended';
+/** How far a machine is: without power, started, answering over ssh, ready; standing still on purpose; ended. */
+export type MachineState = 'off' | 'booting' | 'answers' | 'ready' | 'paused' | 'ended';
 
 /** A machine of a lab that lives. */
 export interface MachineRecord {
 	readonly name: string;
 	readonly role: string;
 	readonly state: MachineState;
-	/** Of QEMU; null until it was started. */
+	/** What is wrong with it on purpose, in words. */
+	readonly faults?: readonly string[];
+	/** Of QEMU; null where it does not run. */
 	readonly pid: number | null;
 	/** QEMU's, for those who clear up after a dead lab. */
 	readonly process?: ProcessIdentity;

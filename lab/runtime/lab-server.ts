@@ -12,6 +12,7 @@ import {listenPrivately} from '../host/private-socket.ts';
 import {until} from '../host/wait.ts';
 import type {EventLog} from './event-log.ts';
 import type {LabRecord} from './lab-record.ts';
+import type {MachineChange, MachineReport} from './machine-change.ts';
 import {createLineReader, type LabAnswer, type LabQuestion, socketFile} from './lab-socket.ts';
 
 /** A socket that is served. */
@@ -31,15 +32,19 @@ const farewell = 2000;
  * @param options.traffic what the lab's networks have carried
  * @param options.links all links, with what is set on them
  * @param options.changeLink called when a client wants something to be set on a link; gives what was set before
+ * @param options.machineReports all machines, with what is wrong with each on purpose
+ * @param options.changeMachine called when a client wants that to be changed
+ * @param options.machineReady called when a client waits for a machine; the signal aborts when it waits no longer
  * @param options.capture called when a client wants frames; gives the path of the socket that it gets them by
  * @param options.freeze called when a client wants the lab to be kept; gives the bytes that it takes on the disk
  * @param options.down called when a client asks for the lab's end; the client is answered by `close`
  */
 export async function serveLab(folder: string, options: {
 	record: () => LabRecord; log: EventLog; traffic: () => Promise<readonly NetworkTraffic[]>; links: () => Promise<readonly LinkReport[]>; changeLink: (change: LinkChange) => Promise<LinkSetting>;
+	machineReports: () => Promise<readonly MachineReport[]>; changeMachine: (change: MachineChange) => Promise<void>; machineReady: (machine: string, signal: AbortSignal) => Promise<void>;
 	capture: (request: CaptureRequest) => Promise<string>; freeze: (name: string) => Promise<number>; down: () => void;
 }): Promise<LabServer> {
-	const {record, log, traffic, links, changeLink, capture, freeze, down} = options;
+	const {record, log, traffic, links, changeLink, machineReports, changeMachine, machineReady, capture, freeze, down} = options;
 	const connections = new Map<Socket, {asked?: LabQuestion['request']; unwatch?: () => void}>();
 	let watched = false;
 	const say = (socket: Socket, answer: LabAnswer): void => {
@@ -97,6 +102,25 @@ export async function serveLab(folder: string, options: {
 
 			case 'change-link': {
 				sayLast(socket, changeLink(question.change).then((before) => ({answer: 'link-changed', before})));
+				break;
+			}
+
+			case 'machines': {
+				sayLast(socket, machineReports().then((reports) => ({answer: 'machines', machines: reports})));
+				break;
+			}
+
+			case 'change-machine': {
+				sayLast(socket, changeMachine(question.change).then(() => ({answer: 'machine-changed'})));
+				break;
+			}
+
+			case 'machine-ready': {
+				const gone = new AbortController();
+				socket.on('close', () => {
+					gone.abort(failure.interrupted('whoever waited'));
+				});
+				sayLast(socket, machineReady(question.machine, gone.signal).then(() => ({answer: 'machine-ready'})));
 				break;
 			}
 

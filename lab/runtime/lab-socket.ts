@@ -9,6 +9,7 @@ import type {LinkReport} from '../fabric/link.ts';
 import type {NetworkTraffic} from '../fabric/traffic.ts';
 import type {FailureDescription} from '../host/error.ts';
 import type {LabRecord} from './lab-record.ts';
+import type {MachineChange, MachineReport} from './machine-change.ts';
 
 /** The socket's file, in the lab's folder. */
 export const socketFile = 'supervisor.sock';
@@ -16,16 +17,19 @@ export const socketFile = 'supervisor.sock';
 /**
  * `status`: the record. `events`: all events from the beginning, and those to come until the lab has ended. `freeze`: the lab is
  * kept under a name, and goes on. `traffic`: what its networks have carried. `links`: all links, with what is set on them. `change-link`: what is set on one is changed;
- * answered with what was before. `capture`: frames of its links, over a socket of their own (see `connectCapture`). `down`: the lab ends; answered when all but its folder is gone.
+ * answered with what was before. `machines`: all machines, with what is wrong with each on purpose. `change-machine`: that is changed. `machine-ready`: answered when a machine
+ * that was reset or powered on is ready. `capture`: frames of its links, over a socket of their own (see `connectCapture`). `down`: the lab ends; answered when all but its folder is gone.
  */
 export type LabQuestion =
-	| {readonly request: 'status' | 'events' | 'traffic' | 'links' | 'down'}
+	| {readonly request: 'status' | 'events' | 'traffic' | 'links' | 'machines' | 'down'}
 	| {readonly request: 'freeze'; readonly name: string}
 	| {readonly request: 'change-link'; readonly change: LinkChange}
+	| {readonly request: 'change-machine'; readonly change: MachineChange}
+	| {readonly request: 'machine-ready'; readonly machine: string}
 	| {readonly request: 'capture'; readonly capture: CaptureRequest};
 
 /**
- * What comes back: `status`, `event`, `frozen`, `traffic`, `links`, `link-changed`, `capture` (the socket's name in the lab's folder) and `down` to the questions; `error` when it
+ * What comes back: `status`, `event`, `frozen`, `traffic`, `links`, `link-changed`, `machines`, `machine-changed`, `machine-ready`, `capture` (the socket's name in the lab's folder) and `down` to the questions; `error` when it
  * could not be done.
  */
 export type LabAnswer =
@@ -35,6 +39,8 @@ export type LabAnswer =
 	| {readonly answer: 'traffic'; readonly networks: readonly NetworkTraffic[]}
 	| {readonly answer: 'links'; readonly links: readonly LinkReport[]}
 	| {readonly answer: 'link-changed'; readonly before: LinkSetting}
+	| {readonly answer: 'machines'; readonly machines: readonly MachineReport[]}
+	| {readonly answer: 'machine-changed' | 'machine-ready'}
 	| {readonly answer: 'capture'; readonly socket: string}
 	| {readonly answer: 'down'}
 	| {readonly answer: 'error'; readonly error: FailureDescription};

@@ -1,6 +1,6 @@
 /** A lab that lives: from made stages to machines that are ready, and back to nothing. This process owns it. */
 import {setMaxListeners} from 'node:events';
-import {mkdir, rm} from 'node:fs/promises';
+import {mkdir, rm, stat, truncate} from 'node:fs/promises';
 import path from 'node:path';
 import type {EventSink, LabEvent} from '../event/event.ts';
 import type {CaptureRequest} from '../fabric/capture-request.ts';
@@ -20,6 +20,7 @@ import {tellFork} from '../machine/fork-line.ts';
 import {type Machine, startMachine} from '../machine/machine.ts';
 import {connectSsh, type SshConnection} from '../machine/ssh.ts';
 import type {Plan, PlannedMachine} from '../plan/plan.ts';
+import {showFaults} from '../spec/fault.ts';
 import {type ReadyLabInputs, readyLabName} from '../plan/ready-lab.ts';
 import type {MadeStage} from '../store/store.ts';
 import {claimLab, type LabClaim} from './claim.ts';
@@ -27,15 +28,17 @@ import {createCleanup} from './cleanup.ts';
 import {consoleLogOf, tailOf} from './console-tail.ts';
 import {openEventLog} from './event-log.ts';
 import {collectEvidence} from './evidence.ts';
+import {type LabFaults, openFaults} from './faults.ts';
 import {freezeLab, tidyGuest} from './freeze.ts';
 import {checkStates, copySecrets, frozenMachine, readFrozenLab} from './frozen-lab.ts';
 import {keepEvidence} from './kept-evidence.ts';
 import {makeKubeconfig} from './kubeconfig.ts';
 import {removeLabFolder} from './lab-folder.ts';
-import {type ForwardRecord, keepRecord, type LabRecord, type MachineRecord} from './lab-record.ts';
+import {type ForwardRecord, keepRecord, type LabRecord, type MachineRecord, type MachineState} from './lab-record.ts';
 import type {LabRequest} from './lab-request.ts';
 import {serveLab} from './lab-server.ts';
 import {type LabLinks, openLinks} from './links.ts';
+import type {MachineChange, MachineReport} from './machine-change.ts';
 import {reserveMemory} from './memory.ts';
 import {paceOf} from './pace.ts';
 import {fabricNetworks} from './fabric-networks.ts';
@@ -83,6 +86,12 @@ export interface Lab {
 	 * @throws `unknown-link`, naming the known; `fabric-failed`, `monitor-lost`, `monitor-refused`
 	 */
 	changeLink(change: LinkChange): Promise<LinkSetting>;
+	/** All machines, with what is wrong with each on purpose. */
+	machineReports(): Promise<MachineReport[]>;
+	/** Changes what is wrong with a machine on purpose: see `LabFaults.change`, which says what it throws. */
+	changeMachine(change: MachineChange, signal?: AbortSignal): Promise<void>;
+	/** Returns when a machine that was reset or powered on is ready: see `LabFaults.settled`. */
+	machineReady(machine: string, signal?: AbortSignal): Promise<void>;
 	/** Makes a capture of its links, and gives the path of its socket: see `Fabric.capture`, which says what it throws. */
 	capture(request: CaptureRequest): Promise<string>;
 	/** The frames that crossed its links, as far as they are recorded: since a moment in milliseconds since 1970. Throws `fabric-failed`. */
@@ -97,7 +106,7 @@ export interface Lab {
 	 * Freezes the lab into an empty folder: see `lab/runtime/frozen-lab.ts`.
 	 *
 	 * @param options.goesOn it goes on afterwards; else it is made small before, stands still, and all that is left to do is `down`
-	 * @throws `machine-broke`, `monitor-lost`, `fabric-failed`, `disk-full`, `interrupted`
+	 * @throws `faults-in-force`, `machine-broke`, `monitor-lost`, `fabric-failed`, `disk-full`, `interrupted`
 	 */
 	freeze(target: string, inputs: ReadyLabInputs, options: {goesOn: boolean}): Promise<void>;
 	/**
@@ -164,6 +173,11 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 	let memory: ReadonlyMap<string, string> = new Map();
 	let fabric: Fabric | undefined;
 	let links: LabLinks | undefined;
+	let accelerator: Pick<AcceleratorProbe, 'accelerator' | 'readOnlyMemory'> | undefined;
+	/** Machines whose power was cut on purpose, and what each was. */
+	const unpowered = new Map<string, PoweredMachine>();
+	/** How far each machine is, faults left out. */
+	const states = new Map<string, MachineState>();
 	let pace = 1;
 	/** Milliseconds by which the guests' clock is ahead of this computer's. */
 	let clockAhead = 0;
@@ -182,8 +196,9 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 
 	const watchEnd = async (machine: Machine): Promise<void> => {
 		const end = await machine.ended;
-		events({type: 'machine', reason: 'exited', lab: name, machine: machine.name, code: end.code, signal: end.signal});
-		if (stopping) {
+		const expected = [...unpowered.values()].some((cut) => cut.machine === machine);
+		events({type: 'machine', reason: 'exited', lab: name, machine: machine.name, code: end.code, signal: end.signal, ...(expected && {expected})});
+		if (stopping || expected) {
 			return;
 		}
 
@@ -199,6 +214,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 	const connect = async (machine: string, deadline: number, abort: AbortSignal | undefined): Promise<SshConnection> => {
 		const reached = powered.get(machine);
 		if (reached === undefined) {
+			faults.checkRunning(machine);
 			throw failure.unknownName('machine', machine, [...powered.keys()]);
 		}
 
@@ -221,30 +237,41 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		})),
 	});
 
-	const powerOnMachine = async (planned: PlannedMachine, prepared: PreparedMachine, probe: AcceleratorProbe, memoryFile: string, abort: AbortSignal): Promise<Machine> => {
+	const powerOnMachine = async (
+		planned: PlannedMachine, prepared: PreparedMachine, probe: Pick<AcceleratorProbe, 'accelerator' | 'readOnlyMemory'>, memoryFile: string, abort: AbortSignal, again?: {before: PoweredMachine; clock: number},
+	): Promise<Machine> => {
 		const machine = await powerOn(prepared, {
-			folder, plan, probe, memoryFile, maintenanceMac: planned.maintenanceMac, events, signal: abort, start: parts.startMachine,
+			folder, plan, probe, memoryFile, maintenanceMac: planned.maintenanceMac, events, signal: abort, start: parts.startMachine, again,
 		});
 		powered.set(planned.name, machine);
 		void watchEnd(machine.machine);
-		// QEMU stops a machine that writes where no room is left, and the machine would only seem to hang.
 		machine.machine.qmp.onEvent(({event, data}) => {
+			// QEMU stops a machine that writes where no room is left, and the machine would only seem to hang.
 			if (event === 'BLOCK_IO_ERROR' && data['nospace'] === true) {
 				void breakDown(failure.diskFull(folder));
+			} else if (event === 'RESET') {
+				faults.rebooted(planned.name);
 			}
 		});
 		events({type: 'machine', reason: 'started', lab: name, machine: planned.name, pid: machine.machine.pid});
+		states.set(planned.name, 'booting');
 		await keeper.updateMachine(planned.name, {
 			state: 'booting', pid: machine.machine.pid, process: machine.machine.identity, ssh: await reachOf(planned.name, machine.sshPort),
 		});
-		await keeper.update(({forwards}) => ({forwards: [...forwards, ...machine.forwards]}));
+		await keeper.update(({forwards}) => ({forwards: [...forwards.filter((forward) => forward.machine !== planned.name), ...machine.forwards]}));
 		return machine.machine;
 	};
 
+	/** Takes down how far a machine is. One that is paused stays so meanwhile. */
+	const tellState = async (machine: string, state: MachineState): Promise<void> => {
+		states.set(machine, state);
+		await keeper.updateMachine(machine, {state: faults.stateOf(machine)});
+	};
+
 	/** A machine that was powered on is watched until it answers; a fork has only to be connected to. */
-	const awaitMachine = async (planned: PlannedMachine, abort: AbortSignal, isFork = false): Promise<void> => {
+	const awaitMachine = async (planned: PlannedMachine, abort: AbortSignal, isFork = false, consoleFrom = 0): Promise<void> => {
 		const awaited: AwaitedMachine = {
-			name: planned.name, folder, pace, events, signal: abort,
+			name: planned.name, folder, pace, events, signal: abort, consoleFrom,
 			connect: async ({deadline, signal: late}) => connect(planned.name, deadline, late),
 			reset: async () => {
 				await powered.get(planned.name)?.machine.qmp.execute('system_reset');
@@ -254,11 +281,68 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		const seconds = (): number => (performance.now() - powerOnTime) / 1000;
 		const connection = isFork ? await connect(planned.name, connectDeadline * pace, abort) : await awaitAnswer(awaited);
 		events({type: 'machine', reason: 'answers', lab: name, machine: planned.name, seconds: seconds()});
-		await keeper.updateMachine(planned.name, {state: 'answers'});
+		await tellState(planned.name, 'answers');
 		await awaitReady(awaited, planned.ready, connection);
 		events({type: 'machine', reason: 'ready', lab: name, machine: planned.name, seconds: seconds()});
-		await keeper.updateMachine(planned.name, {state: 'ready'});
+		await tellState(planned.name, 'ready');
 	};
+
+	const cutPower = async (machine: string): Promise<void> => {
+		const before = powered.get(machine)!;
+		unpowered.set(machine, before);
+		powered.delete(machine);
+		await before.machine.kill();
+		await keeper.updateMachine(machine, {pid: null});
+	};
+
+	const plannedOf = (machine: string): PlannedMachine => plan.machines.find((planned) => planned.name === machine)!;
+	const faults: LabFaults = openFaults({
+		lab: name, machines: plan.machines.map((machine) => machine.name), pace: () => pace, signal,
+		monitorOf: (machine) => powered.get(machine)!.machine.qmp,
+		connect: async (machine, deadline, abort) => connect(machine, deadline, abort),
+		forgetConnections(machine) {
+			for (const connection of connections) {
+				if (connection.machine === machine) {
+					connection.close();
+				}
+			}
+		},
+		cutPower,
+		async givePower(machine, abort) {
+			const [planned, before, files, memoryFile] = [plannedOf(machine), unpowered.get(machine)!, prepared.get(machine)!, memory.get(machine) ?? ''];
+			if (frozen === undefined) {
+				// Memory without power has nothing in it, and what was in it is given back. That of a fork is a frozen lab's, and stays.
+				await truncate(memoryFile, 0);
+				await truncate(memoryFile, planned.memory);
+			}
+
+			await powerOnMachine(planned, files, accelerator!, memoryFile, abort, {before, clock: Date.now() + clockAhead});
+			try {
+				await links?.takeUp(machine);
+				// Its ports may be others now.
+				await writeKubeconfig();
+				unpowered.delete(machine);
+			} catch (error) {
+				await cutPower(machine);
+				throw error;
+			}
+		},
+		async bringUp(machine, consoleFrom, abort) {
+			await tellState(machine, 'booting');
+			await awaitMachine(plannedOf(machine), abort, false, consoleFrom);
+		},
+		consoleLength: async (machine) => stat(path.join(folder, consoleLogOf(machine))).then(({size}) => size, () => 0),
+		stateOf: (machine) => states.get(machine) ?? 'off',
+		changed(machine, now) {
+			void keeper.updateMachine(machine, {state: faults.stateOf(machine), faults: showFaults(now)}).catch(() => {});
+		},
+		tell(machine, event) {
+			events({type: 'machine', lab: name, machine, ...event});
+		},
+		warn(text) {
+			events({type: 'note', level: 'warning', text});
+		},
+	});
 
 	/** What a fork's clock is set to, in milliseconds since 1970; undefined where it goes on from the freeze. */
 	const newClock = (frozenAt: number): number | undefined =>
@@ -282,6 +366,10 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		const seconds = (performance.now() - start) / 1000;
 		for (const {name: machine} of plan.machines) {
 			events({type: 'machine', reason: 'ready', lab: name, machine, seconds});
+		}
+
+		for (const {name: machine} of plan.machines) {
+			states.set(machine, 'ready');
 		}
 
 		await keeper.update(({machines}) => ({machines: machines.map((machine) => ({...machine, state: 'ready' as const}))}));
@@ -351,15 +439,17 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 			}),
 		]);
 		const probe = found.probe!;
-		const {accelerator, reason, speed} = probe;
+		const {reason, speed} = probe;
+		accelerator = probe;
 		pace = paceOf(speed, plan.machines.reduce((sum, {cpus}) => sum + cpus, 0));
-		if (accelerator === 'tcg') {
+		if (probe.accelerator === 'tcg') {
 			events({type: 'note', level: 'info', text: reason, once: true});
 		}
 
 		await keeper.update(() => ({state: 'booting', speed: pace}));
 		events({type: 'lab', reason: frozen === undefined ? 'booting' : 'forking', lab: name});
 		cleanup.add(async () => allOf([...powered.values()].map(async ({machine}) => machine.powerOff())));
+		cleanup.add(async () => faults.stop());
 		await together(signal, plan.machines.map((planned) => async (abort) => {
 			const machine = await powerOnMachine(planned, prepared.get(planned.name)!, probe, memory.get(planned.name) ?? '', abort);
 			if (frozen === undefined) {
@@ -450,6 +540,18 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		return links.change(change);
 	};
 
+	const changeMachine = async (change: MachineChange, abort?: AbortSignal): Promise<void> => {
+		if (!ready) {
+			throw failure.usage(`The lab ${name} is ${keeper.record.state}: nothing can be done to its machines yet`, 'Wait until it is ready.');
+		}
+
+		await faults.change(change, abort);
+		// Other processes see it from now on.
+		await keeper.settled();
+	};
+
+	const machineReady = async (machine: string, abort?: AbortSignal): Promise<void> => faults.settled(machine, abort);
+	const machineReports = async (): Promise<MachineReport[]> => faults.report();
 	const capture = async (request: CaptureRequest): Promise<string> => {
 		if (fabric === undefined) {
 			throw noLinksYet();
@@ -463,7 +565,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 	const freeze: Lab['freeze'] = async (target, inputs, options) => {
 		const freezing = frozenBefore.catch(() => {}).then(async () => {
 			signal.throwIfAborted();
-			await freezeNow(target, inputs, options);
+			await faults.without(async () => freezeNow(target, inputs, options));
 		});
 		frozenBefore = freezing;
 		return freezing;
@@ -504,6 +606,9 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 			traffic,
 			links: linkReports,
 			changeLink,
+			machineReports,
+			changeMachine,
+			machineReady,
 			capture,
 			async freeze(keptAs) {
 				if (running === undefined) {
@@ -544,10 +649,16 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 				},
 				over: over.signal,
 				ended,
-				ssh: async (machine, abort) => connect(machine, connectDeadline * pace, abort),
+				async ssh(machine, abort) {
+					faults.checkRunning(machine);
+					return connect(machine, connectDeadline * pace, abort);
+				},
 				traffic,
 				links: linkReports,
 				changeLink,
+				machineReports,
+				changeMachine,
+				machineReady,
 				capture,
 				recording: async (since, abort) => receiveRecording(await capture({recorded: {since}}), abort),
 				collectEvidence: async (target, abort, span) => collect(target, abort, true, span),

@@ -20,6 +20,8 @@ export interface LabStatus {
 		readonly role: string;
 		readonly pid: number | null;
 		readonly state: MachineState;
+		/** What is wrong with it on purpose. */
+		readonly faults: readonly string[];
 		readonly ssh: {readonly host: string; readonly port: number; readonly user: string};
 	}>;
 	readonly forwards: ReadonlyArray<{readonly name: string; readonly machine: string; readonly port: number; readonly hostPort: number}>;
@@ -74,7 +76,7 @@ export function statusOf(record: LabRecord): LabStatus {
 		scenario: record.scenario ?? null,
 		state: record.state,
 		supervisor: {pid: record.supervisor.pid},
-		machines: record.machines.map(({name, role, pid, state, ssh: {host, port, user}}) => ({name, role, pid, state, ssh: {host, port, user}})),
+		machines: record.machines.map(({name, role, pid, state, faults = [], ssh: {host, port, user}}) => ({name, role, pid, state, faults, ssh: {host, port, user}})),
 		forwards: record.forwards.map(({name, machine, port, hostPort}) => ({name, machine, port, hostPort})),
 	};
 }
@@ -96,10 +98,14 @@ const answerDeadline = 10_000;
  * An ssh connection to a machine of a lab that lives, with the lab's own key.
  *
  * @param options.deadline milliseconds; default 10 s at the lab's speed
- * @throws `unknown-machine`, `host-key-mismatch`, `ssh-refused`, `wait-expired`
+ * @throws `unknown-machine`, `machine-stands-still`, `host-key-mismatch`, `ssh-refused`, `wait-expired`
  */
 export async function connectMachine(lab: LabRecord, name: string, options: {deadline?: number; signal?: AbortSignal | undefined} = {}): Promise<SshConnection> {
 	const machine = machineOf(lab, name);
+	if (machine.state === 'paused' || (machine.state === 'off' && machine.faults !== undefined)) {
+		throw failure.machineStandsStill(name, machine.state);
+	}
+
 	// ssh2 takes a while to load, and listing labs needs none of it.
 	const {connectSsh} = await import('../machine/ssh.ts');
 	return connectSsh({

@@ -18,8 +18,8 @@ export interface LabLinks {
 	 * @throws `unknown-link`, `fabric-failed`; `monitor-lost` and `monitor-refused` where the machine cannot be told of its carrier, and then all is as before
 	 */
 	change(change: LinkChange): Promise<LinkSetting>;
-	/** Takes up what the fabric was started with: tells machines of a carrier that is not there, and lets those flap that did. */
-	takeUp(): Promise<void>;
+	/** Takes up what the fabric was started with: tells machines of a carrier that is not there, and lets those flap that did. With a machine: what the links of one are that was powered on again. */
+	takeUp(machine?: string): Promise<void>;
 	/** Runs `use` while nothing changes: no carrier flaps, and changes wait. */
 	unchanged<Value>(use: () => Promise<Value>): Promise<Value>;
 	/** No carrier flaps any more. */
@@ -30,7 +30,7 @@ export interface LabLinks {
 export interface LinkOwner {
 	readonly machines: readonly LabMachine[];
 	readonly fabric: Pick<Fabric, 'links' | 'changeLink'>;
-	/** The monitor of a machine; undefined for one that does not run. */
+	/** The monitor of a machine; undefined for one that has no power. */
 	monitorOf(machine: string): Pick<Qmp, 'execute'> | undefined;
 }
 
@@ -96,8 +96,8 @@ export function openLinks({machines, fabric, monitorOf}: LinkOwner): LabLinks {
 	return {
 		report: async () => fabric.links(),
 		change: async (change) => inTurn(async () => make(change)),
-		takeUp: async () => inTurn(async () => {
-			for (const {link, carrier, flap} of await fabric.links()) {
+		takeUp: async (machine) => inTurn(async () => {
+			for (const {link, carrier, flap} of (await fabric.links()).filter((each) => machine === undefined || each.machine === machine)) {
 				if (carrier === 'down') {
 					await tellMachine(link, carrier);
 				}

@@ -24,7 +24,7 @@ const sshPort = 22;
 const mostAttempts = 5;
 
 /** A machine whose files are there. Paths of sockets and logs are relative to the lab's folder, which QEMU is started in. */
-export type PreparedMachine = Omit<MachineSpecification, 'accelerator' | 'readOnlyMemory' | 'memoryFile' | 'maintenance'>;
+export type PreparedMachine = Omit<MachineSpecification, 'accelerator' | 'readOnlyMemory' | 'memoryFile' | 'maintenance' | 'boots' | 'clock'>;
 
 /** A machine that runs, and how the host reaches it. */
 export interface PoweredMachine {
@@ -100,6 +100,7 @@ export async function prepareMachine(
 /**
  * Starts a machine, with a free port of the host for ssh and for each of its forwards: the preferred one where it is free.
  *
+ * @param lab.again the machine that it was before its power was cut: it boots, at this time (milliseconds since 1970), and has the same ports where they are free
  * @throws what `start` throws
  */
 export async function powerOn(
@@ -107,12 +108,14 @@ export async function powerOn(
 	lab: {
 		folder: string; plan: Plan; probe: Pick<AcceleratorProbe, 'accelerator' | 'readOnlyMemory'>; memoryFile: string; maintenanceMac: string; events: EventSink; signal: AbortSignal;
 		start: (spec: MachineSpecification, options: StartOptions) => Promise<Machine>;
+		again?: {readonly before: PoweredMachine; readonly clock: number} | undefined;
 	},
 ): Promise<PoweredMachine> {
-	const {folder, plan, probe: {accelerator, readOnlyMemory}, memoryFile, maintenanceMac, events, signal, start} = lab;
+	const {folder, plan, probe: {accelerator, readOnlyMemory}, memoryFile, maintenanceMac, events, signal, start, again} = lab;
 	const declared = plan.forwards.filter(({machine}) => machine === prepared.name);
+	const former = (name: string): number | undefined => again?.before.forwards.find((forward) => forward.name === name)?.hostPort;
 	for (let attempt = 1; ; attempt++) {
-		const [ssh = 0, ...hostPorts] = await findPorts([undefined, ...declared.map(({hostPort}) => hostPort)]);
+		const [ssh = 0, ...hostPorts] = await findPorts([again?.before.sshPort, ...declared.map(({name, hostPort}) => former(name) ?? hostPort)]);
 		const forwards = declared.map(({name, machine, port}, index): ForwardRecord => ({name, machine, port, hostPort: hostPorts[index] ?? 0}));
 		try {
 			const machine = await start({
@@ -120,6 +123,7 @@ export async function powerOn(
 				accelerator,
 				readOnlyMemory,
 				memoryFile,
+				...(again !== undefined && {boots: true, clock: again.clock}),
 				maintenance: {
 					mac: maintenanceMac,
 					egress: plan.egress,
@@ -127,7 +131,7 @@ export async function powerOn(
 				},
 			}, {cwd: folder, signal});
 			for (const [index, {name, hostPort}] of forwards.entries()) {
-				const preferred = declared[index]?.hostPort;
+				const preferred = former(name) ?? declared[index]?.hostPort;
 				if (preferred !== undefined && preferred !== hostPort) {
 					events({type: 'note', level: 'info', text: `Port ${preferred} of this computer is in use: ${name} answers on 127.0.0.1:${hostPort}`});
 				}

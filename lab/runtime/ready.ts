@@ -47,7 +47,7 @@ export async function awaitAnswer(machine: AwaitedMachine): Promise<SshConnectio
 		`the console of ${name} tells of a crash`,
 		async () => {
 			// A kernel that gave up may start again at once, and write much since.
-			const crash = findCrash(await tailOf(log, 500));
+			const crash = findCrash(await tailOf(log, 500, machine.consoleFrom));
 			return crash === undefined ? {met: false, seen: 'nothing of the kind'} : {met: true, value: failure.machineCrashed(name, crash, await tailOf(log), log)};
 		},
 		{deadline, signal: AbortSignal.any([signal, answered.signal])},

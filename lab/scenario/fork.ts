@@ -16,6 +16,7 @@ import {openCluster} from './cluster-handle.ts';
 import {openFabric} from './fabric-handle.ts';
 import {openFlows} from './flow-query.ts';
 import {openMachines} from './machine-handle.ts';
+import {openStepScope} from './step-scope.ts';
 import type {ClusterHandle, FabricHandle, MachineHandle} from './scenario.ts';
 
 /** How a lab is forked. */
@@ -40,7 +41,7 @@ export interface ForkedLab extends AsyncDisposable {
 	readonly lab: LabTopology;
 	/** How many times slower than under KVM things are: for one's own deadlines. At least 1. */
 	readonly speed: number;
-	/** A machine by name; throws `unknown-machine`. */
+	/** A machine by name; throws `unknown-machine`. A fault of it holds until it is ended. */
 	machine(name: string): MachineHandle;
 	/** Its parts throw `no-cluster` in a lab that has none. */
 	readonly cluster: ClusterHandle;
@@ -81,7 +82,9 @@ export async function fork(lab: string | LabDeclaration, options: ForkOptions = 
 	const began = Date.now();
 	const ending = new AbortController();
 	const both = AbortSignal.any([ending.signal, running.over]);
-	const machines = openMachines(running, both);
+	// It has no steps: what is set holds until something else is.
+	const scope = openStepScope(both);
+	const machines = openMachines(running, both, scope);
 	const down = async (): Promise<void> => {
 		ending.abort(failure.interrupted('the end of the lab'));
 		await machines.close();
@@ -94,7 +97,7 @@ export async function fork(lab: string | LabDeclaration, options: ForkOptions = 
 		speed: running.speed,
 		machine: (machine) => machines.handle(machine),
 		cluster: openCluster(running, both),
-		fabric: {...openFabric(running, both).handle, ...openFlows(running, () => began, both)},
+		fabric: {...openFabric(running, scope), ...openFlows(running, () => began, both)},
 		over: running.over,
 		collectEvidence: async (folder) => running.collectEvidence(folder),
 		down,

@@ -8,13 +8,14 @@ import {asStepFailure} from './claim.ts';
 import {collectEvidence} from './cluster-evidence.ts';
 import {openCluster} from './cluster-handle.ts';
 import {withCommandSignal} from './command-scope.ts';
-import {openFabric, type OpenFabric} from './fabric-handle.ts';
+import {type LinkHandle, openFabric} from './fabric-handle.ts';
 import {openFlows} from './flow-query.ts';
 import {refuseForeignFrames} from './foreign-frames.ts';
 import {openMachines} from './machine-handle.ts';
 import {mutate} from './mutation.ts';
 import type {MachineHandle, ScenarioDeclaration, StepContext} from './scenario.ts';
 import type {ScenarioLab} from './scenario-lab.ts';
+import {openStepScope, type StepScope} from './step-scope.ts';
 import {Story, type StoryOptions} from './story.ts';
 import {topologyEvent} from './topology-event.ts';
 
@@ -82,11 +83,12 @@ export async function runScenario(run: ScenarioRun): Promise<void> {
 		ender.addEventListener('abort', end, {once: true});
 	}
 
-	const machines = openMachines(lab, ending.signal);
-	const fabric = openFabric(lab, ending.signal);
+	const scope = openStepScope(ending.signal);
+	const machines = openMachines(lab, ending.signal, scope);
+	const fabric = openFabric(lab, scope);
 	let opened: StepContext | undefined;
 	const context = (): StepContext => {
-		opened ??= createContext({...run, events}, {story, machine: machines.handle, fabric, host: $, signal: ending.signal});
+		opened ??= createContext({...run, events}, {story, machine: machines.handle, scope, fabric, host: $, signal: ending.signal});
 		return opened;
 	};
 
@@ -147,10 +149,10 @@ export async function runScenario(run: ScenarioRun): Promise<void> {
 
 		ending.abort(failure.interrupted('the end of the scenario'));
 		await machines.close();
-		// A lab that is over has no links any more.
-		await fabric.close().catch((error: unknown) => {
+		// Of a lab that is over there is nothing any more.
+		await scope.close().catch((error: unknown) => {
 			if (lab.over?.aborted !== true) {
-				events({type: 'note', level: 'warning', text: `What was set on links could not be put back: ${asLabError(error).message}`});
+				events({type: 'note', level: 'warning', text: `What was changed could not be put back: ${asLabError(error).message}`});
 			}
 		});
 	}
@@ -205,9 +207,9 @@ async function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal)
 	}
 }
 
-function createContext(run: ScenarioRun, parts: {story: Story; machine: (name: string) => MachineHandle; fabric: OpenFabric; host: StepContext['host']; signal: AbortSignal}): StepContext {
+function createContext(run: ScenarioRun, parts: {story: Story; machine: (name: string) => MachineHandle; scope: StepScope; fabric: LinkHandle; host: StepContext['host']; signal: AbortSignal}): StepContext {
 	const {lab, events} = run;
-	const {story, machine, fabric, host, signal} = parts;
+	const {story, machine, scope, fabric, host, signal} = parts;
 	const cluster = openCluster(lab, signal);
 	const began = Date.now();
 	return {
@@ -218,10 +220,10 @@ function createContext(run: ScenarioRun, parts: {story: Story; machine: (name: s
 		router: machine,
 		tester: machine,
 		cluster,
-		fabric: {...fabric.handle, ...openFlows(lab, () => story.began ?? began, signal)},
+		fabric: {...fabric, ...openFlows(lab, () => story.began ?? began, signal)},
 		host: host({signal, quiet: true, killSignal: 'SIGTERM'}),
 		step: (title, steps) => story.step(title, async () => {
-			const value = await fabric.within(steps);
+			const value = await scope.within(steps);
 			await refuseForeignFrames(lab, began);
 			return value;
 		}),
@@ -239,7 +241,7 @@ function createContext(run: ScenarioRun, parts: {story: Story; machine: (name: s
 				clearTimeout(alarm);
 			}
 		},
-		refuted: (sentence, check) => story.refuted(sentence, async () => fabric.within(check)),
+		refuted: (sentence, check) => story.refuted(sentence, async () => scope.within(check)),
 		note(text) {
 			events({type: 'note', level: 'info', text});
 		},

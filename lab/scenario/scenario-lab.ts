@@ -4,11 +4,14 @@ import type {LinkReport} from '../fabric/link.ts';
 import type {Recording} from '../fabric/recording.ts';
 import type {NetworkTraffic} from '../fabric/traffic.ts';
 import type {Plan} from '../plan/plan.ts';
+import type {MachineChange, MachineReport} from '../runtime/machine-change.ts';
 import type {MadeStage} from '../store/store.ts';
 
 /** What the runner needs of an ssh connection. */
 export interface ScenarioConnection {
 	exec(command: string, options?: {input?: string; signal?: AbortSignal}): Promise<{stdout: string; stderr: string; exitCode: number}>;
+	/** Resolves when it has ended, by either side. */
+	readonly closed?: Promise<void>;
 	close(): void | Promise<void>;
 }
 
@@ -32,6 +35,12 @@ export interface ScenarioLab {
 	links(): Promise<readonly LinkReport[]>;
 	/** Changes what is set on a link, and gives what was set before. */
 	changeLink(change: LinkChange): Promise<LinkSetting>;
+	/** All machines, with what is wrong with each on purpose. */
+	machineReports(): Promise<readonly MachineReport[]>;
+	/** Changes what is wrong with a machine on purpose. */
+	changeMachine(change: MachineChange, signal?: AbortSignal): Promise<void>;
+	/** Returns when a machine that was reset or powered on is ready; at once where none was. */
+	machineReady(machine: string, signal?: AbortSignal): Promise<void>;
 	/** The frames that crossed its links since a moment, in milliseconds since 1970, as far as they are recorded. */
 	recording(since: number, signal?: AbortSignal): Promise<Recording>;
 	/** Collects the machines' evidence into a folder; `span` is that of the frames that are kept, in milliseconds since 1970. */

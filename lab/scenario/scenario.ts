@@ -2,6 +2,7 @@
 import type {Flow, FlowQuery} from '../fabric/flow.ts';
 import type {LinkReport} from '../fabric/link.ts';
 import type {NetworkTraffic} from '../fabric/traffic.ts';
+import type {ClockSkew, DiskFill, MemoryAmount} from '../spec/fault.ts';
 import type {FrameMatch} from '../spec/frame-match.ts';
 import type {FlapDeclaration, ImpairmentDeclaration, LinkDirection} from '../spec/impairment.ts';
 import type {MutationOf} from '../spec/mutation.ts';
@@ -24,7 +25,12 @@ export interface CommandResult {
 /** Runs a shell command, quoted like zx: each interpolated value becomes one word (an array several). */
 export type CommandTag = (pieces: TemplateStringsArray, ...values: ReadonlyArray<string | number | readonly (string | number)[]>) => Promise<CommandResult>;
 
-/** A machine of the lab, as steps see it. */
+/**
+ * A machine of the lab, as steps see it.
+ *
+ * What a step does to a machine (from `pause` on) is put back when the step ends, however it ends: a machine is powered on, goes on, has its disk, its memory and the time that it
+ * would have. A step that passed ends when its machines are ready again; one that failed does not wait for that. What is done outside of steps is put back when the scenario ends.
+ */
 export interface MachineHandle {
 	readonly name: string;
 	readonly machine: LabMachine;
@@ -38,6 +44,28 @@ export interface MachineHandle {
 	readFile(path: string): Promise<string>;
 	/** Writes a file with this mode (default 0o644), and the folders that it needs; who reads it sees the old text or the new. */
 	writeFile(path: string, text: string, mode?: number): Promise<void>;
+	/** Lets its processors stand still, and its clock with them. */
+	pause(): Promise<void>;
+	/** Lets a machine go on that was paused. */
+	resume(): Promise<void>;
+	/** Presses its reset button: it boots anew, without having been told. Returns at once; see `ready`. */
+	reset(): Promise<void>;
+	/** Takes its power away: what it has not written out to its disk is lost. */
+	kill(): Promise<void>;
+	/** Powers it on again, and returns when it is ready. */
+	start(): Promise<void>;
+	/** Returns when it is as ready as it was when the lab was: after `reset`. At once where it is. */
+	ready(): Promise<void>;
+	/** From now on whatever it reads from its disk or writes to it waits, until the disk hangs no more; then it is done. What it has in memory it has. */
+	hangDisk(): Promise<void>;
+	/** Fills a filesystem with a file, the one of its disk by default. Replaces what filled one before. */
+	fillDisk(fill?: DiskFill): Promise<void>;
+	/** Moves its clock away from the time that it would have: '+90s', '-1h'; '+0s' moves it back. Replaces the skew before. A reboot ends it. */
+	skewClock(skew: ClockSkew): Promise<void>;
+	/** Takes memory, of all that it has ('70%') or as a size; rejects where not as much is available. Replaces what was taken before. A reboot ends it. */
+	takeMemory(amount: MemoryAmount): Promise<void>;
+	/** Ends all that is wrong with it on purpose. A machine that was off is powered on; see `ready`. */
+	recover(): Promise<void>;
 }
 
 /** The Kubernetes cluster, through the API server's forwarded port. */

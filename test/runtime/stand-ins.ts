@@ -116,21 +116,32 @@ export function createStandIns(options: {answer?: Answer; silent?: readonly stri
 				throw failure.portTaken(busy.hostPort, spec.name);
 			}
 
-			await writeFile(path.join(cwd, spec.consoleLog), 'booting\n');
+			await writeFile(path.join(cwd, spec.consoleLog), 'booting\n', {flag: 'a'});
 			const log = path.join(cwd, spec.log);
 			// The marker stands where QEMU's command line has it.
 			const daemon = await spawnDaemon('sh', ['-c', 'sleep 300; true', ...machineMarker(spec).split(' ')], {cwd, log});
-			let tell: (event: QmpEvent) => void = () => {};
+			const listeners = new Set<(event: QmpEvent) => void>();
+			const tell = (event: QmpEvent): void => {
+				for (const listener of listeners) {
+					listener(event);
+				}
+			};
+
 			const commands: Array<[string, unknown]> = [];
 			const started: Machine = {
 				name: spec.name, pid: daemon.pid, identity: await identify(daemon.pid, machineMarker(spec)), ended: daemon.ended,
 				qmp: {
 					async execute(command: string, args?: unknown) {
 						commands.push([command, args]);
+						if (command === 'system_reset') {
+							tell({event: 'RESET', data: {guest: false}, at: 0});
+						}
 					},
 					onEvent(listener: (event: QmpEvent) => void) {
-						tell = listener;
-						return () => {};
+						listeners.add(listener);
+						return () => {
+							listeners.delete(listener);
+						};
 					},
 				} as Partial<Qmp> as Qmp,
 				explainEnd: async () => failure.machineExited(spec.name, 'with exit code 1', ['some last words'], log),
@@ -143,9 +154,7 @@ export function createStandIns(options: {answer?: Answer; silent?: readonly stri
 					await daemon.ended;
 				},
 			};
-			machines.set(spec.name, {spec, machine: started, commands, tell: (event) => {
-				tell(event);
-			}});
+			machines.set(spec.name, {spec, machine: started, commands, tell});
 			return started;
 		},
 		async connectSsh({machine: name = '', signal, deadline}) {

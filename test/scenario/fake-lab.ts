@@ -62,6 +62,9 @@ export function createFakeLab(answer: Answer = () => ({}), speed = 1): FakeLab {
 		traffic: async () => [],
 		links: async () => [],
 		changeLink: async () => plainLink,
+		machineReports: async () => [],
+		async changeMachine() {},
+		async machineReady() {},
 		recording: async () => ({frames: [], links: []}),
 		async collectEvidence(folder, _signal, span) {
 			spans.push(span);

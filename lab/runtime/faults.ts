@@ -1,0 +1,387 @@
+/** Faults of a lab's machines: what is wrong with each on purpose, and how it comes and goes. */
+import {asLabError} from '../host/error.ts';
+import {failure} from '../host/failure.ts';
+import {until} from '../host/wait.ts';
+import {hangDisk, unhangDisk} from '../machine/disk-hang.ts';
+import type {Qmp} from '../machine/qmp.ts';
+import type {SshConnection} from '../machine/ssh.ts';
+import {type MachineFaults, noFaults, showFaults} from '../spec/fault.ts';
+import {fillCommand, giveMemoryCommand, moveClockCommand, takeMemoryCommand, unfillCommand} from './guest-faults.ts';
+import type {MachineState} from './lab-record.ts';
+import {changedFaults, faultsAfterReboot, type MachineChange, type MachineReport} from './machine-change.ts';
+
+/** What a fault needs of the lab. */
+export interface FaultOwner {
+	readonly lab: string;
+	readonly machines: readonly string[];
+	/** The factor for deadlines. */
+	readonly pace: () => number;
+	/** Aborts when the lab ends. */
+	readonly signal: AbortSignal;
+	/** The monitor of a machine that has power. */
+	monitorOf(machine: string): Pick<Qmp, 'execute' | 'onEvent'>;
+	connect(machine: string, deadline: number, signal: AbortSignal): Promise<SshConnection>;
+	/** Ends all connections to a machine that knows nothing of them any more. */
+	forgetConnections(machine: string): void;
+	/** Takes the power away; the lab does not count it as broken. */
+	cutPower(machine: string): Promise<void>;
+	/** Powers a machine on that has none. */
+	givePower(machine: string, signal: AbortSignal): Promise<void>;
+	/**
+	 * Returns when a machine that begins anew is ready.
+	 *
+	 * @param consoleFrom what of its console, in bytes, was before
+	 */
+	bringUp(machine: string, consoleFrom: number, signal: AbortSignal): Promise<void>;
+	/** How much its console has said, in bytes. */
+	consoleLength(machine: string): Promise<number>;
+	/** Told of each change. */
+	changed(machine: string, faults: MachineFaults): void;
+	/** How far it is, faults left out. */
+	stateOf(machine: string): MachineState;
+	/** Told of each fault that begins or ends, in words, and of resets. Seconds that it lasted. */
+	tell(machine: string, event: {readonly reason: 'reset'} | {readonly reason: 'fault'; readonly fault: string} | {readonly reason: 'recovered'; readonly fault: string; readonly seconds: number}): void;
+	/** Told of a machine that did not come up again, where nobody waited for it. */
+	warn(text: string): void;
+}
+
+/** The faults of all machines of a lab. Changes of one machine are made one after the other. */
+export interface LabFaults {
+	report(): MachineReport[];
+	/** How far a machine is, or that it stands still. */
+	stateOf(machine: string): MachineState;
+	/** Throws `machine-stands-still` where a machine is off or paused. */
+	checkRunning(machine: string): void;
+	/**
+	 * Makes a change, and gives what was wrong before. Returns when a machine has power, not when it is ready: see `settled`.
+	 *
+	 * @throws `unknown-machine`, `machine-stands-still`, `fault-failed`, `monitor-lost`, `monitor-refused`, `wait-expired`, what `givePower` throws, the signals' reasons
+	 */
+	change(change: MachineChange, signal?: AbortSignal): Promise<MachineFaults>;
+	/** Returns when a machine that was reset or powered on is ready; at once where none was. Throws like `bringUp`, and `machine-stands-still`. */
+	settled(machine: string, signal?: AbortSignal): Promise<void>;
+	/** The machine has begun anew by itself. */
+	rebooted(machine: string): void;
+	/** Runs `use` while no fault is in force, and none can begin. Throws `faults-in-force`. */
+	without<Value>(use: () => Promise<Value>): Promise<Value>;
+	/** Returns when nothing is under way any more: to be called after the signal has aborted. */
+	stop(): Promise<void>;
+}
+
+/** Milliseconds at KVM speed for a new connection, and for one command. */
+const connectDeadline = 10_000;
+const commandDeadline = 30_000;
+/** Milliseconds for QEMU to do a reset: it is the host's work. */
+const resetDeadline = 30_000;
+
+interface Faulty {
+	faults: MachineFaults;
+	/** When each began, by its words; of `performance.now()`. */
+	readonly since: Map<string, number>;
+	/** The change before. */
+	last: Promise<unknown>;
+	/** It comes up: after a reset, or since it was powered on. */
+	coming?: {readonly stop: AbortController; readonly done: Promise<void>} | undefined;
+	/** Why it did not come up. */
+	failed?: unknown;
+}
+
+/** Takes over the machines of a lab, with nothing wrong. */
+export function openFaults(owner: FaultOwner): LabFaults {
+	const all = new Map(owner.machines.map((name): [string, Faulty] => [name, {faults: noFaults, since: new Map(), last: Promise.resolve()}]));
+
+	const find = (machine: string): Faulty => {
+		const found = all.get(machine);
+		if (found === undefined) {
+			throw failure.unknownName('machine', machine, [...all.keys()]);
+		}
+
+		return found;
+	};
+
+	const stateOf = (machine: string, {faults}: Faulty): MachineState => (faults.power === 'off' ? 'off' : faults.paused === true ? 'paused' : owner.stateOf(machine));
+
+	/** Takes down what is wrong by now, and tells the difference. */
+	const note = (machine: string, faults: MachineFaults): void => {
+		const faulty = find(machine);
+		const now = showFaults(faults);
+		faulty.faults = faults;
+		for (const [fault, began] of [...faulty.since]) {
+			if (!now.includes(fault)) {
+				faulty.since.delete(fault);
+				owner.tell(machine, {reason: 'recovered', fault, seconds: (performance.now() - began) / 1000});
+			}
+		}
+
+		for (const fault of now) {
+			if (!faulty.since.has(fault)) {
+				faulty.since.set(fault, performance.now());
+				owner.tell(machine, {reason: 'fault', fault});
+			}
+		}
+
+		owner.changed(machine, faults);
+	};
+
+	const refuseStandstill = (machine: string, faulty = find(machine)): void => {
+		const state = stateOf(machine, faulty);
+		if (state === 'off' || state === 'paused') {
+			throw failure.machineStandsStill(machine, state);
+		}
+	};
+
+	const comeUp = (machine: string, consoleFrom: number): void => {
+		const faulty = find(machine);
+		faulty.coming?.stop.abort(failure.machineBeganAnew(machine));
+		delete faulty.failed;
+		const stop = new AbortController();
+		const coming = {
+			stop,
+			done: owner.bringUp(machine, consoleFrom, AbortSignal.any([owner.signal, stop.signal])).then(() => {
+				forget();
+			}, (error: unknown) => {
+				if (!stop.signal.aborted && !owner.signal.aborted) {
+					faulty.failed = error;
+					owner.warn(asLabError(error).message);
+				}
+
+				forget();
+				throw error;
+			}),
+		};
+		const forget = (): void => {
+			if (faulty.coming === coming) {
+				faulty.coming = undefined;
+			}
+		};
+
+		// Whoever waits for it learns of it.
+		coming.done.catch(() => {});
+		faulty.coming = coming;
+	};
+
+	/** Has the machine do something that makes a fault, or ends one. */
+	const inside = async (machine: string, doing: string, command: string, signal: AbortSignal): Promise<void> => {
+		const connection = await owner.connect(machine, connectDeadline * owner.pace(), signal);
+		try {
+			const {exitCode, stdout, stderr} = await connection.exec(`set -eu\n${command}`, {signal, timeout: commandDeadline * owner.pace()});
+			if (exitCode !== 0) {
+				throw failure.faultFailed(machine, doing, `${stdout}\n${stderr}`.split('\n').map((line) => line.trim()).filter((line) => line !== '').slice(-5));
+			}
+		} finally {
+			connection.close();
+		}
+	};
+
+	const reset = async (machine: string, signal: AbortSignal): Promise<void> => {
+		const monitor = owner.monitorOf(machine);
+		const consoleFrom = await owner.consoleLength(machine);
+		let done = false;
+		// QEMU answers before it has reset the machine, which would still be met as it was.
+		const end = monitor.onEvent(({event}) => {
+			done ||= event === 'RESET';
+		});
+		try {
+			await monitor.execute('system_reset');
+			await until(`QEMU has reset the machine ${machine}`, async () => (done ? {met: true, value: undefined} : {met: false, seen: 'it has not said so'}), {deadline: resetDeadline, interval: 20, signal});
+		} finally {
+			end();
+		}
+
+		owner.tell(machine, {reason: 'reset'});
+		owner.forgetConnections(machine);
+		comeUp(machine, consoleFrom);
+	};
+
+	/** Takes its power away. What a reboot ends, and what QEMU did, is over. */
+	const cut = async (machine: string): Promise<void> => {
+		const {faults: {fill}, coming} = find(machine);
+		coming?.stop.abort(failure.machineStandsStill(machine, 'off'));
+		// Told first, so that its end is nobody's surprise.
+		note(machine, {power: 'off', ...(fill && {fill})});
+		await owner.cutPower(machine);
+		owner.forgetConnections(machine);
+	};
+
+	/** Makes what is wrong with a machine what it should be, in the order in which each part can be done: a machine that is to answer needs power, its processors and its disk. */
+	const move = async (machine: string, wanted: MachineFaults, signal: AbortSignal): Promise<void> => {
+		const faulty = find(machine);
+		const isWrong = (key: keyof MachineFaults): boolean => JSON.stringify(faulty.faults[key]) !== JSON.stringify(wanted[key]);
+		const set = (changes: {readonly [Key in keyof MachineFaults]: MachineFaults[Key] | undefined}): void => {
+			const merged: Record<string, unknown> = {...faulty.faults, ...changes};
+			note(machine, Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== undefined)));
+		};
+
+		// Without power nothing else is wrong with it, but for what is on its disk.
+		const wantsPower = wanted.power !== 'off';
+		const mustAnswer = isWrong('fill') || (wantsPower && (isWrong('memory') || isWrong('skew')));
+		if (faulty.faults.power === 'off' && (wantsPower || mustAnswer)) {
+			const consoleFrom = await owner.consoleLength(machine);
+			await owner.givePower(machine, signal);
+			set({power: undefined});
+			comeUp(machine, consoleFrom);
+		}
+
+		if (faulty.faults.paused === true && (mustAnswer || (wantsPower && wanted.paused !== true))) {
+			await owner.monitorOf(machine).execute('cont');
+			set({paused: undefined});
+		}
+
+		if (faulty.faults.disk === 'hung' && (mustAnswer || (wantsPower && wanted.disk !== 'hung'))) {
+			await unhangDisk(owner.monitorOf(machine));
+			set({disk: undefined});
+		}
+
+		if (mustAnswer) {
+			// What comes up answers when it does, and nothing but its being ready says how long that may take.
+			await settledOf(faulty, signal);
+		}
+
+		if (wantsPower && isWrong('memory')) {
+			if (faulty.faults.memory !== undefined) {
+				await inside(machine, 'give memory back', giveMemoryCommand(), signal);
+				set({memory: undefined});
+			}
+
+			if (wanted.memory !== undefined) {
+				await inside(machine, 'take memory', takeMemoryCommand(wanted.memory), signal);
+				set({memory: wanted.memory});
+			}
+		}
+
+		if (isWrong('fill')) {
+			if (faulty.faults.fill !== undefined) {
+				await inside(machine, 'empty the disk', unfillCommand(faulty.faults.fill), signal);
+				set({fill: undefined});
+			}
+
+			if (wanted.fill !== undefined) {
+				await inside(machine, 'fill the disk', fillCommand(wanted.fill), signal);
+				set({fill: wanted.fill});
+			}
+		}
+
+		if (wantsPower && isWrong('skew')) {
+			await inside(machine, 'move the clock', moveClockCommand((wanted.skew ?? 0) - (faulty.faults.skew ?? 0)), signal);
+			set({skew: wanted.skew});
+		}
+
+		if (!wantsPower && isWrong('power')) {
+			await cut(machine);
+		}
+
+		if (wantsPower && isWrong('disk')) {
+			await hangDisk(owner.monitorOf(machine), machine);
+			set({disk: 'hung'});
+		}
+
+		if (wantsPower && isWrong('paused')) {
+			await owner.monitorOf(machine).execute('stop');
+			set({paused: true});
+		}
+	};
+
+	const make = async (change: MachineChange, signal: AbortSignal): Promise<MachineFaults> => {
+		const {machine, kind} = change;
+		const faulty = find(machine);
+		const before = faulty.faults;
+		signal.throwIfAborted();
+		if (kind === 'reset' || kind === 'fill-disk' || kind === 'skew-clock' || kind === 'take-memory') {
+			refuseStandstill(machine, faulty);
+		}
+
+		if ((kind === 'pause' || kind === 'hang-disk') && before.power === 'off') {
+			throw failure.machineStandsStill(machine, 'off');
+		}
+
+		if (kind === 'reset') {
+			await reset(machine, signal);
+			note(machine, changedFaults(faulty.faults, change));
+		} else {
+			await move(machine, changedFaults(before, change), signal);
+		}
+
+		return before;
+	};
+
+	const inTurn = async <Value>(faulty: Faulty, work: () => Promise<Value>): Promise<Value> => {
+		const turn = faulty.last.catch(() => {}).then(work);
+		faulty.last = turn;
+		turn.catch(() => {});
+		return turn;
+	};
+
+	return {
+		report: () => [...all].map(([machine, faulty]) => ({machine, state: stateOf(machine, faulty), faults: faulty.faults})),
+		stateOf: (machine) => stateOf(machine, find(machine)),
+		checkRunning: (machine) => {
+			refuseStandstill(machine);
+		},
+		async change(change, signal) {
+			const faulty = find(change.machine);
+			const joint = signal === undefined ? owner.signal : AbortSignal.any([owner.signal, signal]);
+			return inTurn(faulty, async () => make(change, joint));
+		},
+		async settled(machine, signal) {
+			const faulty = find(machine);
+			refuseStandstill(machine, faulty);
+			await settledOf(faulty, signal === undefined ? owner.signal : AbortSignal.any([owner.signal, signal]));
+		},
+		rebooted(machine) {
+			const faulty = find(machine);
+			note(machine, faultsAfterReboot(faulty.faults));
+		},
+		async without(use) {
+			let go: (value: unknown) => void = () => {};
+			const free = new Promise((resolve) => {
+				go = resolve;
+			});
+			try {
+				// Of each machine the turn is taken, and kept.
+				await Promise.all([...all.values()].map(async (faulty) => new Promise<void>((taken) => {
+					void inTurn(faulty, async () => {
+						taken();
+						await free;
+					});
+				})));
+				const inForce = [...all].flatMap(([machine, {faults, coming}]) => [...showFaults(faults), ...(coming === undefined ? [] : ['coming up'])].map((fault) => `${machine}: ${fault}`));
+				if (inForce.length > 0) {
+					throw failure.faultsInForce(owner.lab, inForce);
+				}
+
+				return await use();
+			} finally {
+				go(undefined);
+			}
+		},
+		async stop() {
+			await Promise.allSettled([...all.values()].flatMap(({last, coming}) => [last, coming?.done]));
+		},
+	};
+}
+
+/** Waits for what comes up. */
+async function settledOf(faulty: Faulty, signal: AbortSignal): Promise<void> {
+	signal.throwIfAborted();
+	if (faulty.coming === undefined) {
+		if (faulty.failed !== undefined) {
+			throw faulty.failed;
+		}
+
+		return;
+	}
+
+	let stop = (): void => {};
+	const aborted = new Promise<never>((_resolve, reject) => {
+		stop = () => {
+			reject(signal.reason as Error);
+		};
+
+		signal.addEventListener('abort', stop, {once: true});
+	});
+	try {
+		await Promise.race([faulty.coming.done, aborted]);
+	} finally {
+		signal.removeEventListener('abort', stop);
+	}
+}
