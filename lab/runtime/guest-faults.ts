@@ -12,7 +12,7 @@ function fillFile(path: string): string {
 
 /**
  * Fills a filesystem. Most of it is only allocated (fallocate(1)), so that it is quick and takes no room on this computer; what the filesystem needs for itself is not known
- * beforehand, so the rest is written. What root alone may use is filled too: in a machine all is root's.
+ * beforehand, so the rest is written. On a machine's disk nothing is kept for root (mke2fs(8), `-m 0`), and what the kernel keeps for itself is nobody's, so that what is available is what can be written.
  */
 export function fillCommand({path, leave}: Fill): string {
 	const [file, folder] = [fillFile(path), quoteWord(path)];
@@ -20,7 +20,7 @@ export function fillCommand({path, leave}: Fill): string {
 		'umask 077',
 		`rm -f -- ${file}`,
 		`sync -f -- ${folder}`,
-		`free() { echo $(( $(stat -f -c '%f * %S' -- ${folder}) )); }`,
+		`free() { echo $(( $(stat -f -c '%a * %S' -- ${folder}) )); }`,
 		`room=$(( $(free) - ${leave} ))`,
 		`[ "$room" -gt 0 ] || { echo "only $(free) bytes are free at "${folder} >&2; exit 1; }`,
 		`[ "$room" -le 1048576 ] || fallocate -l $(( room - 1048576 )) -- ${file} || { rm -f -- ${file}; exit 1; }`,

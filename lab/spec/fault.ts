@@ -58,7 +58,7 @@ export function parseFill({leave = '0MiB', path = '/'}: DiskFill): NonNullable<M
 export function parseMemory(amount: MemoryAmount | string): NonNullable<MachineFaults['memory']> {
 	const parsed = amount.endsWith('%') ? {share: proportion(amount)} : {bytes: bytes(amount)};
 	if (Object.values(parsed)[0] === 0) {
-		throw failure.badValue('amount of memory', amount, 'more than nothing, such as 70% or 256MiB');
+		throw failure.badValue('size or part of memory', amount, 'more than nothing, such as 70% or 256MiB');
 	}
 
 	return parsed;

@@ -85,8 +85,8 @@ test.serial('a machine whose power is cut ends at once, and the lab goes on; pow
 		const before = parts.machines.get('node-1')!;
 		const memory = before.spec.memoryFile;
 		await appendFile(memory, 'beyond');
-		const [{ssh}] = lab.record.machines as [{ssh: {port: number}}];
-		const forwards = lab.forwards;
+		const {port} = lab.record.machines[0]!.ssh;
+		const {forwards} = lab;
 		await lab.changeMachine({kind: 'kill', machine: 'node-1'});
 		t.false(await isAlive(before.machine.identity));
 		t.deepEqual(state(), ['off', ['off']]);
@@ -106,7 +106,7 @@ test.serial('a machine whose power is cut ends at once, and the lab goes on; pow
 		t.true(after.spec.boots);
 		t.true(Math.abs(after.spec.clock! - Date.now()) < 60_000);
 		t.is((await stat(memory)).size, after.spec.memory, 'it was emptied, and has its size again');
-		t.is(lab.record.machines[0]!.ssh.port, ssh.port);
+		t.is(lab.record.machines[0]!.ssh.port, port);
 		t.deepEqual(lab.forwards, forwards);
 		t.deepEqual(state(), ['ready', []]);
 		t.deepEqual(told(), ['fault off', 'recovered off']);
