@@ -94,6 +94,7 @@ export const stickLab = defineLab({
 
 /** The most bytes of a packet on each of the two networks of `jumboLab`. */
 export const wide = 9000;
+/** The MTU of networks that say nothing else. */
 export const usual = 1500;
 
 /** Two hosts on a network that takes jumbo frames, and a router to a server on one that does not. */
