@@ -35,7 +35,7 @@ export type MachineEvent =
 	| {type: 'machine'; reason: 'fault'; lab: string; machine: string; fault: string}
 	| {type: 'machine'; reason: 'recovered'; lab: string; machine: string; fault: string; seconds: number};
 
-/** A wait: it has a sentence, a deadline and a last observation. Seconds. */
+/** A wait: it has a sentence, a deadline and a last observation. One that is given up, since what was seen ends all hope, has expired. Seconds. */
 export type WaitEvent =
 	| {type: 'wait'; reason: 'started'; sentence: string; deadline: number}
 	| {type: 'wait'; reason: 'met'; sentence: string; seconds: number}

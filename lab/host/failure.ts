@@ -480,6 +480,15 @@ export const failure = {
 		});
 	},
 
+	/** A systemd unit that is needed failed, and is not started again. `sentence` is what was waited for; `journal` is the end of the unit's. */
+	unitFailed(machine: string, unit: string, sentence: string, journal: readonly string[]): LabError {
+		return new LabError({
+			code: 'unit-failed', kind: 'machine', message: `${unit} failed on ${machine}, and systemd does not start it again`,
+			details: [`while it was waited for: ${sentence}`, ...(journal.length === 0 ? ['its journal is empty'] : ['the end of its journal:', ...journal])],
+			hint: 'Correct the unit, or what it starts, in its overlay, and run it again. The machine\'s whole journal is journal.txt in the evidence.',
+		});
+	},
+
 	/** The process that owns a lab ended without a word, or does not answer. */
 	supervisorLost(lab: string, reason: string, last: readonly string[]): LabError {
 		return new LabError({

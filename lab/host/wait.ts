@@ -44,11 +44,11 @@ export async function until<Value>(
 			last = observation.seen;
 		} catch (error) {
 			signal?.throwIfAborted();
+			last = error instanceof Error ? error.message : String(error);
 			if (isFinal(error)) {
+				events({type: 'wait', reason: 'expired', sentence, seconds: (performance.now() - start) / 1000, last});
 				throw error;
 			}
-
-			last = error instanceof Error ? error.message : String(error);
 		}
 
 		const left = deadline - (performance.now() - start);

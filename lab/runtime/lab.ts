@@ -143,7 +143,7 @@ function reasonOf(signal: AbortSignal): LabError {
  *
  * When it fails, or is aborted, everything that it started has ended and the lab's folder is gone when it rejects.
  *
- * @throws `lab-runs`, `frozen-lab-broken`, `certificate-not-valid`, `no-room-for-memory`, `machine-silent`, `machine-crashed`, `machine-exited`, `machine-not-ready`,
+ * @throws `lab-runs`, `frozen-lab-broken`, `certificate-not-valid`, `no-room-for-memory`, `machine-silent`, `machine-crashed`, `machine-exited`, `machine-not-ready`, `unit-failed`,
  * `interrupted`, `program-failed`, `disk-full`
  */
 export async function bootLab(request: BootRequest, parts: LabParts = ownParts): Promise<Lab> {
@@ -282,7 +282,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		const connection = isFork ? await connect(planned.name, connectDeadline * pace, abort) : await awaitAnswer(awaited);
 		events({type: 'machine', reason: 'answers', lab: name, machine: planned.name, seconds: seconds()});
 		await tellState(planned.name, 'answers');
-		await awaitReady(awaited, planned.ready, connection);
+		await awaitReady(awaited, planned, connection);
 		events({type: 'machine', reason: 'ready', lab: name, machine: planned.name, seconds: seconds()});
 		await tellState(planned.name, 'ready');
 	};

@@ -19,7 +19,7 @@ const commandDeadline = 60_000;
  */
 export async function applyChange(lab: Lab, {files, commands}: LateChange, options: {events: EventSink; signal: AbortSignal}): Promise<void> {
 	const {events, signal} = options;
-	await together(signal, lab.plan.machines.map(({name, ready}) => async (abort) => {
+	await together(signal, lab.plan.machines.map(({name, ready, units}) => async (abort) => {
 		const changed = files[name] ?? [];
 		if (changed.length === 0) {
 			return;
@@ -43,7 +43,7 @@ export async function applyChange(lab: Lab, {files, commands}: LateChange, optio
 			connect: async ({signal: late}) => lab.ssh(name, late),
 			// Only a machine that was just powered on is ever reset.
 			async reset() {},
-		}, ready, await lab.ssh(name, abort));
+		}, {ready, units}, await lab.ssh(name, abort));
 	}));
 }
 

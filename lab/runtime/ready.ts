@@ -3,7 +3,9 @@ import path from 'node:path';
 import {LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import {until} from '../host/wait.ts';
+import {quoteWord} from '../machine/quoting.ts';
 import type {ConnectOptions, SshConnection} from '../machine/ssh.ts';
+import type {PlannedMachine} from '../plan/plan.ts';
 import type {ReadyCondition} from '../spec/overlay.ts';
 import {milliseconds} from '../spec/units.ts';
 import {consoleLogOf, findCrash, tailOf} from './console-tail.ts';
@@ -108,25 +110,49 @@ export function conditionCommand(condition: ReadyCondition): string {
 	return command ?? 'true';
 }
 
-/** What a look that did not find the condition met saw: the end of the command's output. */
-function observation(result: {stdout: string; stderr: string; exitCode: number}): string {
-	const lines = `${result.stdout}\n${result.stderr}`.split('\n').map((line) => line.trim()).filter((line) => line !== '');
-	return lines.length === 0 ? `exit code ${result.exitCode}` : lines.slice(-3).join(' | ').slice(-400);
+/** Before the names of failed units, in the output of a look that did not find its condition met. */
+const failedMark = 'vmlab: failed units:';
+
+/** A condition's command, whose output ends with the units that failed where the condition does not hold. So to ask for them takes no command of its own. */
+function lookCommand(condition: ReadyCondition): string {
+	return `(\n${conditionCommand(condition)}\n) || { code=$?; printf '\\n%s ' '${failedMark}'; systemctl list-units --state=failed --plain --no-legend --no-pager --full | cut -d ' ' -f 1 | tr '\\n' ' '; exit $code; }`;
+}
+
+/** What a look that did not find the condition met saw: the end of the command's output, and all units that are in the state failed. */
+function observation(result: {stdout: string; stderr: string; exitCode: number}): {seen: string; failed: readonly string[]} {
+	const [stdout = '', failed = ''] = result.stdout.split(failedMark);
+	const lines = `${stdout}\n${result.stderr}`.split('\n').map((line) => line.trim()).filter((line) => line !== '');
+	return {
+		seen: lines.length === 0 ? `exit code ${result.exitCode}` : lines.slice(-3).join(' | ').slice(-400),
+		failed: failed.split(/\s+/).filter((unit) => unit !== ''),
+	};
+}
+
+/** The end of a unit's journal; none where it cannot be had. */
+async function journalOf(unit: string, connection: SshConnection, options: {timeout: number; signal: AbortSignal}): Promise<string[]> {
+	const {stdout} = await connection.exec(`journalctl --boot --unit ${quoteWord(unit)} --lines 10 --output cat --no-pager`, options).catch(() => ({stdout: ''}));
+	return stdout.split('\n').map((line) => line.trim()).filter((line) => line !== '' && line !== '-- No entries --');
 }
 
 /**
  * Waits until all conditions of a machine hold, one after the other. A connection that is lost meanwhile is opened anew: a
  * machine may set its network up again. The connection is closed in the end.
  *
- * @throws `machine-not-ready`, and what the signal was aborted with
+ * A unit that an overlay enables or that a condition is about, and that two looks in a row find in the state `failed`, ends the wait: systemd does
+ * not start it again (one that it does is `activating (auto-restart)`, systemd.service(5)).
+ *
+ * @param planned `units` of its overlays, and `ready`: the conditions
+ * @throws `machine-not-ready`, `unit-failed`, and what the signal was aborted with
  */
-export async function awaitReady(machine: AwaitedMachine, conditions: readonly ReadyCondition[], first: SshConnection): Promise<void> {
+export async function awaitReady(machine: AwaitedMachine, {ready, units}: Pick<PlannedMachine, 'ready' | 'units'>, first: SshConnection): Promise<void> {
 	const {name, folder, pace, events, signal} = machine;
+	const needed = new Set([...units, ...ready.flatMap(({unit}) => unit ?? [])]);
 	let connection: SshConnection | undefined = first;
 	try {
-		for (const condition of conditions) {
+		for (const condition of ready) {
 			const deadline = milliseconds(condition.deadline) * pace;
-			const command = conditionCommand(condition);
+			const command = lookCommand(condition);
+			let before: readonly string[] = [];
 			try {
 				await until(
 					`${name}: ${condition.sentence}`,
@@ -134,7 +160,18 @@ export async function awaitReady(machine: AwaitedMachine, conditions: readonly R
 						try {
 							connection ??= await machine.connect({deadline: lookDeadline * pace, signal});
 							const result = await connection.exec(command, {timeout: lookDeadline * pace, signal});
-							return result.exitCode === 0 ? {met: true, value: undefined} : {met: false, seen: observation(result)};
+							if (result.exitCode === 0) {
+								return {met: true, value: undefined};
+							}
+
+							const {seen, failed} = observation(result);
+							const unit = failed.find((each) => needed.has(each) && before.includes(each));
+							if (unit !== undefined) {
+								throw failure.unitFailed(name, unit, condition.sentence, await journalOf(unit, connection, {timeout: lookDeadline * pace, signal}));
+							}
+
+							before = failed;
+							return {met: false, seen};
 						} catch (error) {
 							signal.throwIfAborted();
 							if (error instanceof LabError && error.code === 'ssh-lost') {

@@ -32,12 +32,14 @@ test('a look that fails is not met, with its message as what was seen', async (t
 });
 
 test('a machine that broke ends the wait at once', async (t) => {
+	const events: LabEvent[] = [];
 	let looks = 0;
 	await t.throwsAsync(until('an answer', async () => {
 		looks += 1;
 		throw failure.machineBroke('node-1', 'it ended');
-	}, {deadline: 60_000}), {code: 'machine-broke'});
+	}, {deadline: 60_000, events: (event) => events.push(event)}), {code: 'machine-broke'});
 	t.is(looks, 1);
+	t.like(events.at(-1), {type: 'wait', reason: 'expired', last: 'The machine node-1 broke: it ended'});
 });
 
 test('an abort ends the wait with its reason', async (t) => {

@@ -151,7 +151,7 @@ test.serial('a condition that is not met fails the boot with its sentence and th
 		const evidence = path.join(folder, 'evidence');
 		await mkdir(path.join(evidence, 'cluster'), {recursive: true});
 		await writeFile(path.join(evidence, 'cluster/pods.txt'), 'of an earlier run');
-		const parts = createStandIns({answer: (command) => (command === 'look' ? {exitCode: 1, stdout: 'first\nnode is NotReady\n'} : {stdout: `output of ${command}`})});
+		const parts = createStandIns({answer: (command) => (command.startsWith('(\nlook\n)') ? {exitCode: 1, stdout: 'first\nnode is NotReady\n'} : {stdout: `output of ${command}`})});
 		const error = await t.throwsAsync(
 			bootLab(request({plan: standInPlan(['node-1'], [{sentence: 'the node is Ready', deadline: '300ms', command: 'look'}]), evidence}), parts),
 			{instanceOf: LabError},
