@@ -38,15 +38,50 @@ function nameOf(lab: string): string {
 	return `vmlab-${lab}`;
 }
 
-/** The user's kubeconfig with a lab's in it, all of whose names become `vmlab-LAB`. Other entries and the rest are kept. */
+/** Under what a lab's context keeps which context was current before, in its `extensions` (clientcmd/api/v1, NamedExtension): kubectl keeps those. */
+const extensionName = 'vmlab';
+
+interface FormerExtension {
+	readonly name: string;
+	readonly extension?: {readonly formerContext?: string};
+}
+
+/** The extensions of a context, none where it has none that can be read. */
+function extensionsOf(context: Named): FormerExtension[] {
+	const found = (context['context'] as {extensions?: unknown} | undefined)?.extensions;
+	return Array.isArray(found) ? found as FormerExtension[] : [];
+}
+
+/** Which context was current before that of a lab was merged; undefined where none was. */
+function formerOf({contexts}: KubeConfig, name: string): string | undefined {
+	const context = contexts?.find((entry) => entry.name === name);
+	return context && extensionsOf(context).find((extension) => extension.name === extensionName)?.extension?.formerContext;
+}
+
+/** The context with another one as that of before; without any where there was none. */
+function withFormer(context: Named, former: string | undefined): Named {
+	const {extensions: _extensions, ...rest} = (context['context'] ?? {}) as {extensions?: unknown};
+	const extensions: FormerExtension[] = [
+		...extensionsOf(context).filter((extension) => extension.name !== extensionName),
+		...(former === undefined ? [] : [{name: extensionName, extension: {formerContext: former}}]),
+	];
+	return {...context, context: {...rest, ...(extensions.length > 0 && {extensions})}};
+}
+
+/**
+ * The user's kubeconfig with a lab's in it, all of whose names become `vmlab-LAB`. Other entries and the rest are kept. The lab's context becomes the
+ * current one, and remembers which it was before.
+ */
 export function mergeKubeconfig(mine: string, labs: string, lab: string): string {
 	const target = (parse(mine) ?? {apiVersion: 'v1', kind: 'Config', preferences: {}}) as KubeConfig;
 	const source = parse(labs) as KubeConfig;
 	const name = nameOf(lab);
+	const current = target['current-context'] || undefined;
+	const former = current === name ? formerOf(target, name) : current;
 	for (const list of lists) {
 		const entry = source[list]?.[0];
 		if (entry !== undefined) {
-			const renamed = list === 'contexts' ? {...entry, name, context: {...(entry['context'] as object), cluster: name, user: name}} : {...entry, name};
+			const renamed = list === 'contexts' ? withFormer({...entry, name, context: {...(entry['context'] as object), cluster: name, user: name}}, former) : {...entry, name};
 			target[list] = [...(target[list] ?? []).filter((other) => other.name !== name), renamed];
 		}
 	}
@@ -55,7 +90,10 @@ export function mergeKubeconfig(mine: string, labs: string, lab: string): string
 	return stringify(target);
 }
 
-/** The user's kubeconfig without a lab's entries. Where its context was the current one, none is. */
+/**
+ * The user's kubeconfig without a lab's entries. Where its context was the current one, that of before is again, or none where that is gone. Contexts of
+ * other labs that remember it remember that one instead.
+ */
 export function unmergeKubeconfig(mine: string, lab: string): string {
 	const target = parse(mine) as KubeConfig | null;
 	if (target === null) {
@@ -63,14 +101,19 @@ export function unmergeKubeconfig(mine: string, lab: string): string {
 	}
 
 	const name = nameOf(lab);
+	const former = formerOf(target, name);
 	for (const list of lists) {
 		if (target[list] !== undefined && target[list] !== null) {
 			target[list] = target[list].filter((entry) => entry.name !== name);
 		}
 	}
 
+	if (target.contexts?.some((context) => formerOf(target, context.name) === name)) {
+		target.contexts = target.contexts.map((context) => (formerOf(target, context.name) === name ? withFormer(context, former) : context));
+	}
+
 	if (target['current-context'] === name) {
-		target['current-context'] = '';
+		target['current-context'] = target.contexts?.some((context) => context.name === former) ? former! : '';
 	}
 
 	return stringify(target);
@@ -149,8 +192,14 @@ export const verb = defineVerb({
 
 		if (unmerge) {
 			const gone = name ?? (await chooseLab(undefined)).name;
-			await changeKubeconfig(ownKubeconfig(), (mine) => unmergeKubeconfig(mine, gone));
-			say(`${ownKubeconfig()} has no context ${nameOf(gone)} any more.`);
+			let current: string | undefined;
+			await changeKubeconfig(ownKubeconfig(), (mine) => {
+				const changed = unmergeKubeconfig(mine, gone);
+				const [before, after] = [mine, changed].map((text) => (parse(text) as KubeConfig | null)?.['current-context']);
+				current = after === before ? undefined : after;
+				return changed;
+			});
+			say(`${ownKubeconfig()} has no context ${nameOf(gone)} any more${current === undefined ? '' : current === '' ? ', and no current one' : `; ${current} is the current one again`}.`);
 			return;
 		}
 

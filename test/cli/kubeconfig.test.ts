@@ -58,8 +58,26 @@ contexts: [{name: work, context: {cluster: work, user: work}}]
 current-context: work
 `;
 	const out = parse(unmergeKubeconfig(mergeKubeconfig(mine, lab, 'one'), 'one')) as Merged;
-	t.deepEqual(out, {...parse(mine) as Merged, 'current-context': ''});
+	t.deepEqual(out, parse(mine) as Merged, 'and what was current is again');
 	t.is((parse(unmergeKubeconfig(mergeKubeconfig(mine, lab, 'one'), 'two')) as Merged)['current-context'], 'vmlab-one', 'another lab is left alone');
+});
+
+const currentOf = (text: string): string => (parse(text) as Merged)['current-context'];
+
+test('the context that was current before a lab\'s is again, however often and in whatever order labs come and go', (t) => {
+	const mine = 'contexts: [{name: prod, context: {cluster: c, user: u}}, {name: test, context: {cluster: c, user: u}}]\ncurrent-context: prod\n';
+	const one = mergeKubeconfig(mine, lab, 'one');
+	t.deepEqual((parse(one) as {contexts: unknown[]}).contexts.at(-1), {
+		name: 'vmlab-one', context: {cluster: 'vmlab-one', user: 'vmlab-one', extensions: [{name: 'vmlab', extension: {formerContext: 'prod'}}]},
+	});
+	t.is(currentOf(unmergeKubeconfig(mergeKubeconfig(one, lab, 'one'), 'one')), 'prod', 'merged twice');
+	const both = mergeKubeconfig(one, lab, 'two');
+	t.is(currentOf(unmergeKubeconfig(both, 'two')), 'vmlab-one');
+	t.is(currentOf(unmergeKubeconfig(unmergeKubeconfig(both, 'two'), 'one')), 'prod');
+	t.is(currentOf(unmergeKubeconfig(unmergeKubeconfig(both, 'one'), 'two')), 'prod', 'the first goes first');
+	t.is(currentOf(unmergeKubeconfig(one.replace('current-context: vmlab-one', 'current-context: test'), 'one')), 'test', 'another one was chosen since');
+	t.is(currentOf(unmergeKubeconfig(one.replace('- name: prod', '- name: renamed'), 'one')), '', 'it is gone');
+	t.is(currentOf(unmergeKubeconfig(mergeKubeconfig('', lab, 'one'), 'one')), '', 'there was none');
 });
 
 test('the own kubeconfig is the first that KUBECONFIG names', (t) => {
