@@ -1,8 +1,11 @@
-/** `vmlab down`: ends labs. To end what does not run is no failure. */
+/** `vmlab down`: ends labs. One that died counts as ended; a name that no lab has is a failure, as with docker and kubectl. */
 import {failure} from '../host/failure.ts';
+import {listLabs} from '../runtime/labs.ts';
+import {tellLastWords} from '../runtime/last-words.ts';
+import {clearDeadLabs} from '../runtime/reaper.ts';
 import {endLab} from '../runtime/supervisor-client.ts';
 import {allOf} from '../runtime/together.ts';
-import {runningLabs} from './lab-choice.ts';
+import {ownLabs} from './lab-choice.ts';
 import {print, say} from './output.ts';
 import {defineVerb} from './verb.ts';
 
@@ -11,12 +14,16 @@ export const verb = defineVerb({
 		.positional('labs', {type: 'string', array: true, default: [] as string[], describe: 'Their names', defaultDescription: 'the only one that runs'})
 		.option('all', {type: 'boolean', default: false, describe: 'All of them'}),
 	async run({labs: names, all}, {signal, output, outputChosen}) {
-		const running = (await runningLabs()).map(({name}) => name);
-		if (names.length === 0 && !all && running.length > 1) {
-			throw failure.labNotClear(running);
+		const cleared = await clearDeadLabs();
+		const labs = await listLabs();
+		const running = labs.map(({name}) => name);
+		// A lab that makes a stage is another command's: it is ended by its name, or with all others.
+		const own = ownLabs(labs).map(({name}) => name);
+		if (names.length === 0 && !all && own.length > 1) {
+			throw failure.labNotClear(own);
 		}
 
-		const wanted = names.length === 0 ? running : names;
+		const wanted = names.length > 0 ? names : all ? running : own;
 		if (wanted.length === 0) {
 			say('No lab runs.');
 		}
@@ -28,8 +35,10 @@ export const verb = defineVerb({
 					await endLab(name, {signal});
 					ended.push(name);
 					say(`The lab ${name} is down.`);
+				} else if (cleared.includes(name)) {
+					say(`The lab ${name} had died; what was left of it is cleared.`);
 				} else {
-					say(`No lab ${name} runs.`);
+					throw failure.noSuchLab(name, running, await tellLastWords(name));
 				}
 			}));
 		} finally {

@@ -11,14 +11,20 @@ export async function runningLabs(): Promise<LabRecord[]> {
 	return listLabs();
 }
 
-/** The lab of that name, or the only one that runs. Throws `no-such-lab` or `lab-not-clear`. */
+/** Those of labs that somebody wants for themselves: one that only makes a stage is somebody's build, and must be named. */
+export function ownLabs(labs: readonly LabRecord[]): LabRecord[] {
+	return labs.filter(({makes}) => makes === undefined);
+}
+
+/** The lab of that name, or the only one that runs, but for those that make stages. Throws `no-such-lab` or `lab-not-clear`. */
 export async function chooseLab(name: string | undefined): Promise<LabRecord> {
 	const cleared = await clearDeadLabs();
 	const labs = await listLabs();
 	if (name === undefined) {
-		const [only] = labs;
-		if (only === undefined || labs.length > 1) {
-			throw failure.labNotClear(labs.map((lab) => lab.name));
+		const own = ownLabs(labs);
+		const [only] = own;
+		if (only === undefined || own.length > 1) {
+			throw failure.labNotClear(own.map((lab) => lab.name));
 		}
 
 		return only;

@@ -17,13 +17,13 @@ export const verb = defineVerb({
 		}
 
 		const records = await runningLabs();
-		const labs = records.map(({name, scenario, state, machines}) => ({name, scenario, state, machines: machines.map((machine) => machine.name)}));
+		const labs = records.map(({name, scenario, makes, state, machines}) => ({name, scenario, makes, state, machines: machines.map((machine) => machine.name)}));
 		/** With what is wrong with each on purpose. */
 		const shown = new Map(records.map(({name, machines}) => [name, machines.map((machine) => `${machine.name}${machine.faults === undefined || machine.faults.length === 0 ? '' : ` (${machine.faults.join(', ')})`}`)]));
 		await print(output, labs, (rows) => ({
 			columns: ['LAB', 'SCENARIO', 'STATE', 'MACHINES'],
 			none: 'No lab runs; `vmlab up SCENARIO` starts one.',
-			rows: rows.map(({name, scenario, state}) => [name, scenario ?? '', state, shown.get(name)?.join(' ') ?? '']),
+			rows: rows.map(({name, scenario, makes, state}) => [name, scenario ?? '', makes === undefined ? state : `${state}, to make the ${makes}`, shown.get(name)?.join(' ') ?? '']),
 		}));
 	},
 });

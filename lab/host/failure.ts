@@ -425,9 +425,10 @@ export const failure = {
 
 	/** No lab of that name runs. `last` says why it does not any more, where that is known. */
 	noSuchLab(lab: string, running: readonly string[], last?: {readonly details: readonly string[]; readonly log: string}): LabError {
+		const meant = suggest(lab, running);
 		return new LabError({
 			code: 'no-such-lab', kind: 'usage', message: `No lab \`${lab}\` runs`, ...last,
-			hint: running.length === 0 ? 'No lab runs; `vmlab up SCENARIO` starts one.' : `These run: ${list(running)}.`,
+			hint: running.length === 0 ? 'No lab runs; `vmlab up SCENARIO` starts one.' : `${meant === undefined ? '' : `Did you mean \`${meant}\`? `}These run: ${list(running)}.`,
 		});
 	},
 

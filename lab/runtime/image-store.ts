@@ -43,7 +43,7 @@ export async function makeImageStore(
 ): Promise<void> {
 	// A name of its own, which no scenario has: whoever lists labs sees what goes on.
 	const name = `images-${key.slice(0, 12)}-${process.pid}`;
-	await withLab(await bootLab({name, scenario, plan, made: stages, events, signal, evidence}), events, async (lab) => withEvidence(lab, {folder: evidence, scenario: scenario ?? name, events}, signal, async () => {
+	await withLab(await bootLab({name, makes: 'image store', scenario, plan, made: stages, events, signal, evidence}), events, async (lab) => withEvidence(lab, {folder: evidence, scenario: scenario ?? name, events}, signal, async () => {
 		const machine = plan.machines[0]!.name;
 		const connection = await lab.ssh(machine, signal);
 		try {

@@ -45,6 +45,8 @@ export interface LabRecord {
 	readonly name: string;
 	/** Absent where the lab is not a scenario's. */
 	readonly scenario?: string;
+	/** The stage that it makes, where it is there for that alone: no command takes it for somebody's lab unless it is named. */
+	readonly makes?: string;
 	readonly state: LabState;
 	/** The process that owns the lab: when it is dead, so is the lab. */
 	readonly supervisor: ProcessIdentity;
@@ -144,10 +146,10 @@ export async function writeRecord(folder: string, record: LabRecord): Promise<vo
 }
 
 /** A new lab's record, before anything of it is there. */
-export function newRecord(lab: Pick<LabRecord, 'name' | 'supervisor' | 'planKey'> & {scenario?: string | undefined}): LabRecord {
-	const {name, scenario, supervisor, planKey} = lab;
+export function newRecord(lab: Pick<LabRecord, 'name' | 'supervisor' | 'planKey'> & {scenario?: string | undefined; makes?: string | undefined}): LabRecord {
+	const {name, scenario, makes, supervisor, planKey} = lab;
 	return {
-		format: 1, name, ...(scenario !== undefined && {scenario}), state: 'starting', supervisor, planKey,
+		format: 1, name, ...(scenario !== undefined && {scenario}), ...(makes !== undefined && {makes}), state: 'starting', supervisor, planKey,
 		startedAt: Date.now(), speed: 0, machines: [], forwards: [], stages: {},
 	};
 }

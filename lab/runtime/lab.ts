@@ -55,6 +55,8 @@ export interface BootRequest extends LabRequest {
 	readonly claim?: LabClaim;
 	/** A failed boot waits for somebody to take its events before it goes: nobody else would tell of it. */
 	readonly supervised?: boolean;
+	/** The stage that it makes, where it is there for that alone. */
+	readonly makes?: string;
 }
 
 /** A running lab. Whoever booted it must take it down. */
@@ -150,7 +152,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 	const {name, plan, made, evidence} = request;
 	const frozen = made.get(readyLabName)?.folder;
 	const start = performance.now();
-	const {folder, record: initial} = request.claim ?? await claimLab({name, scenario: request.scenario, planKey: plan.key});
+	const {folder, record: initial} = request.claim ?? await claimLab({name, scenario: request.scenario, makes: request.makes, planKey: plan.key});
 	const cleanup = createCleanup();
 	cleanup.add(async () => removeLabFolder(folder));
 	const log = openEventLog(path.join(folder, 'events.jsonl'));

@@ -65,7 +65,7 @@ export async function makeReadyLab(request: ReadyLabRequest): Promise<ReadonlyMa
 				: `A fork of the lab with the defaults is changed, as ${name}, and kept frozen too`});
 			// What is wrong with links is set on forks: all labs that differ in nothing else share this one.
 			const {links: _links, ...shared} = plan;
-			await withLab(await bootLab({name, scenario, plan: shared, made: origin, events, signal: work.signal, evidence}), events, async (lab) => withEvidence(lab, {folder: evidence, scenario: scenario ?? name, events}, work.signal, async () => {
+			await withLab(await bootLab({name, makes: readyStageName(plan), scenario, plan: shared, made: origin, events, signal: work.signal, evidence}), events, async (lab) => withEvidence(lab, {folder: evidence, scenario: scenario ?? name, events}, work.signal, async () => {
 				if (plan.change !== undefined) {
 					await applyChange(lab, plan.change, {events, signal: work.signal});
 				}

@@ -1,8 +1,12 @@
+import {mkdir} from 'node:fs/promises';
+import path from 'node:path';
 import test from 'ava';
 import {parseRemote} from '../../lab/cli/lab-choice.ts';
 import {formatTable} from '../../lab/cli/output.ts';
-import {vmlab} from '../rig/command.ts';
+import {identify} from '../../lab/host/process.ts';
 import {withTemporaryFolder} from '../../lab/host/temporary.ts';
+import {newRecord, writeRecord} from '../../lab/runtime/lab-record.ts';
+import {vmlab} from '../rig/command.ts';
 
 test('a place on a machine is machine:path, or lab/machine:path', (t) => {
 	t.deepEqual(parseRemote('node-1:/etc/hosts'), {machine: 'node-1', path: '/etc/hosts'});
@@ -34,7 +38,7 @@ const withoutLabs = test.macro<[words: string[], code: number, expected: RegExp]
 });
 
 test(withoutLabs, ['down'], 0, /No lab runs/);
-test(withoutLabs, ['down', 'some-lab'], 0, /No lab some-lab runs/);
+test(withoutLabs, ['down', 'some-lab'], 2, /No lab `some-lab` runs[^]*vmlab up/);
 test(withoutLabs, ['down', '--all'], 0, /No lab runs/);
 test(withoutLabs, ['status'], 2, /No lab runs[^]*vmlab up/);
 test(withoutLabs, ['status', 'some-lab'], 2, /No lab `some-lab` runs/);
@@ -54,5 +58,31 @@ test('no lab runs: the list is empty', async (t) => {
 	await withTemporaryFolder(async (state) => {
 		t.is((await vmlab(['list', '-o', 'json'], {env: {VMLAB_STATE_DIR: state}})).stdout, '[]\n');
 		t.is((await vmlab(['list'], {env: {VMLAB_STATE_DIR: state}})).stdout, '');
+	});
+});
+
+test('a lab that only makes a stage is not chosen unless it is named, and is listed as what it is', async (t) => {
+	await withTemporaryFolder(async (state) => {
+		const env = {VMLAB_STATE_DIR: state};
+		const supervisor = await identify(process.pid, '');
+		const keep = async (name: string, makes?: string): Promise<void> => {
+			await mkdir(path.join(state, 'labs', name), {recursive: true});
+			await writeRecord(path.join(state, 'labs', name), {...newRecord({name, supervisor, planKey: '', makes}), state: 'booting'});
+		};
+
+		await keep('ready-0123456789ab-1', 'ready lab');
+		t.regex((await vmlab(['status'], {env})).stderr, /No lab runs/);
+		t.regex((await vmlab(['down'], {env})).stderr, /^No lab runs/);
+		t.regex((await vmlab(['list'], {env})).stdout, /ready-0123456789ab-1 .*booting, to make the ready lab/);
+		t.is((await vmlab(['status', 'ready-0123456789ab-1'], {env})).code, 0);
+		await keep('mine');
+		const chosen = await vmlab(['status', '-o', 'json'], {env});
+		t.is(chosen.code, 0, chosen.stderr);
+		t.is((JSON.parse(chosen.stdout) as {name: string}).name, 'mine');
+		await keep('other');
+		t.regex((await vmlab(['status'], {env})).stderr, /Several labs run, and none is named[^]*Name one of mine and other\./);
+		const wrong = await vmlab(['down', 'mien'], {env});
+		t.is(wrong.code, 2);
+		t.regex(wrong.stderr, /No lab `mien` runs[^]*Did you mean `mine`\?/);
 	});
 });
