@@ -11,6 +11,7 @@ import {timeLimit, until} from '../host/wait.ts';
 import {writeFileWhole} from '../host/whole-file.ts';
 import {claimLab} from './claim.ts';
 import {tailOf} from './console-tail.ts';
+import {countEvidence} from './evidence.ts';
 import {askLab, askLabFor} from './lab-client.ts';
 import {removeLabFolder} from './lab-folder.ts';
 import {type LabRecord, readRecord, writeRecord} from './lab-record.ts';
@@ -38,8 +39,15 @@ const supervisorProgram = path.join(packageFolder, '.build/lab/runtime/superviso
  * @throws what `bootLab` throws; `supervisor-lost` when the supervisor ended without a word
  */
 export async function startLab(request: LabRequest): Promise<LabRecord> {
-	const {name, scenario, plan, made, events, signal, clock, evidence} = request;
+	const {name, scenario, plan, made, signal, clock, evidence} = request;
 	signal.throwIfAborted();
+	const began = Date.now();
+	let told = false;
+	const events: EventSink = (event) => {
+		told ||= event.type === 'evidence';
+		request.events(event);
+	};
+
 	const {folder, record} = await claimLab({name, scenario, planKey: plan.key});
 	let supervisor: ProcessIdentity | undefined;
 	try {
@@ -67,6 +75,11 @@ export async function startLab(request: LabRequest): Promise<LabRecord> {
 			await removeLabFolder(folder);
 		} else {
 			await end(folder, supervisor);
+		}
+
+		// Whoever interrupts it does not listen to the supervisor any more when that keeps the evidence.
+		if (!told && evidence !== undefined && (await stat(evidence).catch(() => undefined) ?? {mtimeMs: 0}).mtimeMs >= began) {
+			events({type: 'evidence', scenario: scenario ?? name, path: evidence, files: await countEvidence(evidence)});
 		}
 
 		throw signal.aborted ? signal.reason : error;

@@ -1,4 +1,4 @@
-import {mkdir, readdir, readFile, writeFile} from 'node:fs/promises';
+import {mkdir, readdir, readFile, utimes, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import type {LabEvent} from '../../lab/event/event.ts';
@@ -103,5 +103,53 @@ test.serial('an abort before the supervisor answers leaves nothing', async (t) =
 		t.deepEqual(await processesOf({name: 'one', state}), []);
 		t.false(await endLab('one'));
 		t.deepEqual(await clearDeadLabs(), []);
+	});
+});
+
+test.serial('evidence that a boot keeps when it is interrupted is told to whoever waited for it; where there is none, nothing is', async (t) => {
+	await withStateFolder(async (folder) => {
+		const made = await standInStages(folder);
+		// The boot hangs in its first program.
+		const bin = path.join(folder, 'bin');
+		await mkdir(bin);
+		await writeFile(path.join(bin, 'qemu-system-x86_64'), '#!/bin/sh\nexec sleep 300\n', {mode: 0o755});
+		const before = {PATH: process.env['PATH'], VMLAB_CACHE_DIR: process.env['VMLAB_CACHE_DIR']};
+		Object.assign(process.env, {PATH: `${bin}:${before.PATH}`, VMLAB_CACHE_DIR: path.join(folder, 'cache')});
+		try {
+			for (const keeps of [true, false]) {
+				const evidence = path.join(folder, `evidence-${keeps}`);
+				await mkdir(evidence);
+				await writeFile(path.join(evidence, 'of-an-earlier-boot'), '');
+				await utimes(evidence, 0, 0);
+				const controller = new AbortController();
+				const events: LabEvent[] = [];
+				const starting = t.throwsAsync(startLab({
+					name: 'one', plan: standInPlan(), made, evidence, signal: controller.signal,
+					events(event) {
+						events.push(event);
+					},
+				}), {message: 'Interrupted by SIGINT'});
+				await until('the supervisor boots the lab', async () => {
+					const record = await findLab('one');
+					return record !== undefined && record.machines.length > 0 ? {met: true, value: undefined} : {met: false, seen: String(record?.state)};
+				}, {deadline: 60_000, interval: 100});
+				if (keeps) {
+					// As the supervisor does where a machine was powered on.
+					await writeFile(path.join(evidence, 'lab.json'), '{}');
+				}
+
+				controller.abort(failure.interrupted('SIGINT'));
+				await starting;
+				t.deepEqual(events.filter(({type}) => type === 'evidence'), keeps ? [{type: 'evidence', scenario: 'one', path: evidence, files: 2}] : []);
+			}
+		} finally {
+			for (const [name, value] of Object.entries(before)) {
+				if (value === undefined) {
+					delete process.env[name];
+				} else {
+					process.env[name] = value;
+				}
+			}
+		}
 	});
 });
