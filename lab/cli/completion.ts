@@ -70,7 +70,7 @@ async function completeName(words: readonly string[]): Promise<string[]> {
 		}
 
 		case 'cache': {
-			return ['list', 'verify', 'prune'];
+			return words.length > 3 && ['remove', 'rm'].includes(action ?? '') ? keptNames() : ['list', 'verify', 'prune', 'remove'];
 		}
 
 		default: {
@@ -102,6 +102,12 @@ async function completeMachine([, , , lab, machine, ...rest]: readonly string[])
 	}
 
 	return rest.length === 0 ? labs.find(({name}) => name === lab)?.machines ?? [] : [];
+}
+
+/** What can be removed by the name that it was kept under. */
+async function keptNames(): Promise<string[]> {
+	const [{openStore}, {isKept}] = await Promise.all([import('../store/open-store.ts'), import('../runtime/kept-lab.ts')]);
+	return (await (await openStore()).list()).filter((stage) => isKept(stage)).map(({name}) => name.replace(/^\w+ /, ''));
 }
 
 async function runningLabs(): Promise<Array<{name: string; machines: string[]}>> {

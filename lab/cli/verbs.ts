@@ -26,7 +26,7 @@ export const verbs: readonly VerbEntry[] = [
 	{command: 'kubectl [lab]', summary: 'Run kubectl against a lab: [lab] -- arguments', load: async () => import('./kubectl.ts')},
 	{command: 'overlay <action> [name]', summary: 'Overlays: list, show, files', load: async () => import('./overlay.ts')},
 	{command: 'image <action> [name]', summary: 'Images: list, show', load: async () => import('./image.ts')},
-	{command: 'cache <action>', summary: 'What was built: list, verify, prune', load: async () => import('./cache.ts')},
+	{command: 'cache <action> [names..]', summary: 'What was built: list, verify, prune, remove', load: async () => import('./cache.ts')},
 	{command: 'init <name>', summary: 'Write an overlay to start from', load: async () => import('./init.ts')},
 	{command: 'version', summary: 'Print the version', load: async () => import('./version.ts')},
 ];

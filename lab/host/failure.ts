@@ -556,6 +556,25 @@ export const failure = {
 		});
 	},
 
+	/** Nothing in the cache is named so, or several things are. `candidates` are these, or those that can be named. */
+	stageNotClear(name: string, several: boolean, candidates: readonly string[]): LabError {
+		const meant = several ? undefined : suggest(name, candidates);
+		return new LabError({
+			code: 'stage-not-clear', kind: 'usage', message: several ? `Several stages of the cache are \`${name}\`` : `Nothing in the cache is \`${name}\``,
+			...(several && {details: candidates}),
+			hint: several ? 'Name more of the key of the one that is meant.'
+				: `${meant === undefined ? '' : `Did you mean \`${meant}\`? `}Name what \`vmlab freeze\` kept, a checkpoint (RUN/STEP), or the beginning of a key; \`vmlab cache list\` shows them.`,
+		});
+	},
+
+	/** Stages that were to be removed are in use: each with by whom, as a clause. */
+	stageInUse(stages: readonly string[]): LabError {
+		return new LabError({
+			code: 'stage-in-use', kind: 'usage', message: `${stages.length === 1 ? 'A stage is' : `${stages.length} stages are`} in use, and not removed`, details: stages,
+			hint: 'End the lab or the command that uses it (`vmlab list`), or remove what was frozen with it first.',
+		});
+	},
+
 	/** A kept lab cannot go on here: what it runs on is not what it was frozen with. */
 	frozenLabStale(name: string, changes: readonly string[]): LabError {
 		return new LabError({

@@ -16,6 +16,11 @@ export function keptName(kind: KeptKind, name: string): string {
 	return `${kind} ${name}`;
 }
 
+/** Is a stage such a lab? */
+export function isKept({name}: Pick<MadeStage, 'name'>): boolean {
+	return name.startsWith(keptName('frozen', '')) || name.startsWith(keptName('checkpoint', ''));
+}
+
 /** A lab that can be kept. */
 export interface Freezable {
 	readonly plan: Plan;

@@ -230,6 +230,26 @@ class DiskStore implements Store {
 		return removed;
 	}
 
+	async remove(keys: readonly string[], keep: NonNullable<PruneOptions['keep']>): Promise<{removed: MadeStage[]; inUse: MadeStage[]}> {
+		const [removed, inUse]: [MadeStage[], MadeStage[]] = [[], []];
+		await withLock(this.#lock('leases'), async () => {
+			const held = await this.#readLeases();
+			const kept = await keep();
+			for (const stage of (await this.list()).filter(({key}) => keys.includes(key))) {
+				let gone = false;
+				if (!held.has(stage.key) && !kept.has(stage.key)) {
+					await this.#alone(stage.key, async () => {
+						await this.#remove(stage.key);
+						gone = true;
+					});
+				}
+
+				(gone ? removed : inUse).push(stage);
+			}
+		});
+		return {removed, inUse};
+	}
+
 	/** Removes what makers left that are dead: whoever lives holds the lock of what he makes. */
 	async clearScratch(): Promise<void> {
 		for (const name of await namesIn(this.#scratch)) {

@@ -70,6 +70,12 @@ export interface Store {
 	list(): Promise<MadeStage[]>;
 	/** Checks the digests of a stage's files against those recorded when it was made. Returns the problems. */
 	verify(stage: MadeStage): Promise<string[]>;
+	/**
+	 * Removes these stages, and tells those that stay since they are in use: a living process holds or makes them, or `keep` has them.
+	 *
+	 * @param keep as for `prune`
+	 */
+	remove(keys: readonly string[], keep: NonNullable<PruneOptions['keep']>): Promise<{removed: MadeStage[]; inUse: MadeStage[]}>;
 	/** Removes stages that were not used since then and that no living process holds, their logs, and all scratch of dead makers. Returns those removed. */
 	prune(options: PruneOptions): Promise<MadeStage[]>;
 }

@@ -74,6 +74,10 @@ class FakeStore implements Store {
 	async prune(): Promise<MadeStage[]> {
 		return [];
 	}
+
+	async remove(): Promise<{removed: MadeStage[]; inUse: MadeStage[]}> {
+		return {removed: [], inUse: []};
+	}
 }
 
 test('each stage is made after those that it needs', async (t) => {

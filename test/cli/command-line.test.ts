@@ -49,7 +49,7 @@ test(usage, ['version', '--nonsense-of-mine'], /no option `--nonsense-of-mine`[^
 test(usage, ['plan', 'ipv4', '-x'], /no option `-x`/);
 test(usage, ['version', '-o', 'xml'], /`--output` must be one of table, json, yaml, not `xml`[^]*vmlab version --help/);
 test(usage, ['version', '-o'], /`--output` must be one of table, json, yaml\n/);
-test(usage, ['cache', 'frob'], /`<action>` must be one of list, verify, prune, not `frob`/);
+test(usage, ['cache', 'frob'], /`<action>` must be one of list, verify, prune, remove, rm, not `frob`/);
 test(usage, ['version', 'more'], /`vmlab version` does not know what to do with `more`[^]*vmlab version --help/);
 test(usage, ['plan'], /`vmlab plan` needs <scenario>[^]*vmlab plan --help/);
 test(usage, ['plan', 'ipv4', '--graph=png'], /`--graph` must be one of mermaid, svg, not `png`/);

@@ -514,6 +514,24 @@ test('prune removes what was not used since, but nothing that is to be kept', as
 
 const now = (): {unusedSince: number} => ({unusedSince: Date.now() + 1000});
 
+test('a stage that is named is removed however new it is, unless it is in use', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const store = await openStore(folder);
+		const third = 'c'.repeat(64);
+		for (const each of [key, otherKey, third]) {
+			await makeOne(store, {key: each});
+		}
+
+		const keep = async (): Promise<ReadonlySet<string>> => new Set([otherKey]);
+		const outcome = await store.remove([key, otherKey], keep);
+		t.deepEqual(outcome.removed.map((stage) => stage.key), [key]);
+		t.deepEqual(outcome.inUse.map((stage) => stage.key), [otherKey]);
+		t.deepEqual((await store.list()).map((stage) => stage.key).sort(), [otherKey, third]);
+		await store.hold([third], new AbortController().signal);
+		t.deepEqual((await store.remove([third], keep)).inUse.map((stage) => stage.key), [third]);
+	});
+});
+
 test('what a living process holds is not pruned, made before or after; afterwards it is, and its lease is gone', async (t) => {
 	await withTemporaryFolder(async (folder) => {
 		const store = await openStore(folder);
