@@ -134,7 +134,7 @@ export async function runCommandLine(given: readonly string[]): Promise<number> 
 		.scriptName('vmlab')
 		.usage('$0 VERB\n\nTest labs made of virtual machines.')
 		.locale('en')
-		.wrap(Math.min(110, process.stderr.columns ?? 110))
+		.wrap(Math.min(110, process.stderr.columns || 110))
 		.env('VMLAB')
 		.parserConfiguration({'populate--': true, 'dot-notation': false, 'greedy-arrays': false, 'parse-positional-numbers': false, 'parse-numbers': true})
 		.help('help').alias('help', 'h')

@@ -46,9 +46,12 @@ const longWait = 10;
 /** Places of the live part at most; it must never be higher than the terminal. */
 const liveLines = 10;
 
-/** Is there a terminal that can be redrawn? */
+/** Lines of the terminal that are not for the live part. */
+const restLines = 2;
+
+/** Is there a terminal that can be redrawn, and has room? One whose size nobody has set has 0 columns. */
 export function isLive(stream: ReportStream, environment: TerminalReportOptions['environment'] = process.env): boolean {
-	return stream.isTTY === true && !environment['CI'] && environment['TERM'] !== 'dumb';
+	return stream.isTTY === true && !environment['CI'] && environment['TERM'] !== 'dumb' && stream.columns !== 0 && (stream.rows ?? 24) > restLines;
 }
 
 /** Are colours wanted, and there? (https://no-color.org) */
@@ -75,7 +78,7 @@ export function terminalReport(options: TerminalReportOptions = {}): TerminalRep
 	}
 
 	function draw(): string {
-		const shown = liveView(history, now(), chalk, stream.columns ?? 80).slice(0, Math.max(0, Math.min(liveLines, (stream.rows ?? 24) - 2)));
+		const shown = liveView(history, now(), chalk, stream.columns ?? 80).slice(0, Math.max(0, Math.min(liveLines, (stream.rows ?? 24) - restLines)));
 		drawn = shown.length;
 		return shown.map((line) => `${line}\n`).join('');
 	}

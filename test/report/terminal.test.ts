@@ -127,3 +127,12 @@ test('A fork is not told as powered on, and is told as a fork', (t) => {
 		'… lab a: forking the frozen lab', '✔ lab a is ready 1.0 s, forked from the frozen lab', '… lab a: freezing', '✔ lab a is frozen; it stood still for 35 ms, and goes on',
 	]);
 });
+
+test('A terminal without room for a live part gets the plain lines, beginnings among them', (t) => {
+	for (const size of [{columns: 0, rows: 0}, {columns: 0, rows: 24}, {columns: 80, rows: 2}]) {
+		t.false(isLive({isTTY: true, ...size, write() {}}, {}));
+		t.true(show(passedRun, {isTTY: true, ...size}, {NO_COLOR: '1'}).split('\n').includes('… component etcd'), JSON.stringify(size));
+	}
+
+	t.true(isLive({isTTY: true, columns: 80, rows: 24, write() {}}, {}));
+});
