@@ -5,7 +5,7 @@ import {exitCodes, LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import {suggest} from '../host/suggestion.ts';
 import type {OutputFormat, Verb, VerbEntry} from './verb.ts';
-import {findVerb, nameOfVerb, verbNames, verbs} from './verbs.ts';
+import {findVerb, formOfVerb, nameOfVerb, verbNames, verbs} from './verbs.ts';
 
 /** The internals of yargs that its types leave out: the names of all options declared so far. */
 type DeclaredOptions = {getOptions(): {key: Record<string, unknown>; alias: Record<string, string[]>}};
@@ -55,7 +55,7 @@ function explainUsage(message: string, parser: Argv, words: readonly string[]): 
 
 	const missing = /^Not enough non-option arguments: got (\d+)/.exec(message)?.[1];
 	if (missing !== undefined && entry !== undefined) {
-		return failure.usage(`\`${called}\` needs ${(entry.command.match(/<[^>]+>/g) ?? []).slice(Number(missing)).join(' and ')}`, `${help} Its form: \`vmlab ${entry.command}\`.`);
+		return failure.usage(`\`${called}\` needs ${(entry.command.match(/<[^>]+>/g) ?? []).slice(Number(missing)).join(' and ')}`, `${help} Its form: \`${formOfVerb(entry)}\`.`);
 	}
 
 	const bare = /^Not enough arguments following: (.*)$/.exec(message)?.[1];
@@ -88,7 +88,7 @@ function explainUnknown(unknown: readonly string[], call: {entry: VerbEntry | un
 		);
 	}
 
-	return failure.usage(`\`${called}\` does not know what to do with \`${first}\``, entry === undefined ? help : `${help} Its form: \`vmlab ${entry.command}\`.`);
+	return failure.usage(`\`${called}\` does not know what to do with \`${first}\``, entry === undefined ? help : `${help} Its form: \`${formOfVerb(entry)}\`.`);
 }
 
 /** `help`, and `help VERB`, as the flag that yargs knows. */
@@ -154,7 +154,7 @@ export async function runCommandLine(given: readonly string[]): Promise<number> 
 			entry.summary,
 			async (command: Argv) => {
 				const {verb} = await entry.load();
-				return allowOtherVariables(verb.options(command));
+				return allowOtherVariables(verb.options(entry.rest === undefined ? command : command.usage(`${formOfVerb(entry)}\n\n${entry.summary}`)));
 			},
 			async (args: Record<string, unknown>) => {
 				const {verb} = await entry.load();

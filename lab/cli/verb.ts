@@ -35,6 +35,8 @@ export function defineVerb<Arguments>(verb: Verb<Arguments>): Verb<Arguments> {
 export interface VerbEntry {
 	/** As yargs writes it: `up <scenario>`. */
 	readonly command: string;
+	/** What comes after it and is not for us: `-- command`. */
+	readonly rest?: string;
 	readonly summary: string;
 	/** Options that may stand without a value, and which they have then. With one they are written `--graph=svg`: a word behind them is another argument. */
 	readonly bareOptions?: Readonly<Record<string, string>>;

@@ -15,7 +15,7 @@ export const verbs: readonly VerbEntry[] = [
 	{command: 'freeze <lab> <name>', summary: 'Keep a lab as it is now, under a name; it goes on', load: async () => import('./freeze.ts')},
 	{command: 'fork [name]', summary: 'Start a private running copy of a lab that was kept', load: async () => import('./fork.ts')},
 	{command: 'ssh <names..>', summary: 'Open a shell on a machine: [lab] machine', load: async () => import('./ssh.ts')},
-	{command: 'exec <names..>', summary: 'Run a command on a machine: [lab] machine -- command', load: async () => import('./exec.ts')},
+	{command: 'exec <names..>', rest: '-- command', summary: 'Run a command on a machine: [lab] machine -- command', load: async () => import('./exec.ts')},
 	{command: 'cp <from> <to>', summary: 'Copy a file: machine:path on one side', load: async () => import('./cp.ts')},
 	{command: 'logs <names..>', summary: 'Print a machine\'s journal: [lab] machine', load: async () => import('./logs.ts')},
 	{command: 'capture [lab]', summary: 'Capture frames of a lab\'s links, as pcapng', load: async () => import('./capture.ts')},
@@ -23,7 +23,7 @@ export const verbs: readonly VerbEntry[] = [
 	{command: 'link <action> [lab] [machine] [network]', summary: 'Links, and what is wrong with them: list, set, clear', load: async () => import('./link.ts')},
 	{command: 'machine <action> [lab] [machine]', summary: 'Machines, and faults of them: list, pause, kill, hang-disk, recover ...', load: async () => import('./machine.ts')},
 	{command: 'kubeconfig [lab]', summary: 'Print a lab\'s kubeconfig, or merge it into yours', load: async () => import('./kubeconfig.ts')},
-	{command: 'kubectl [lab]', summary: 'Run kubectl against a lab: [lab] -- arguments', load: async () => import('./kubectl.ts')},
+	{command: 'kubectl [lab]', rest: '-- arguments', summary: 'Run kubectl against a lab: [lab] -- arguments', load: async () => import('./kubectl.ts')},
 	{command: 'overlay <action> [name]', summary: 'Overlays: list, show, files', load: async () => import('./overlay.ts')},
 	{command: 'image <action> [name]', summary: 'Images: list, show', load: async () => import('./image.ts')},
 	{command: 'cache <action> [names..]', summary: 'What was built: list, verify, prune, remove', load: async () => import('./cache.ts')},
@@ -34,6 +34,11 @@ export const verbs: readonly VerbEntry[] = [
 /** The word that calls a verb: the first of what yargs calls a command. */
 export function nameOfVerb({command}: Pick<VerbEntry, 'command'>): string {
 	return command.split(' ')[0] ?? '';
+}
+
+/** How a verb is written, with what comes after `--`. */
+export function formOfVerb({command, rest}: Pick<VerbEntry, 'command' | 'rest'>): string {
+	return `vmlab ${command}${rest === undefined ? '' : ` ${rest}`}`;
 }
 
 /** The words that a command line may begin with. */

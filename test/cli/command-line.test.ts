@@ -80,3 +80,8 @@ test('a flag wins over its variable', async (t) => {
 	const {stdout} = await vmlab(['version', '-o', 'table'], {env: {VMLAB_OUTPUT: 'json'}});
 	t.regex(stdout, /^vmlab \d/);
 });
+
+test('the help of a verb that takes a command shows where it goes', async (t) => {
+	t.regex((await vmlab(['kubectl', '--help'])).stdout, /^vmlab kubectl \[lab\] -- arguments\n\nRun kubectl/);
+	t.regex((await vmlab(['exec', '--help'])).stdout, /^vmlab exec <names\.\.> -- command\n/);
+});
