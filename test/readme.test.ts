@@ -2,6 +2,7 @@
 import {readFile, stat} from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
+import {filesFor} from '../lab/cli/init.ts';
 import {packageFolder} from '../lab/host/folder.ts';
 import {overlayTable} from './rig/overlay-table.ts';
 import {readmeFile, readSection} from './rig/readme-section.ts';
@@ -30,5 +31,13 @@ test('every test that the README names for a promise is there', async (t) => {
 	t.true(named.length > 5);
 	for (const file of named) {
 		await t.notThrowsAsync(stat(path.join(packageFolder, file)), file);
+	}
+});
+
+test('the overlay and the scenario that the README shows are what `vmlab init hello` writes', async (t) => {
+	const text = await readFile(readmeFile, 'utf8');
+	for (const [file, written] of Object.entries(filesFor('hello')).filter(([name]) => !name.endsWith('.md'))) {
+		const shown = `${file.endsWith('.service') ? '#' : '//'} ${file}\n${written}`.replaceAll('\t', '    ').replaceAll(/^(?=.)/gm, '    ');
+		t.true(text.includes(shown), shown);
 	}
 });

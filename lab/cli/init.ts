@@ -8,8 +8,8 @@ import {listOverlays, listScenarios} from '../spec/load.ts';
 import {print, say} from './output.ts';
 import {defineVerb} from './verb.ts';
 
-/** The files, by their paths in the project. */
-function filesFor(name: string): Record<string, string> {
+/** The files of an overlay and its scenario, by their paths in the project. The README shows those of `hello`. */
+export function filesFor(name: string): Record<string, string> {
 	return {
 		[`overlays/${name}/overlay.ts`]: `import {defineOverlay} from 'vmlab';
 
@@ -52,21 +52,28 @@ export default defineScenario({
 		overlays: ['base', '${name}'],
 	},
 	budget: '1m',
-	async steps({node, step}) {
+	async steps({node, step, refuted}) {
 		await step('${name} has said hello', async () => {
 			await node('node-1').$\`journalctl -u ${name}.service | grep -F \${'hello from node-1'}\`;
 		});
+		await refuted('${name} has spoken for another machine', async () => node('node-1').$\`journalctl -u ${name}.service | grep -F \${'hello from node-2'}\`);
 	},
 });
 `,
 	};
 }
 
-/** The files of a project: with these `npm install` links vmlab, which needs no network, and the compiler finds its types. */
-function projectFilesFor(project: string): Record<string, string> {
+/** The version of the compiler that vmlab itself is checked with: other ones may find other mistakes. */
+async function compilerVersion(): Promise<string> {
+	const {devDependencies} = JSON.parse(await readFile(path.join(packageFolder, 'package.json'), 'utf8')) as {devDependencies: Record<string, string>};
+	return devDependencies['typescript']!;
+}
+
+/** The files of a project: with these `npm install` links vmlab and fetches the compiler, which finds vmlab's types. */
+function projectFilesFor(project: string, compiler: string): Record<string, string> {
 	const json = (value: unknown): string => `${JSON.stringify(value, undefined, 2)}\n`;
 	return {
-		'package.json': json({type: 'module', private: true, devDependencies: {vmlab: `file:${path.relative(project, packageFolder)}`}}),
+		'package.json': json({type: 'module', private: true, devDependencies: {typescript: compiler, vmlab: `file:${path.relative(project, packageFolder)}`}}),
 		'tsconfig.json': json({
 			compilerOptions: {
 				target: 'es2023', lib: ['es2023'], module: 'nodenext', types: [], strict: true, skipLibCheck: true,
@@ -79,14 +86,15 @@ function projectFilesFor(project: string): Record<string, string> {
 }
 
 /** What its package.json, which may have been there before, still needs done for it. */
-async function adviceFor(project: string): Promise<string[]> {
+async function adviceFor(project: string, compiler: string): Promise<string[]> {
 	const {type, dependencies, devDependencies} = JSON.parse(await readFile(path.join(project, 'package.json'), 'utf8')) as {
 		type?: string; dependencies?: Record<string, string>; devDependencies?: Record<string, string>;
 	};
-	const depends = {...dependencies, ...devDependencies}['vmlab'] !== undefined;
+	const there = {...dependencies, ...devDependencies};
+	const missing = [...(there['vmlab'] === undefined ? [packageFolder] : []), ...(there['typescript'] === undefined ? [`typescript@${compiler}`] : [])];
 	return [
 		...(type === 'module' ? [] : ['The package.json that is there was kept: it must say "type": "module".']),
-		`For the types of vmlab in your editor, and for tsc: npm install${depends ? '' : ` --save-dev ${packageFolder}`}`,
+		`For the types of vmlab in your editor, and for tsc: npm install${missing.length === 0 ? '' : ` --save-dev ${missing.join(' ')}`}`,
 	];
 }
 
@@ -107,8 +115,9 @@ export const verb = defineVerb({
 			throw failure.usage(`${project} has an overlay or scenario \`${name}\` already`, 'Choose another name; nothing was written.');
 		}
 
+		const compiler = await compilerVersion();
 		const written: string[] = [];
-		for (const [file, text] of Object.entries({...filesFor(name), ...(project !== packageFolder && projectFilesFor(project))})) {
+		for (const [file, text] of Object.entries({...filesFor(name), ...(project !== packageFolder && projectFilesFor(project, compiler))})) {
 			const target = path.join(project, file);
 			// A project that is there already keeps its own files.
 			if (!existsSync(target)) {
@@ -121,7 +130,7 @@ export const verb = defineVerb({
 		await print(output, {project, files: written}, (result) => result.files.map((file) => `${file}\n`).join(''));
 		say(`Written to ${project}. Try it there: vmlab run ${name}`);
 		if (project !== packageFolder) {
-			for (const line of await adviceFor(project)) {
+			for (const line of await adviceFor(project, compiler)) {
 				say(line);
 			}
 		}
