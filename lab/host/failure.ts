@@ -490,6 +490,15 @@ export const failure = {
 		});
 	},
 
+	/** A machine has no systemd unit of that name. */
+	unknownUnit(machine: string, unit: string, known: readonly string[]): LabError {
+		const meant = suggest(unit, known) ?? suggest(unit, known.map((name) => name.replace(/\.service$/, '')));
+		return new LabError({
+			code: 'unknown-unit', kind: 'usage', message: `The machine ${machine} has no unit \`${unit}\``,
+			hint: meant === undefined ? `\`vmlab exec ${machine} -- systemctl list-unit-files\` shows those that it has.` : `Did you mean \`${meant}\`?`,
+		});
+	},
+
 	/** The process that owns a lab ended without a word, or does not answer. */
 	supervisorLost(lab: string, reason: string, last: readonly string[]): LabError {
 		return new LabError({
