@@ -9,8 +9,8 @@ import {pcapngReader} from '../fabric/pcapng-reader.ts';
 import {failure} from '../host/failure.ts';
 import {timeLimit} from '../host/wait.ts';
 import {captureLab} from '../runtime/lab-client.ts';
-import {milliseconds} from '../spec/units.ts';
 import {chooseLab} from './lab-choice.ts';
+import {duration, wholeNumber} from './option-values.ts';
 import {say} from './output.ts';
 import {defineVerb} from './verb.ts';
 
@@ -41,17 +41,17 @@ export const verb = defineVerb({
 		.option('to', {type: 'boolean', describe: 'Frames to machines alone'})
 		.option('filter', {alias: 'f', type: 'string', requiresArg: true, describe: 'Only these frames: "tcp port 80 and host 192.168.1.1"'})
 		.option('write', {alias: 'w', type: 'string', requiresArg: true, defaultDescription: 'standard output', describe: 'Write to this file'})
-		.option('snaplen', {alias: 's', type: 'number', requiresArg: true, defaultDescription: 'whole frames', describe: 'Only the first bytes of each frame'})
-		.option('count', {alias: 'c', type: 'number', requiresArg: true, describe: 'End after so many frames'})
+		.option('snaplen', {alias: 's', type: 'string', requiresArg: true, defaultDescription: 'whole frames', describe: 'Only the first bytes of each frame'})
+		.option('count', {alias: 'c', type: 'string', requiresArg: true, describe: 'End after so many frames'})
 		.option('duration', {type: 'string', requiresArg: true, describe: 'End after this time: 30s, 5m'})
 		.option('recorded', {type: 'boolean', default: false, describe: 'Give what was recorded before instead of what comes, and end: the last frames of each link, 256 bytes of each'}),
-	async run({lab: name, link, network, from, to, filter, write, snaplen, count, duration, recorded}, {signal}) {
+	async run({lab: name, link, network, from, to, filter, write, snaplen, count, duration: length, recorded}, {signal}) {
 		const direction = from === true ? 'from' : to === true ? 'to' : undefined;
 		const request: CaptureRequest = {
 			...(link && {links: link}), ...(network && {networks: network}), ...(direction && {direction}), ...(filter !== undefined && {match: parseFilter(filter)}),
-			...(snaplen !== undefined && {snapLength: snaplen}), ...(count !== undefined && {count}), ...(recorded && {recorded: {}}),
+			...(snaplen !== undefined && {snapLength: wholeNumber('snaplen', snaplen)}), ...(count !== undefined && {count: wholeNumber('count', count)}), ...(recorded && {recorded: {}}),
 		};
-		const time = duration === undefined ? undefined : milliseconds(duration);
+		const time = length === undefined ? undefined : duration('duration', length);
 		if (recorded && time !== undefined) {
 			throw failure.usage('What was recorded ends by itself', 'Leave --duration out, or --recorded.');
 		}

@@ -1,4 +1,6 @@
 /** `vmlab cp`: files and folders to and from a machine. */
+import {constants} from 'node:fs';
+import {access} from 'node:fs/promises';
 import {failure} from '../host/failure.ts';
 import {machineOf} from '../runtime/labs.ts';
 import {chooseLab, parseRemote, withConnection} from './lab-choice.ts';
@@ -14,6 +16,12 @@ export const verb = defineVerb({
 		const remote = source ?? target;
 		if (remote === undefined || (source !== undefined && target !== undefined)) {
 			throw failure.usage('Exactly one of the two must be on a machine', 'Write it as machine:path, or lab/machine:path.');
+		}
+
+		if (source === undefined) {
+			await access(from, constants.R_OK).catch((error: NodeJS.ErrnoException) => {
+				throw failure.usage(`${from} cannot be read: ${error.code === 'ENOENT' ? 'there is no such file' : error.code ?? error.message}`);
+			});
 		}
 
 		const lab = await chooseLab(remote.lab);

@@ -14,6 +14,7 @@ import {findCheckpoint} from '../scenario/checkpoint.ts';
 import {labNameOf, listRuns, loadScenario} from '../spec/load.ts';
 import {openStore} from '../store/open-store.ts';
 import {clockOption, parseClock} from './clock.ts';
+import {wholeNumber} from './option-values.ts';
 import {print, say} from './output.ts';
 import {withReport} from './reporting.ts';
 import {type PreparedRun, runPrepared, type RunResult} from './run-scenario.ts';
@@ -24,21 +25,17 @@ export const verb = defineVerb({
 	options: (command) => addSettings(command.positional('scenarios', {type: 'string', array: true, default: [], describe: 'Their names; NAME@VARIANT for a variant'}))
 		.option('all', {type: 'boolean', default: false, describe: 'All scenarios, with all their variants'})
 		.option('report', {type: 'string', requiresArg: true, describe: 'Write events.jsonl, junit.xml, report.html and evidence/ to this folder'})
-		.option('jobs', {alias: 'j', type: 'number', requiresArg: true, default: 1, describe: 'How many at once'})
+		.option('jobs', {alias: 'j', type: 'string', requiresArg: true, default: '1', describe: 'How many at once'})
 		.option('keep', {type: 'boolean', default: false, describe: 'Leave the lab up'})
 		.option('cold', {type: 'boolean', default: false, describe: 'Boot the lab, instead of forking one that was frozen when it was ready'})
 		.option('clock', clockOption)
-		.option('repeat', {type: 'number', requiresArg: true, default: 1, describe: 'Run each so often, each time on a fresh lab, and tell how often it failed'})
+		.option('repeat', {type: 'string', requiresArg: true, default: '1', describe: 'Run each so often, each time on a fresh lab, and tell how often it failed'})
 		.option('checkpoint', {type: 'boolean', default: false, describe: 'Keep the lab as it is before each step'})
 		.option('from', {type: 'string', requiresArg: true, describe: 'Enter the scenario again before a step: RUN/STEP of a checkpoint'})
 		.option('mutate', {type: 'boolean', default: false, describe: 'Make the change that must turn the scenario red, and pass when it does, at the step that must'})
 		.option('break', {type: 'boolean', default: false, describe: 'Stop at the first failed step with the lab alive and a prompt'}),
-	async run({scenarios: named, all, set, report, jobs, keep, cold, repeat, checkpoint, from, clock: time, mutate, break: stop}, {signal, output, outputChosen}) {
-		for (const [option, number] of Object.entries({jobs, repeat})) {
-			if (!Number.isInteger(number) || number < 1) {
-				throw failure.usage(`--${option} is a number from 1, not \`${number}\``);
-			}
-		}
+	async run({scenarios: named, all, set, report, jobs: givenJobs, keep, cold, repeat: givenRepeat, checkpoint, from, clock: time, mutate, break: stop}, {signal, output, outputChosen}) {
+		const [jobs, repeat] = [wholeNumber('jobs', givenJobs), wholeNumber('repeat', givenRepeat)];
 
 		if (all === (named.length > 0)) {
 			throw failure.usage(all ? '--all means every scenario, so none is named beside it' : 'Which scenario is to run?', 'Name one or more, or say --all; `vmlab list --scenarios` shows them.');

@@ -27,6 +27,6 @@ export const verb = defineVerb({
 		}
 
 		say('');
-		return run.run({scenarios: [scenario], all: false, mutate: false, set, report, keep: false, cold: false, repeat: 1, checkpoint: false, from: undefined, clock: 'frozen', break: false, jobs: 1}, invocation);
+		return run.run({scenarios: [scenario], all: false, mutate: false, set, report, keep: false, cold: false, repeat: '1', checkpoint: false, from: undefined, clock: 'frozen', break: false, jobs: '1'}, invocation);
 	},
 });

@@ -556,9 +556,17 @@ export const failure = {
 		});
 	},
 
-	/** No lab was kept under that name. */
-	noSuchFrozenLab(name: string, known: readonly string[]): LabError {
+	/** No lab was kept under that name by `vmlab freeze`, or as a checkpoint. */
+	noSuchFrozenLab(kind: 'frozen' | 'checkpoint', name: string, known: readonly string[]): LabError {
 		const meant = suggest(name, known);
+		if (kind === 'checkpoint') {
+			return new LabError({
+				code: 'no-such-checkpoint', kind: 'usage', message: `There is no checkpoint \`${name}\``,
+				hint: known.length === 0 ? 'None is kept: `vmlab run SCENARIO --checkpoint` keeps one before each step, and tells its name, RUN/STEP.'
+					: `${meant === undefined ? '' : `Did you mean \`${meant}\`? `}There are ${list(known)}.`,
+			});
+		}
+
 		return new LabError({
 			code: 'no-such-frozen-lab', kind: 'usage', message: `There is no frozen lab \`${name}\``,
 			hint: known.length === 0 ? 'None is kept: `vmlab freeze LAB NAME` keeps one.' : `${meant === undefined ? '' : `Did you mean \`${meant}\`? `}There are ${list(known)}.`,

@@ -15,11 +15,11 @@ export interface Setting {
 /** The options of one overlay, resolved. */
 export type ResolvedOptions = Readonly<Record<string, OptionValue>>;
 
-/** Takes a setting apart. Throws `bad-value` when it is not `overlay.option=value`. */
+/** Takes a setting apart. Throws `usage` when it is not `overlay.option=value`. */
 export function parseSetting(text: string): Setting {
 	const match = /^([^.=]+)\.([^=]+)=(.*)$/s.exec(text);
 	if (match === null) {
-		throw failure.badValue('setting', text, 'overlay.option=value, such as etcd.version=3.6.5');
+		throw failure.usage(`\`${text}\` is not a setting`, 'Write --set overlay.option=value, such as etcd.version=3.6.5.');
 	}
 
 	return {overlay: match[1]!, option: match[2]!, value: match[3]!};

@@ -82,14 +82,14 @@ export interface KeptLab {
 /**
  * Finds a kept lab. As long as this process lives, neither it nor what it runs on is pruned.
  *
- * @throws `no-such-frozen-lab`, naming those that there are; `frozen-lab-stale` when this computer or a stage is not what it was frozen with;
+ * @throws `no-such-frozen-lab` or `no-such-checkpoint`, naming those that there are; `frozen-lab-stale` when this computer or a stage is not what it was frozen with;
  * `frozen-lab-broken` when it is not whole
  */
 export async function findKeptLab(kind: KeptKind, name: string, store: Store, signal: AbortSignal): Promise<KeptLab> {
 	const kept = (await store.list()).filter((stage) => stage.name.startsWith(`${kind} `));
 	const stage = kept.find((candidate) => candidate.name === keptName(kind, name));
 	if (stage === undefined) {
-		throw failure.noSuchFrozenLab(name, kept.map((candidate) => candidate.name.slice(kind.length + 1)));
+		throw failure.noSuchFrozenLab(kind, name, kept.map((candidate) => candidate.name.slice(kind.length + 1)));
 	}
 
 	await store.hold([stage.key], signal);

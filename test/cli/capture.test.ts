@@ -113,7 +113,7 @@ test.serial('what cannot be captured is told with what can', async (t) => {
 		t.regex((await vmlab(['capture', 'one', '--network', 'external'])).stderr, /no network `external`/);
 		for (const [words, expected] of [
 			[['--filter', 'tcp or udp'], /`or`, which filters of the fabric do not know/],
-			[['-c', '0'], /count cannot be 0/],
+			[['-c', '0'], /--count is a whole number from 1, not `0`/],
 			[['--recorded', '--duration', '1s'], /ends by itself/],
 			[['-w', path.join(folder, 'nowhere/x')], /cannot be written: ENOENT/],
 		] as const) {

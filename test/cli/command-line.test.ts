@@ -58,6 +58,18 @@ test(usage, ['plan', 'ipv4', '--graph', 'svg'], /`vmlab plan` does not know what
 test(usage, ['cp', 'a'], /`vmlab cp` needs <to>\n/);
 test(usage, ['cp'], /`vmlab cp` needs <from> and <to>\n/);
 test(usage, ['run', 'ipv4', '-j'], /The option `-j` needs a value[^]*vmlab run --help/);
+test(usage, ['kubectl', 'mine', 'get', 'nodes'], /does not know what to do with `get`[^]*Its form: `vmlab kubectl \[lab\] -- arguments`/);
+test(usage, ['exec'], /needs <names\.\.>[^]*Its form: `vmlab exec <names\.\.> -- command`/);
+test(usage, ['run', 'ipv4', '--jobs', 'abc'], /--jobs is a whole number from 1, not `abc`/);
+test(usage, ['run', 'ipv4', '--repeat', '0'], /--repeat is a whole number from 1, not `0`/);
+test(usage, ['logs', 'node-1', '-n', 'x'], /--lines is a whole number from 0, not `x`/);
+test(usage, ['capture', '-c', 'x', '-w', '/dev/null'], /--count is a whole number from 1, not `x`/);
+test(usage, ['capture', '--duration', 'soon', '-w', '/dev/null'], /--duration is a duration[^]*90s[^]*not `soon`/);
+test(usage, ['cache', 'prune', '--unused', 'long'], /--unused is a duration[^]*not `long`/);
+test(usage, ['cache', 'remove'], /Nothing is named[^]*vmlab cache list/);
+test(usage, ['cp', '/nonexistent/file', 'node-1:/tmp'], /\/nonexistent\/file cannot be read: there is no such file/);
+test(usage, ['plan', 'ipv4', '--set', 'nonsense'], /`nonsense` is not a setting[^]*etcd\.version/);
+test(usage, ['run', 'ipv4', '--from', 'x/y'], /no checkpoint `x\/y`[^]*--checkpoint/);
 test(usage, ['list', '--project', '/nonexistent'], /no folder `\/nonexistent`[^]*--project/);
 
 test('help is a verb too', async (t) => {

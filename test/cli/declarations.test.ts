@@ -88,7 +88,7 @@ const wrong = test.macro(async (t, files: ProjectFiles, words: string[], code: n
 test('an unknown scenario is suggested a known one', wrong, {}, ['plan', 'smal'], 3, /no scenario `smal`[^]*Did you mean `small`/);
 test('an unknown overlay is told', wrong, {'scripts/bad.ts': scenarioSource(['smalll'])}, ['plan', 'bad'], 3, /no overlay `smalll`[^]*small/);
 test('an unknown option of an overlay is told', wrong, {}, ['plan', 'small', '--set', 'small.wrod=x'], 3, /wrod[^]*word/);
-test('a setting that is none is told', wrong, {}, ['plan', 'small', '--set', 'nonsense'], 3, /nonsense/);
+test('a setting that is none is told', wrong, {}, ['plan', 'small', '--set', 'nonsense'], 2, /nonsense/);
 test('a file that does not parse is told with its place', wrong, {'scripts/bad.ts': 'export default {{{'}, ['plan', 'bad'], 3, /bad\.ts:1/);
 test('a wrong shape is told with its place', wrong, {'scripts/bad.ts': scenarioSource(['small'], ', imgae: "x"')}, ['plan', 'bad'], 3, /imgae[^]*image/);
 test('show needs a name', wrong, {}, ['overlay', 'show'], 2, /needs the name/);

@@ -21,7 +21,7 @@ test('a setting is overlay, option and value', (t) => {
 	t.deepEqual(parseSetting('kubernetes.dir=/a=b/c.d'), {overlay: 'kubernetes', option: 'dir', value: '/a=b/c.d'} satisfies Setting);
 	t.is(parseSetting('etcd.name=').value, '');
 	for (const wrong of ['etcd', 'etcd.version', 'version=3', '.x=3', 'etcd.=3']) {
-		t.throws(() => parseSetting(wrong), {code: 'bad-value'}, wrong);
+		t.throws(() => parseSetting(wrong), {code: 'usage'}, wrong);
 	}
 });
 
