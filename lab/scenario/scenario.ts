@@ -144,7 +144,10 @@ export interface StepContext {
 	 * rejection's message is the last observation.
 	 */
 	eventually<Value>(sentence: string, observe: () => Promise<Value>, options?: {deadline?: Duration; interval?: Duration}): Promise<Value>;
-	/** The reverse of a step's claim: passes when `run` rejects, fails when it does not. For negative controls; what it rejected with is returned. */
+	/**
+	 * The reverse of a step's claim: passes when `run` rejects, fails when it does not. For negative controls; what it rejected with is returned. Reports
+	 * show it as `refuted: SENTENCE`, or as the sentence alone where that begins with `control`.
+	 */
 	refuted(sentence: string, run: () => Promise<unknown>): Promise<Error>;
 	/** A sentence in the report. */
 	note(text: string): void;

@@ -181,10 +181,10 @@ export class Story {
 		}
 	}
 
-	/** Runs a negative control; see `StepContext.refuted`. A line of the report, like a step. */
+	/** Runs a negative control; see `StepContext.refuted`. A line of the report, like a step; it says that the sentence did not come true. */
 	refuted(sentence: string, run: () => Promise<unknown>): Promise<Error> {
 		const place = callPlace();
-		return this.step(sentence, async () => {
+		return this.step(refutedTitle(sentence), async () => {
 			const around = this.#surroundings.getStore() as Surroundings;
 			try {
 				await this.#surroundings.run({...around, refuting: true}, run);
@@ -219,6 +219,11 @@ export class Story {
 			throw failure.noSteps(this.#scenario);
 		}
 	}
+}
+
+/** What a negative control is called in reports. A sentence that says itself what it is stays. */
+export function refutedTitle(sentence: string): string {
+	return sentence.startsWith('control') ? sentence : `refuted: ${sentence}`;
 }
 
 function secondsOf(step: RunningStep): number {

@@ -29,8 +29,8 @@ test('before each step that is not within another one its title and what passed 
 	});
 	await story.step('three', async () => {});
 	story.finish();
-	t.deepEqual(told.map(({title}) => title), ['one', 'two', 'three']);
-	t.deepEqual(told[2]?.passed, [{title: 'one', value: new Map([['a', 1]])}, {title: 'two', value: error}]);
+	t.deepEqual(told.map(({title}) => title), ['one', 'refuted: two', 'three']);
+	t.deepEqual(told[2]?.passed, [{title: 'one', value: new Map([['a', 1]])}, {title: 'refuted: two', value: error}]);
 	t.is(told[0]?.lines, 0);
 });
 

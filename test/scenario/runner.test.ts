@@ -165,7 +165,7 @@ test('A step that rejects refutes its claim', async (t) => {
 		note(error.message);
 	}, {answer: () => ({exitCode: 7})});
 	t.is(outcome.error, undefined);
-	t.true(outcome.lines.includes('step passed before the Service exists nothing answers'));
+	t.true(outcome.lines.includes('step passed refuted: before the Service exists nothing answers'));
 	t.true(outcome.events.some((event) => event.type === 'note' && event.text.includes('exit code 7')));
 });
 
@@ -173,7 +173,7 @@ test('A negative control that does not fail fails the scenario', async (t) => {
 	const outcome = await play(async ({refuted}) => {
 		await refuted('nothing answers', async () => {});
 	});
-	t.regex(failedWith(t, outcome, 'step-failed', 1).message, /^nothing answers: Negative control/);
+	t.regex(failedWith(t, outcome, 'step-failed', 1).message, /^refuted: nothing answers: Negative control/);
 });
 
 test('A broken machine or a mistake in the script refutes nothing', async (t) => {
@@ -188,7 +188,7 @@ test('A broken machine or a mistake in the script refutes nothing', async (t) =>
 			(undefined as unknown as {length: () => void}).length();
 		});
 	});
-	t.regex(failedWith(t, mistaken, 'step-failed', 1).message, /^nothing answers: TypeError: /);
+	t.regex(failedWith(t, mistaken, 'step-failed', 1).message, /^refuted: nothing answers: TypeError: /);
 });
 
 test('What is awaited with eventually is looked at until it holds', async (t) => {
