@@ -1,7 +1,6 @@
 /** `vmlab down`: ends labs. One that died counts as ended; a name that no lab has is a failure, as with docker and kubectl. */
 import {failure} from '../host/failure.ts';
 import {listLabs} from '../runtime/labs.ts';
-import {tellLastWords} from '../runtime/last-words.ts';
 import {clearDeadLabs} from '../runtime/reaper.ts';
 import {endLab} from '../runtime/supervisor-client.ts';
 import {allOf} from '../runtime/together.ts';
@@ -38,7 +37,7 @@ export const verb = defineVerb({
 				} else if (cleared.includes(name)) {
 					say(`The lab ${name} had died; what was left of it is cleared.`);
 				} else {
-					throw failure.noSuchLab(name, running, await tellLastWords(name));
+					throw failure.noSuchLab(name, running);
 				}
 			}));
 		} finally {

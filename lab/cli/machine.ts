@@ -2,6 +2,7 @@
 import {failure} from '../host/failure.ts';
 import {changeMachine, machineReady, readMachines} from '../runtime/lab-machines.ts';
 import type {MachineChange, MachineReport} from '../runtime/machine-change.ts';
+import {allOf} from '../runtime/together.ts';
 import {parseFill, parseMemory, parseSkew, showFaults} from '../spec/fault.ts';
 import {chooseLab} from './lab-choice.ts';
 import {print, say, type Table} from './output.ts';
@@ -106,9 +107,8 @@ export const verb = defineVerb({
 
 		const chosen = await read();
 		if (change !== undefined) {
-			for (const each of chosen) {
-				await changeMachine(name, change(each.machine), signal);
-			}
+			// What cannot be done to one of them does not keep it from the others.
+			await allOf(chosen.map(async (each) => changeMachine(name, change(each.machine), signal)));
 
 			if (args.wait && (action === 'reset' || action === 'start' || action === 'recover')) {
 				await Promise.all(chosen.map(async (each) => machineReady(name, each.machine, signal)));

@@ -68,6 +68,25 @@ export function timeLimit(time: number): AbortSignal {
 	return AbortSignal.timeout(Math.ceil(time));
 }
 
+/** A signal that aborts this many milliseconds after another has: what is under way then may still come to its end. */
+export function graceAfter(signal: AbortSignal, time: number): AbortSignal {
+	const late = new AbortController();
+	const begin = (): void => {
+		// Nobody stays for it alone.
+		setTimeout(() => {
+			late.abort(signal.reason);
+		}, time).unref();
+	};
+
+	if (signal.aborted) {
+		begin();
+	} else {
+		signal.addEventListener('abort', begin, {once: true});
+	}
+
+	return late.signal;
+}
+
 function isFinal(error: unknown): boolean {
 	return error instanceof Error && 'kind' in error && (error.kind === 'machine' || error.kind === 'interrupted');
 }

@@ -112,6 +112,7 @@ function vlanProblems(declared: Readonly<Record<string, NetworkDeclaration>>): s
 			}
 
 			return [
+				...(declared[network].kind === 'point-to-point' ? [`network ${trunk}: \`${network}\` is a point-to-point link, and cannot be a VLAN: a VLAN is switched`] : []),
 				...(sameId === undefined ? [] : [`network ${trunk}: \`${sameId}\` and \`${network}\` have the same number, ${id}`]),
 				...(otherTrunk === undefined ? [] : [`network ${trunk}: \`${network}\` is a VLAN of \`${otherTrunk}\` already: a network is part of one switch`]),
 			];

@@ -25,6 +25,8 @@ export interface ReadyLabInputs {
 	readonly plan: string;
 	/** Names of the stages that machines run on -> hex sha256 of their content. */
 	readonly stages: Readonly<Record<string, string>>;
+	/** How it was made, and what it holds: `revision` of then. Frozen labs of before that was kept have none. */
+	readonly revision?: number;
 	/** What of this computer the state of a machine depends on: name -> version or model. */
 	readonly computer: Readonly<Record<string, string>>;
 }
@@ -37,6 +39,7 @@ export function readyLabNeeds(plan: Plan): string[] {
 /** Collects the inputs; `made` are the stages of the plan, by name. Throws for a stage that was not made. */
 export function readyLabInputs(plan: Plan, made: ReadonlyMap<string, {readonly digest: string}>, computer: ReadyLabInputs['computer']): ReadyLabInputs {
 	return {
+		revision,
 		plan: plan.key,
 		stages: Object.fromEntries(readyLabNeeds(plan).map((name) => {
 			const stage = made.get(name);
@@ -52,13 +55,14 @@ export function readyLabInputs(plan: Plan, made: ReadonlyMap<string, {readonly d
 
 /** The key of the stage: hex sha256 of its inputs. */
 export function readyLabKey(inputs: ReadyLabInputs): string {
-	return digestOf({kind: readyLabName, revision, ...inputs});
+	return digestOf({kind: readyLabName, ...inputs});
 }
 
 /** In what the inputs of two frozen labs of one plan differ, as clauses: 'qemu was A and is B'. */
 export function readyLabChanges(before: ReadyLabInputs, now: ReadyLabInputs): string[] {
 	const changed = (a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): string[] => Object.keys({...a, ...b}).filter((name) => a[name] !== b[name]).sort();
 	return [
+		...(before.revision === now.revision ? [] : ['another version of vmlab froze it, in another form']),
 		...changed(before.computer, now.computer).map((name) => `${name} was ${before.computer[name] ?? 'unknown'} and is ${now.computer[name] ?? 'unknown'}`),
 		...changed(before.stages, now.stages).map((name) => `the stage ${name} was made again, with another content`),
 	];

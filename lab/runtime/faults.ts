@@ -82,8 +82,8 @@ interface Faulty {
 	last: Promise<unknown>;
 	/** It comes up: after a reset, or since it was powered on. */
 	coming?: {readonly stop: AbortController; readonly done: Promise<void>} | undefined;
-	/** Why it did not come up. */
-	failed?: unknown;
+	/** Why it did not come up, and what of its console was before it began. */
+	failed?: {readonly error: unknown; readonly consoleFrom: number} | undefined;
 }
 
 /** Takes over the machines of a lab, with nothing wrong. */
@@ -133,7 +133,7 @@ export function openFaults(owner: FaultOwner): LabFaults {
 	const comeUp = (machine: string, consoleFrom: number): void => {
 		const faulty = find(machine);
 		faulty.coming?.stop.abort(failure.machineBeganAnew(machine));
-		delete faulty.failed;
+		faulty.failed = undefined;
 		const stop = new AbortController();
 		const coming = {
 			stop,
@@ -141,7 +141,7 @@ export function openFaults(owner: FaultOwner): LabFaults {
 				forget();
 			}, (error: unknown) => {
 				if (!stop.signal.aborted && !owner.signal.aborted) {
-					faulty.failed = error;
+					faulty.failed = {error, consoleFrom};
 					owner.warn(asLabError(error).message);
 				}
 
@@ -212,6 +212,13 @@ export function openFaults(owner: FaultOwner): LabFaults {
 			note(machine, Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== undefined)));
 		};
 
+		/** A command that ended with a refusal has undone what it did; of one that was lost nobody knows how far it came, so that it counts as done. */
+		const noteUnlessRefused = (error: unknown, changes: Pick<MachineFaults, 'memory' | 'fill'>): void => {
+			if (asLabError(error).code !== 'fault-failed') {
+				set(changes);
+			}
+		};
+
 		// Without power nothing else is wrong with it, but for what is on its disk.
 		const wantsPower = wanted.power !== 'off';
 		const mustAnswer = isWrong('fill') || (wantsPower && (isWrong('memory') || isWrong('skew')));
@@ -233,8 +240,10 @@ export function openFaults(owner: FaultOwner): LabFaults {
 		}
 
 		if (mustAnswer) {
-			// What comes up answers when it does, and nothing but its being ready says how long that may take.
-			await settledOf(faulty, signal);
+			// What comes up answers when it does, and nothing but its being ready says how long that may take. A machine that does not get ready may answer nevertheless: a full disk may be why.
+			await settledOf(faulty, signal).catch(() => {
+				signal.throwIfAborted();
+			});
 		}
 
 		if (wantsPower && isWrong('memory')) {
@@ -244,7 +253,10 @@ export function openFaults(owner: FaultOwner): LabFaults {
 			}
 
 			if (wanted.memory !== undefined) {
-				await inside(machine, 'take memory', takeMemoryCommand(wanted.memory), signal);
+				await inside(machine, 'take memory', takeMemoryCommand(wanted.memory), signal).catch((error: unknown) => {
+					noteUnlessRefused(error, {memory: wanted.memory});
+					throw error;
+				});
 				set({memory: wanted.memory});
 			}
 		}
@@ -256,7 +268,10 @@ export function openFaults(owner: FaultOwner): LabFaults {
 			}
 
 			if (wanted.fill !== undefined) {
-				await inside(machine, 'fill the disk', fillCommand(wanted.fill), signal);
+				await inside(machine, 'fill the disk', fillCommand(wanted.fill), signal).catch((error: unknown) => {
+					noteUnlessRefused(error, {fill: wanted.fill});
+					throw error;
+				});
 				set({fill: wanted.fill});
 			}
 		}
@@ -325,6 +340,11 @@ export function openFaults(owner: FaultOwner): LabFaults {
 		async settled(machine, signal) {
 			const faulty = find(machine);
 			refuseStandstill(machine, faulty);
+			// It may have got ready since: it is looked at again.
+			if (faulty.failed !== undefined) {
+				comeUp(machine, faulty.failed.consoleFrom);
+			}
+
 			await settledOf(faulty, signal === undefined ? owner.signal : AbortSignal.any([owner.signal, signal]));
 		},
 		rebooted(machine) {
@@ -344,7 +364,7 @@ export function openFaults(owner: FaultOwner): LabFaults {
 						await free;
 					});
 				})));
-				const inForce = [...all].flatMap(([machine, {faults, coming}]) => [...showFaults(faults), ...(coming === undefined ? [] : ['coming up'])].map((fault) => `${machine}: ${fault}`));
+				const inForce = [...all].flatMap(([machine, {faults, coming, failed}]) => [...showFaults(faults), ...(coming === undefined ? [] : ['coming up']), ...(failed === undefined ? [] : ['not ready'])].map((fault) => `${machine}: ${fault}`));
 				if (inForce.length > 0) {
 					throw failure.faultsInForce(owner.lab, inForce);
 				}
@@ -365,7 +385,7 @@ async function settledOf(faulty: Faulty, signal: AbortSignal): Promise<void> {
 	signal.throwIfAborted();
 	if (faulty.coming === undefined) {
 		if (faulty.failed !== undefined) {
-			throw faulty.failed;
+			throw faulty.failed.error;
 		}
 
 		return;

@@ -1,5 +1,5 @@
 /** What is kept of a lab whose supervisor was lost, when all else of it is cleared: why it was lost can only be found there. */
-import {access, copyFile, rm} from 'node:fs/promises';
+import {access, copyFile} from 'node:fs/promises';
 import path from 'node:path';
 import {folders} from '../host/folder.ts';
 import {consoleLogOf, tailOf} from './console-tail.ts';
@@ -14,19 +14,23 @@ export function evidenceFolderOf(lab: string): string {
 	return path.join(folders().state, 'evidence', lab);
 }
 
+/** Where those of one that was lost are, beside what it left before. */
+function lostFolderOf(lab: string): string {
+	return path.join(evidenceFolderOf(lab), 'lost');
+}
+
 /**
  * Keeps the logs of a lab that is about to be cleared: the supervisor's, the events, the machines' consoles. A lab without a supervisor of its own has
  * none: whoever ran it had its events.
  */
 export async function keepLastWords(folder: string, record: LabRecord | undefined): Promise<void> {
-	const target = evidenceFolderOf(path.basename(folder));
-	await emptyEvidenceFolder(target);
-	try {
-		await copyFile(path.join(folder, supervisorLog), path.join(target, supervisorLog));
-	} catch {
-		await rm(target, {recursive: true, force: true});
+	const [target, log] = [lostFolderOf(path.basename(folder)), path.join(folder, supervisorLog)];
+	if (!(await access(log).then(() => true, () => false))) {
 		return;
 	}
+
+	await emptyEvidenceFolder(target);
+	await copyFile(log, path.join(target, supervisorLog));
 
 	const consoles = (record?.machines ?? []).map(({name}) => ({from: path.join(folder, consoleLogOf(name)), to: path.join(target, `${path.basename(name)}.console.log`)}));
 	await Promise.all([{from: path.join(folder, 'events.jsonl'), to: path.join(target, 'events.jsonl')}, ...consoles]
@@ -36,7 +40,7 @@ export async function keepLastWords(folder: string, record: LabRecord | undefine
 
 /** Why a lab was cleared, for people, and where its logs are; undefined where there are none. */
 export async function tellLastWords(lab: string): Promise<{readonly details: readonly string[]; readonly log: string} | undefined> {
-	const log = path.join(evidenceFolderOf(lab), supervisorLog);
+	const log = path.join(lostFolderOf(lab), supervisorLog);
 	try {
 		await access(log);
 	} catch {

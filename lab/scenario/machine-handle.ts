@@ -1,7 +1,7 @@
 /** Machines as steps see them: commands over an ssh connection that is kept open. */
 import {LabError, type SourcePlace} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
-import {timeLimit} from '../host/wait.ts';
+import {graceAfter, timeLimit} from '../host/wait.ts';
 import {quoteCommand, quoteWord, writeCommand} from '../machine/quoting.ts';
 import type {MachineChange} from '../runtime/machine-change.ts';
 import {noFaults, parseFill, parseMemory, parseSkew} from '../spec/fault.ts';
@@ -61,7 +61,8 @@ export function openMachines(lab: ScenarioLab, signal: AbortSignal, scope: StepS
 
 	/** Closes a connection, unless it is closed already. */
 	async function forget(name: string, connection: ScenarioConnection): Promise<void> {
-		if (await connections.get(name) === connection) {
+		// Where the next one could not be made, whoever wants it is told.
+		if (await connections.get(name)?.catch(() => {}) === connection) {
 			connections.delete(name);
 			await Promise.resolve(connection.close()).catch(() => {});
 		}
@@ -81,7 +82,7 @@ export function openMachines(lab: ScenarioLab, signal: AbortSignal, scope: StepS
 			const faults = (await lab.machineReports()).find(({machine}) => machine === name)?.faults ?? noFaults;
 			// Before it is changed: also what is done by half is put back.
 			remember(async (end) => {
-				await lab.changeMachine({kind: 'put', machine: name, faults}, end === 'passed' ? undefined : timeLimit(putBackLimit[end]));
+				await lab.changeMachine({kind: 'put', machine: name, faults}, end === 'passed' ? graceAfter(signal, putBackLimit.ended) : timeLimit(putBackLimit[end]));
 				if (end === 'passed' && faults.power !== 'off' && faults.paused !== true) {
 					await lab.machineReady(name, signal);
 				}

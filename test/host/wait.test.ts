@@ -1,7 +1,7 @@
 import test from 'ava';
 import type {LabEvent} from '../../lab/event/event.ts';
 import {failure} from '../../lab/host/failure.ts';
-import {until} from '../../lab/host/wait.ts';
+import {graceAfter, until} from '../../lab/host/wait.ts';
 
 test('a wait gives the value when it is met, and tells how it went', async (t) => {
 	const events: LabEvent[] = [];
@@ -47,4 +47,15 @@ test('an abort ends the wait with its reason', async (t) => {
 	const waiting = until('never', async () => ({met: false, seen: ''}), {deadline: 60_000, interval: 5000, signal: controller.signal});
 	controller.abort(failure.interrupted('SIGINT'));
 	await t.throwsAsync(waiting);
+});
+
+test('a grace begins when its signal aborts, and ends with the reason of that', async (t) => {
+	const controller = new AbortController();
+	const late = graceAfter(controller.signal, 20);
+	t.false(late.aborted);
+	controller.abort(failure.interrupted('SIGINT'));
+	t.false(late.aborted);
+	const reason = await until('the grace is over', async () => (late.aborted ? {met: true, value: late.reason as unknown} : {met: false, seen: 'not yet'}), {deadline: 5000, interval: 10});
+	t.is(reason, controller.signal.reason);
+	t.false(graceAfter(controller.signal, 60_000).aborted, 'also where it has aborted before');
 });

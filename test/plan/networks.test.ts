@@ -108,6 +108,7 @@ test('what cannot be is told, with what would be right', (t) => {
 		[{networks: {one: lan(1), two: lan(2), trunk: {vlans: {one: 10, two: 10}}}, machines}, ['network trunk: `one` and `two` have the same number, 10']],
 		[{networks: {one: lan(1), trunk: {vlans: {one: 10}}, other: {vlans: {one: 11}}}, machines}, ['network other: `one` is a VLAN of `trunk` already: a network is part of one switch']],
 		[{networks: {one: lan(1), trunk: {vlans: {one: 10}}, other: {vlans: {trunk: 11}}}, machines}, ['network other: `trunk` is a trunk itself, and cannot be a VLAN of one']],
+		[{networks: {one: {...lan(1), kind: 'point-to-point'}, trunk: {vlans: {one: 10}}}, machines: {ape: {count: 2, networks: ['one']}}}, ['network trunk: `one` is a point-to-point link, and cannot be a VLAN: a VLAN is switched']],
 		[{networks: {one: {...lan(1), mtu: 9000}, trunk: {mtu: 1500, vlans: {one: 10}}}, machines}, ['network trunk: its mtu is 1500, and its VLAN `one` has 9000']],
 		[
 			{networks: {one: lan(1), trunk: {vlans: {one: 10}}}, machines: {ape: {count: 1, networks: ['one', 'trunk']}}},

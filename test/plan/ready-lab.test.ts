@@ -2,17 +2,18 @@ import test from 'ava';
 import {readyLabChanges, type ReadyLabInputs, readyLabInputs, readyLabKey, readyLabNeeds} from '../../lab/plan/ready-lab.ts';
 import {overlay, planOf} from '../rig/overlay.ts';
 
-const inputs: ReadyLabInputs = {plan: 'abc', stages: {disk: 'd1', 'layer node': 'l1'}, computer: {accelerator: 'tcg', qemu: 'QEMU emulator version 7.2.22', slirp: 'libslirp.so.0.4.0'}};
+const inputs: ReadyLabInputs = {revision: 6, plan: 'abc', stages: {disk: 'd1', 'layer node': 'l1'}, computer: {accelerator: 'tcg', qemu: 'QEMU emulator version 7.2.22', slirp: 'libslirp.so.0.4.0'}};
 
 test('the same inputs have the same key, in whatever order they are told', (t) => {
 	t.regex(readyLabKey(inputs), /^[\da-f]{64}$/);
 	t.is(readyLabKey({
-		computer: {slirp: 'libslirp.so.0.4.0', accelerator: 'tcg', qemu: 'QEMU emulator version 7.2.22'}, stages: {'layer node': 'l1', disk: 'd1'}, plan: 'abc',
+		computer: {slirp: 'libslirp.so.0.4.0', accelerator: 'tcg', qemu: 'QEMU emulator version 7.2.22'}, stages: {'layer node': 'l1', disk: 'd1'}, plan: 'abc', revision: 6,
 	}), readyLabKey(inputs));
 });
 
 const others: Readonly<Record<string, Partial<ReadyLabInputs>>> = {
 	'another plan': {plan: 'abd'},
+	'another form': {revision: 7},
 	'a stage with another content': {stages: {...inputs.stages, disk: 'd2'}},
 	'a stage more': {stages: {...inputs.stages, 'layer router': 'l1'}},
 	'another QEMU': {computer: {...inputs.computer, qemu: 'QEMU emulator version 8.2.0'}},
@@ -28,7 +29,10 @@ for (const [what, change] of Object.entries(others)) {
 
 test('what differs is told as clauses, what this computer has first', (t) => {
 	t.deepEqual(readyLabChanges(inputs, inputs), []);
+	const {revision: _revision, ...before} = inputs;
+	t.deepEqual(readyLabChanges(before, inputs), ['another version of vmlab froze it, in another form'], 'one of before the form was kept is another');
 	t.deepEqual(readyLabChanges(inputs, {
+		revision: 6,
 		plan: 'abc',
 		stages: {disk: 'd2', 'layer node': 'l1', 'layer router': 'l2'},
 		computer: {accelerator: 'tcg', qemu: 'QEMU emulator version 8.2.0', processor: 'max'},

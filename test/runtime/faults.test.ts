@@ -151,7 +151,30 @@ test.serial('a machine that is reset is waited for until it is ready anew, and w
 		await lab.machineReady('node-1');
 		t.deepEqual(state(), ['ready', ['disk full']]);
 		t.deepEqual(told().slice().sort(), ['fault clock +1s', 'fault 50% of memory taken', 'fault disk full', 'reset', 'recovered clock +1s', 'recovered 50% of memory taken'].sort());
-	}, {ready, answer: (command) => (command === 'up' ? {exitCode: isUp ? 0 : 1} : {})});
+	}, {ready, answer: (command) => (command.startsWith('(\nup\n)') ? {exitCode: isUp ? 0 : 1} : {})});
+});
+
+test.serial('a machine that does not get ready with a full disk gets that emptied, is not frozen, and is looked at again', async (t) => {
+	let isUp = true;
+	const ready = [{sentence: 'it is up', deadline: '200ms', command: 'up'}] as const;
+	await withScene(async ({lab, parts, commands, state, folder}) => {
+		const freeze = async (): Promise<void> => lab.freeze(path.join(folder, 'frozen'), {} as never, {goesOn: true});
+		await lab.changeMachine({kind: 'fill-disk', machine: 'node-1', fill: {path: '/', leave: 0}});
+		isUp = false;
+		await lab.changeMachine({kind: 'reset', machine: 'node-1'});
+		const {spec} = parts.machines.get('node-1')!;
+		await appendFile(path.join(lab.folder, spec.consoleLog), 'vmlab: the first process runs\n');
+		t.regex((await t.throwsAsync(freeze(), {code: 'faults-in-force'})).message, /node-1: coming up/);
+		await t.throwsAsync(lab.machineReady('node-1'), {code: 'machine-not-ready'});
+		commands.length = 0;
+		await lab.changeMachine({kind: 'recover', machine: 'node-1'});
+		t.true(commands.some((command) => command.includes('rm -f') && command.includes('.vmlab-fill')), commands.join(' | '));
+		t.regex((await t.throwsAsync(freeze(), {code: 'faults-in-force'})).message, /node-1: not ready$/);
+		isUp = true;
+		await lab.machineReady('node-1');
+		t.deepEqual(state(), ['ready', []]);
+		t.notRegex((await t.throwsAsync(freeze())).message, /on purpose/);
+	}, {ready, answer: (command) => (command.startsWith('(\nup\n)') ? {exitCode: isUp ? 0 : 1} : {})});
 });
 
 test.serial('a machine that reboots by itself has its clock and its memory again', async (t) => {
@@ -230,7 +253,7 @@ test.serial('what was wrong is put back in an order in which it can be, whatever
 	});
 });
 
-test.serial('a lab is not frozen while something is wrong with its machines, nor while one comes up', async (t) => {
+test.serial('a lab is not frozen while something is wrong with its machines', async (t) => {
 	await withScene(async ({lab, folder}) => {
 		const freeze = async (): Promise<void> => lab.freeze(path.join(folder, 'frozen'), {} as never, {goesOn: true});
 		await lab.changeMachine({kind: 'pause', machine: 'node-1'});

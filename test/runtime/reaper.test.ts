@@ -56,9 +56,16 @@ test.serial('of a lab whose supervisor was lost its logs are kept, and the next 
 		await mkdir(path.join(lab, 'node-1'), {recursive: true});
 		await writeFile(path.join(lab, 'node-1/console.log'), 'Kernel panic\n');
 		await layOutLab(folder, 'ran', {});
+		// What a run that failed has left is not touched.
+		for (const name of ['lost', 'ran']) {
+			await mkdir(path.join(folder, 'state/evidence', name, 'node-1'), {recursive: true});
+		}
+
 		await t.throwsAsync(chooseLab('lost'), {code: 'no-such-lab'});
-		t.deepEqual((await readdir(path.join(folder, 'state/evidence/lost'))).sort(), ['events.jsonl', 'node-1.console.log', 'supervisor.log']);
-		t.deepEqual(await readdir(path.join(folder, 'state/evidence')), ['lost'], 'a lab without a supervisor has no last words');
+		t.deepEqual((await readdir(path.join(folder, 'state/evidence/lost/lost'))).sort(), ['events.jsonl', 'node-1.console.log', 'supervisor.log']);
+		t.deepEqual((await readdir(path.join(folder, 'state/evidence'))).sort(), ['lost', 'ran'], 'a lab without a supervisor has no last words');
+		t.deepEqual(await readdir(path.join(folder, 'state/evidence/ran')), ['node-1']);
+		t.deepEqual((await readdir(path.join(folder, 'state/evidence/lost'))).sort(), ['lost', 'node-1']);
 		t.deepEqual(await readdir(path.join(folder, 'state/labs')), []);
 	});
 });
@@ -69,7 +76,7 @@ test.serial('who asks for a lab that was lost is told what its supervisor said l
 		await writeFile(path.join(lab, 'supervisor.log'), 'Error: no more memory\u001B[2J\n');
 		const error = await t.throwsAsync<LabError>(chooseLab('lost'));
 		t.regex(error?.details.join('\n') ?? '', /its supervisor was lost[^]*Error: no more memory$/);
-		t.is(error?.log, path.join(folder, 'state/evidence/lost'));
+		t.is(error?.log, path.join(folder, 'state/evidence/lost/lost'));
 	});
 });
 
