@@ -63,9 +63,16 @@ export async function until<Value>(
 	}
 }
 
-/** A signal that aborts after this many milliseconds. Scaled times have fractions, which AbortSignal.timeout itself refuses. */
+/**
+ * A signal that aborts after this many milliseconds. AbortSignal.timeout refuses fractions, which scaled times have; and Node.js 20 forgets such a signal
+ * where only AbortSignal.any of it is left, so that it never aborts. This one is held until then.
+ */
 export function timeLimit(time: number): AbortSignal {
-	return AbortSignal.timeout(Math.ceil(time));
+	const limit = new AbortController();
+	setTimeout(() => {
+		limit.abort(new DOMException('The time for it is over', 'TimeoutError'));
+	}, time).unref();
+	return limit.signal;
 }
 
 /** A signal that aborts this many milliseconds after another has: what is under way then may still come to its end. */

@@ -90,7 +90,7 @@ for (const [index, name] of (['SIGINT', 'SIGTERM', 'SIGHUP'] as const).entries()
 		const seconds = 8810 + index;
 		await withProject(slowProject(seconds), async (project) => {
 			const build = await startSlowBuild(project);
-			t.deepEqual((await tryLocks(project)).filter((code) => code !== 0), [1], 'the image is locked while it is made');
+			t.true((await tryLocks(project)).includes(1), 'the image is locked while it is made');
 			build.child.kill(name);
 			t.is(await build.ended, 130, build.stderr());
 			t.regex(build.stderr(), new RegExp(`Interrupted by ${name}`));

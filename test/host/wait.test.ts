@@ -1,7 +1,9 @@
+import {setFlagsFromString} from 'node:v8';
+import {runInNewContext} from 'node:vm';
 import test from 'ava';
 import type {LabEvent} from '../../lab/event/event.ts';
 import {failure} from '../../lab/host/failure.ts';
-import {graceAfter, until} from '../../lab/host/wait.ts';
+import {graceAfter, timeLimit, until} from '../../lab/host/wait.ts';
 
 test('a wait gives the value when it is met, and tells how it went', async (t) => {
 	const events: LabEvent[] = [];
@@ -58,4 +60,22 @@ test('a grace begins when its signal aborts, and ends with the reason of that', 
 	const reason = await until('the grace is over', async () => (late.aborted ? {met: true, value: late.reason as unknown} : {met: false, seen: 'not yet'}), {deadline: 5000, interval: 10});
 	t.is(reason, controller.signal.reason);
 	t.false(graceAfter(controller.signal, 60_000).aborted, 'also where it has aborted before');
+});
+
+test('a time limit that is joined with another signal ends what it limits, though nothing else holds it', async (t) => {
+	setFlagsFromString('--expose-gc');
+	const collectGarbage = runInNewContext('gc') as () => void;
+	let over: unknown;
+	const limit = (): void => {
+		AbortSignal.any([new AbortController().signal, timeLimit(200.5)]).addEventListener('abort', ({target}) => {
+			over = (target as AbortSignal).reason;
+		}, {once: true});
+	};
+
+	limit();
+	await until('the time is over', async () => {
+		collectGarbage();
+		return over === undefined ? {met: false, seen: 'it is not'} : {met: true, value: undefined};
+	}, {deadline: 10_000, interval: 50});
+	t.is((over as Error).name, 'TimeoutError');
 });
