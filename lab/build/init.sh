@@ -86,28 +86,39 @@ mount -t overlay -o "noatime,lowerdir=$lower,upperdir=/disk/root,workdir=/disk/w
 
 # The seed is what this one machine has: names, addresses, keys. It is written once, so that what is changed on the machine
 # is still changed after it reboots.
+fresh=
 if [ ! -e /disk/seeded ]; then
+	fresh=yes
 	if [ -d /vmlab/root ]; then
 		# tar, not cp: it puts a file in the place of a link instead of writing through it.
 		tar -c -C /vmlab/root . | tar -x -C /root || fail 'cannot copy the seed to the root filesystem'
 	fi
-
-	touch /disk/seeded
 fi
 
 # State is on the disk itself: databases and container layers on top of overlayfs are slow, and stacking overlayfs on
 # overlayfs is refused. What the layers have in such a folder is its first content.
-if [ -f /vmlab/state ]; then
-	while read -r folder; do
-		[ -n "$folder" ] || continue
-		if [ ! -d "/disk/state$folder" ]; then
-			mkdir -p "/root$folder" "/disk/state$folder.new" && cp -a "/root$folder/." "/disk/state$folder.new/" \
-				&& mv "/disk/state$folder.new" "/disk/state$folder" || fail "cannot set up the state folder $folder"
-		fi
+folders=/vmlab/state
+[ -f "$folders" ] || folders=/dev/null
+while read -r folder; do
+	if [ -n "$folder" ] && [ ! -d "/disk/state$folder" ]; then
+		fresh=yes
+		mkdir -p "/root$folder" "/disk/state$folder.new" && cp -a "/root$folder/." "/disk/state$folder.new/" \
+			|| fail "cannot set up the state folder $folder"
+	fi
+done <"$folders"
 
-		mount -o bind "/disk/state$folder" "/root$folder" || fail "cannot bind the state folder $folder"
-	done </vmlab/state
+# What was written is on the disk before anything says that it is there: a machine whose power is cut just now must find all
+# of it when it boots again, or write it again.
+if [ -n "$fresh" ]; then
+	sync
+	touch /disk/seeded
 fi
+
+while read -r folder; do
+	[ -n "$folder" ] || continue
+	[ -d "/disk/state$folder" ] || mv "/disk/state$folder.new" "/disk/state$folder" || fail "cannot set up the state folder $folder"
+	mount -o bind "/disk/state$folder" "/root$folder" || fail "cannot bind the state folder $folder"
+done <"$folders"
 
 # systemd wants to find them mounted, and would otherwise mount them itself.
 for folder in dev proc sys; do

@@ -15,16 +15,28 @@ export interface ProcessIdentity {
 	readonly marker: string;
 }
 
+/** The fields of /proc/PID/stat from the third on. */
+async function fieldsOf(pid: number): Promise<string[]> {
+	const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+	// The second field is the name in parentheses, and may itself have spaces and parentheses.
+	return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+}
+
 async function startTimeOf(pid: number): Promise<string | undefined> {
 	try {
-		const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-		// The second field is the name in parentheses, and may itself have spaces and parentheses.
-		const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+		const fields = await fieldsOf(pid);
 		// A zombie has ended: it only waits to be asked for its exit code.
 		return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
 	} catch {
 		return undefined;
 	}
+}
+
+/** The seconds that processors have worked for a process so far, all its threads together. Throws when it has ended. */
+export async function processorTimeOf(pid: number): Promise<number> {
+	const fields = await fieldsOf(pid);
+	// Linux gives both in hundredths, whatever it counts in itself (USER_HZ, times(2)).
+	return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
 /** The identity of a running process. Throws when there is none with that id. */

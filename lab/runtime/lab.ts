@@ -13,6 +13,7 @@ import type {NetworkTraffic} from '../fabric/traffic.ts';
 import {checkMemory} from '../host/doctor/resources.ts';
 import {asLabError, LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
+import {processorTimeOf} from '../host/process.ts';
 import {writeFileWhole} from '../host/whole-file.ts';
 import {type AcceleratorProbe, probeAccelerator} from '../machine/accelerator.ts';
 import {loadDeviceState} from '../machine/device-state.ts';
@@ -23,6 +24,7 @@ import type {Plan, PlannedMachine} from '../plan/plan.ts';
 import {showFaults} from '../spec/fault.ts';
 import {type ReadyLabInputs, readyLabName} from '../plan/ready-lab.ts';
 import type {MadeStage} from '../store/store.ts';
+import type {StartingMachine} from './boot-hang.ts';
 import {claimLab, type LabClaim} from './claim.ts';
 import {createCleanup} from './cleanup.ts';
 import {consoleLogOf, tailOf} from './console-tail.ts';
@@ -272,12 +274,13 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 
 	/** A machine that was powered on is watched until it answers; a fork has only to be connected to. */
 	const awaitMachine = async (planned: PlannedMachine, abort: AbortSignal, isFork = false, consoleFrom = 0): Promise<void> => {
-		const awaited: AwaitedMachine = {
+		const awaited: AwaitedMachine & StartingMachine = {
 			name: planned.name, folder, pace, events, signal: abort, consoleFrom,
 			connect: async ({deadline, signal: late}) => connect(planned.name, deadline, late),
 			reset: async () => {
 				await powered.get(planned.name)?.machine.qmp.execute('system_reset');
 			},
+			worked: async () => processorTimeOf(powered.get(planned.name)!.machine.pid),
 		};
 		const powerOnTime = performance.now();
 		const seconds = (): number => (performance.now() - powerOnTime) / 1000;

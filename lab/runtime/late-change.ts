@@ -41,8 +41,6 @@ export async function applyChange(lab: Lab, {files, commands}: LateChange, optio
 		await awaitReady({
 			name, folder: lab.folder, pace: lab.speed, events, signal: abort,
 			connect: async ({signal: late}) => lab.ssh(name, late),
-			// Only a machine that was just powered on is ever reset.
-			async reset() {},
 		}, {ready, units}, await lab.ssh(name, abort));
 	}));
 }

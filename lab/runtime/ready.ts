@@ -9,10 +9,10 @@ import type {PlannedMachine} from '../plan/plan.ts';
 import type {ReadyCondition} from '../spec/overlay.ts';
 import {milliseconds} from '../spec/units.ts';
 import {consoleLogOf, findCrash, tailOf} from './console-tail.ts';
-import {awaitFirstProcess, type StartingMachine} from './first-process.ts';
+import {awaitFirstProcess, restartWhenStill, type StartingMachine} from './boot-hang.ts';
 
 /** What the waits need to know of a machine that runs. Its signal aborts with the machine's end as a LabError, or with an interruption. */
-export interface AwaitedMachine extends StartingMachine {
+export interface AwaitedMachine extends Pick<StartingMachine, 'name' | 'folder' | 'pace' | 'events' | 'signal'> {
 	/** Opens a connection. */
 	connect(options: Pick<ConnectOptions, 'deadline' | 'signal'>): Promise<SshConnection>;
 }
@@ -38,7 +38,7 @@ function isExpired(error: unknown): error is LabError {
  *
  * @throws `machine-silent`, `machine-crashed` as soon as its console says so, and what the signal was aborted with
  */
-export async function awaitAnswer(machine: AwaitedMachine): Promise<SshConnection> {
+export async function awaitAnswer(machine: AwaitedMachine & StartingMachine): Promise<SshConnection> {
 	const {name, folder, signal} = machine;
 	const log = path.join(folder, consoleLogOf(name));
 	const deadline = answerDeadline * machine.pace;
@@ -64,7 +64,9 @@ export async function awaitAnswer(machine: AwaitedMachine): Promise<SshConnectio
 			text: `${name} has not answered for ${seconds(deadline * patience)}, and is waited for until ${seconds(deadline)}. Its console is in ${log}`,
 		});
 	}, deadline * patience);
-	const starting = awaitFirstProcess({...machine, signal: AbortSignal.any([joint, answered.signal])});
+	const unanswered = AbortSignal.any([joint, answered.signal]);
+	const starting = awaitFirstProcess({...machine, signal: unanswered});
+	const moving = restartWhenStill({...machine, signal: unanswered});
 	try {
 		return await until(
 			`${name} answers over ssh`,
@@ -91,7 +93,7 @@ export async function awaitAnswer(machine: AwaitedMachine): Promise<SshConnectio
 	} finally {
 		clearTimeout(alarm);
 		answered.abort();
-		await Promise.all([watching, starting]);
+		await Promise.all([watching, starting, moving]);
 	}
 }
 

@@ -2,7 +2,7 @@ import {spawn} from 'node:child_process';
 import {once} from 'node:events';
 import {setImmediate as turn} from 'node:timers/promises';
 import test from 'ava';
-import {endProcess, identify, isAlive} from '../../lab/host/process.ts';
+import {endProcess, identify, isAlive, processorTimeOf} from '../../lab/host/process.ts';
 
 test('a running process is alive by its id, start time and marker', async (t) => {
 	const child = spawn('sleep', ['612']);
@@ -40,4 +40,16 @@ test('a process with another start time is left alone', async (t) => {
 	t.true(await isAlive(await identify(child.pid!, 'sleep 615')));
 	child.kill('SIGKILL');
 	await once(child, 'close');
+});
+
+test('the work of a process is counted, that of its threads too', async (t) => {
+	const before = await processorTimeOf(process.pid);
+	const asked = process.cpuUsage();
+	for (let used = 0; used < 200_000;) {
+		const {user, system} = process.cpuUsage(asked);
+		used = user + system;
+	}
+
+	t.true(await processorTimeOf(process.pid) - before >= 0.18);
+	await t.throwsAsync(processorTimeOf(2 ** 22 + 1));
 });

@@ -59,7 +59,6 @@ async function withMachine(failed: readonly string[], use: (wait: (ready: ReadyC
 				events.push(event);
 			},
 			connect: async () => connection,
-			async reset() {},
 		}, {ready, units}, connection), {commands, events});
 	});
 }

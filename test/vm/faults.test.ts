@@ -347,8 +347,6 @@ test.serial('a lab that was booted, and not forked, has its machine powered on a
 		await step('its power is cut and given back', async () => {
 			const boot = await bootOf(two);
 			await answers();
-			// It was booted for the first time a moment ago, and what it was given then may not be written out yet.
-			await two.$\`sync\`;
 			await two.kill();
 			await isSilent();
 			await two.start();

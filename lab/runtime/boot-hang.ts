@@ -1,6 +1,7 @@
 /**
- * A guest's kernel now and then hangs before its first process, all processors spinning: seen under QEMU 7.2's emulation of
- * several processors, once in some fifty boots. Nothing has been written by then, so the machine is started again, and that is told.
+ * Machines that hang while they boot, and are started again. Both ways were seen under QEMU 7.2's emulation of several processors: in some fifty boots
+ * once a kernel that does not come to its first process, all processors spinning; more rarely one that stands still later, all processors
+ * waiting for an interrupt. A first boot that was cut short is done again by the machine itself (init.sh), so nothing is lost; and each is told.
  */
 import path from 'node:path';
 import type {EventSink} from '../event/event.ts';
@@ -13,6 +14,9 @@ const kernelDeadline = 1500;
 const shortestPatience = 10_000;
 /** How often a machine is started again before its silence is left to be told as such. */
 const mostResets = 3;
+/** A machine stands still that was worked for less than this (seconds) in so long a time (milliseconds). A guest with nothing to do has its timers. */
+const leastWork = 0.1;
+const stillFor = 60_000;
 
 /** A machine that was just started. */
 export interface StartingMachine {
@@ -25,6 +29,8 @@ export interface StartingMachine {
 	readonly signal: AbortSignal;
 	/** Starts the machine again from its power-on. */
 	reset(): Promise<void>;
+	/** The seconds that this computer's processors have worked for it so far. */
+	worked(): Promise<number>;
 	/** Bytes of its console that were there before it was started. Default 0. */
 	readonly consoleFrom?: number | undefined;
 	/** Milliseconds before the first reset; each next one comes after twice the time. */
@@ -55,5 +61,36 @@ export async function awaitFirstProcess({name, folder, pace, events, signal, res
 		events({type: 'note', level: 'warning', text: `${name} did not come to its first process within ${Math.round(deadline / 1000)} s: it is started again`});
 		await reset().catch(() => {});
 		deadline *= 2;
+	}
+}
+
+/**
+ * Resets a machine that stands still, until the signal aborts: for the time in which it is waited for. Never rejects.
+ *
+ * @param machine.patience milliseconds of standing still before each reset; the same whatever the pace, since it is this computer's work that is looked at
+ */
+export async function restartWhenStill({name, events, signal, reset, worked, patience = stillFor}: StartingMachine): Promise<void> {
+	for (let resets = 0; resets < mostResets && !signal.aborted; resets++) {
+		let [work, since] = [-leastWork, performance.now()];
+		try {
+			await until(
+				`${name} stands still`,
+				async () => {
+					const now = await worked();
+					if (now - work >= leastWork) {
+						[work, since] = [now, performance.now()];
+					}
+
+					return performance.now() - since >= patience ? {met: true, value: undefined} : {met: false, seen: `${now} s of work`};
+				},
+				// As long as it is waited for: the signal ends it.
+				{deadline: Number.POSITIVE_INFINITY, interval: patience / 10, signal},
+			);
+		} catch {
+			return;
+		}
+
+		events({type: 'note', level: 'warning', text: `${name} stood still for ${Math.round(patience / 1000)} s in the middle of its boot: it is started again`});
+		await reset().catch(() => {});
 	}
 }
