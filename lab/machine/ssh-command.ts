@@ -96,13 +96,25 @@ interface CommandEnd {
 }
 
 /**
- * Calls back when a channel has closed, without an end where the far side told none. What a command tells in the same
+ * Calls back when a channel has closed and both its outputs were taken to their ends, without an end of the command where the far side told none.
+ * ssh2 says that the channel has closed when one of its outputs has ended, and says of the other by itself. What a command tells in the same
  * packet as its beginning comes before anybody can listen for it (`exit`); ssh2 repeats it when the channel closes.
  */
 function onClose(channel: ClientChannel, closed: (end?: CommandEnd) => void): void {
-	channel.on('close', (code?: number | null, name?: string) => {
-		closed(code === undefined ? undefined : {code, signal: name?.replace(/^SIG/, '')});
+	let end: CommandEnd | undefined;
+	let open = 2;
+	const close = (): void => {
+		open -= 1;
+		if (open === 0) {
+			closed(end);
+		}
+	};
+
+	channel.once('close', (code?: number | null, name?: string) => {
+		end = code === undefined ? undefined : {code, signal: name?.replace(/^SIG/, '')};
+		close();
 	});
+	channel.stderr.once('close', close);
 }
 
 function exitCodeOf({code, signal}: CommandEnd): number {

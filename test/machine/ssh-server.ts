@@ -162,7 +162,10 @@ function serve(session: Session, endAtOnce?: number): void {
 				channel.exit(signal.replace('SIG', ''));
 			}
 
-			channel.end();
+			// ssh2 drops what waits on one output for room in the window when the other ends.
+			channel.stderr.end(() => {
+				channel.end();
+			});
 		});
 		channel.on('close', () => {
 			child.kill('SIGKILL');

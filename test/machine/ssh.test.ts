@@ -76,6 +76,21 @@ test('an output that goes elsewhere arrives there byte for byte, as fast as it i
 	await end();
 });
 
+test('an error output that is taken slowly is taken to its end before the command has ended', async (t) => {
+	const {ssh, end} = await connected();
+	let taken = 0;
+	const slow = new Writable({
+		highWaterMark: 1024,
+		write(chunk: Buffer, _encoding, done) {
+			taken += chunk.length;
+			setImmediate(done);
+		},
+	});
+	t.is((await ssh.exec('head -c 1000000 /dev/zero >&2; exit 5', {pipe: {stderr: slow}})).exitCode, 5);
+	t.is(taken, 1_000_000);
+	await end();
+});
+
 test('a command whose output nobody reads any more is run to its end', async (t) => {
 	const {ssh, end} = await connected();
 	const closed = new PassThrough();
