@@ -215,6 +215,19 @@ test('nothing waits but wait.ts', (t) => {
 	t.deepEqual(wrong, []);
 });
 
+test('a time limit is never a signal of AbortSignal.timeout, which Node.js 20 may forget', (t) => {
+	const wrong = [...lab, ...tests].flatMap((source) => {
+		const places: string[] = [];
+		walk(source.tree, (node) => {
+			if (ts.isPropertyAccessExpression(node) && node.getText() === 'AbortSignal.timeout') {
+				places.push(at(source, node));
+			}
+		});
+		return places;
+	});
+	t.deepEqual(wrong, []);
+});
+
 test('errors come from the catalogue', (t) => {
 	const makers = ['lab/host/failure.ts', 'lab/host/error.ts'];
 	const wrong = lab.filter(({file}) => !makers.includes(file)).flatMap((source) => {

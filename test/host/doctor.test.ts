@@ -8,6 +8,7 @@ import {compareGo, goFinding} from '../../lab/host/doctor/go.ts';
 import {askDocker, builderFindings, qemuFinding} from '../../lab/host/doctor/programs.ts';
 import {checkDisk, checkPort, checkSharedMemory, checkTun, hasRange, memoryFinding, userNamespaceFindings} from '../../lab/host/doctor/resources.ts';
 import {withTemporaryFolder} from '../../lab/host/temporary.ts';
+import {timeLimit} from '../../lab/host/wait.ts';
 
 const gib = 1024 ** 3;
 
@@ -138,7 +139,7 @@ for (const [title, answer, version] of daemons) {
 			const before = process.env['DOCKER_HOST'];
 			process.env['DOCKER_HOST'] = `unix://${socket}`;
 			try {
-				const late = AbortSignal.timeout(20_000);
+				const late = timeLimit(20_000);
 				t.is(await Promise.race([askDocker(), once(late, 'abort').then(() => 'still waits')]), version);
 			} finally {
 				server.closeAllConnections();

@@ -7,7 +7,7 @@ import {pathToFileURL} from 'node:url';
 import {installPackages} from '../../lab/host/install.ts';
 import {findProgram} from '../../lab/host/program.ts';
 import {withTemporaryFolder} from '../../lab/host/temporary.ts';
-import {until} from '../../lab/host/wait.ts';
+import {timeLimit, until} from '../../lab/host/wait.ts';
 
 /** A page that was opened, and what the browser said about it. */
 export interface Page {
@@ -40,7 +40,7 @@ async function browserProgram(): Promise<string> {
 		return found;
 	}
 
-	await installPackages(['chromium'], {signal: AbortSignal.timeout(600_000), say() {}});
+	await installPackages(['chromium'], {signal: timeLimit(600_000), say() {}});
 	return await findProgram('chromium') ?? 'chromium';
 }
 

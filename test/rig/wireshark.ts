@@ -1,6 +1,7 @@
 /** Wireshark's programs for tests: what others make of a capture of ours. */
 import {installPackages} from '../../lab/host/install.ts';
 import {findProgram, run} from '../../lab/host/program.ts';
+import {timeLimit} from '../../lab/host/wait.ts';
 
 let ensured: Promise<void> | undefined;
 
@@ -13,7 +14,7 @@ async function ensurePrograms(): Promise<void> {
 async function install(): Promise<void> {
 	for (const program of ['tshark', 'capinfos']) {
 		if (await findProgram(program) === undefined) {
-			await installPackages(['tshark'], {signal: AbortSignal.timeout(600_000), say() {}});
+			await installPackages(['tshark'], {signal: timeLimit(600_000), say() {}});
 			return;
 		}
 	}

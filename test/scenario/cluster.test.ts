@@ -3,6 +3,7 @@ import {tmpdir} from 'node:os';
 import path from 'node:path';
 import test from 'ava';
 import {parseAllDocuments} from 'yaml';
+import {timeLimit} from '../../lab/host/wait.ts';
 import {collectEvidence} from '../../lab/scenario/cluster-evidence.ts';
 import {manifestText, openCluster} from '../../lab/scenario/cluster-handle.ts';
 import {withCommandSignal} from '../../lab/scenario/command-scope.ts';
@@ -42,7 +43,7 @@ test('A kubectl that fails is a claim that failed', async (t) => {
 
 test('A kubectl that hangs ends with the wait around it', async (t) => {
 	const cluster = openCluster({...createFakeLab(), ...await createFakeKubectl(t)}, signal);
-	await t.throwsAsync(withCommandSignal(AbortSignal.timeout(300), async () => cluster.kubectl`hang`), {message: /did not end before the wait around it did/});
+	await t.throwsAsync(withCommandSignal(timeLimit(300), async () => cluster.kubectl`hang`), {message: /did not end before the wait around it did/});
 });
 
 test('The cluster\'s state is collected as files, each with what could be had', async (t) => {

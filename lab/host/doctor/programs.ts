@@ -1,5 +1,6 @@
 /** The programs of the host: are they there, and new enough? */
 import {findProgram, run} from '../program.ts';
+import {timeLimit} from '../wait.ts';
 import type {Finding} from './finding.ts';
 
 /** A program that vmlab runs, and the package that has it. */
@@ -110,7 +111,7 @@ export async function askDocker(): Promise<string | undefined> {
 	}
 
 	return new Promise((resolve) => {
-		const asked = request({...address, path: '/version', signal: AbortSignal.timeout(dockerPatience)}, (response) => {
+		const asked = request({...address, path: '/version', signal: timeLimit(dockerPatience)}, (response) => {
 			let body = '';
 			response.setEncoding('utf8');
 			response.on('data', (chunk: string) => {
