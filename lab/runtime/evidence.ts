@@ -4,6 +4,7 @@ import path from 'node:path';
 import {timeLimit} from '../host/wait.ts';
 import type {SshConnection} from '../machine/ssh.ts';
 import type {EvidenceDeclaration} from '../spec/overlay.ts';
+import {cutPartOf} from './console-limit.ts';
 import {consoleLogOf} from './console-tail.ts';
 import type {LabRecord, MachineState} from './lab-record.ts';
 
@@ -79,6 +80,7 @@ export async function collectEvidence(collection: Collection): Promise<void> {
 			await mkdir(place, {recursive: true});
 			await Promise.all([
 				copy(path.join(folder, consoleLogOf(machine.name)), path.join(place, 'console.log')),
+				copy(cutPartOf(path.join(folder, consoleLogOf(machine.name))), cutPartOf(path.join(place, 'console.log'))),
 				copy(path.join(folder, machine.name, 'qemu.log'), path.join(place, 'qemu.log')),
 			]);
 			const {state, faults = []} = record.machines.find(({name}) => name === machine.name) ?? {state: 'off'};

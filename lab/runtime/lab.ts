@@ -27,6 +27,7 @@ import type {MadeStage} from '../store/store.ts';
 import type {StartingMachine} from './boot-hang.ts';
 import {claimLab, type LabClaim} from './claim.ts';
 import {createCleanup} from './cleanup.ts';
+import {limitLogs} from './console-limit.ts';
 import {consoleLogOf, tailOf} from './console-tail.ts';
 import {openEventLog} from './event-log.ts';
 import {collectEvidence} from './evidence.ts';
@@ -453,6 +454,8 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 
 		await keeper.update(() => ({state: 'booting', speed: pace}));
 		events({type: 'lab', reason: frozen === undefined ? 'booting' : 'forking', lab: name});
+		const limited = limitLogs(plan.machines.map(({name: machine}) => path.join(folder, consoleLogOf(machine))), {signal});
+		cleanup.add(async () => limited);
 		cleanup.add(async () => allOf([...powered.values()].map(async ({machine}) => machine.powerOff())));
 		cleanup.add(async () => faults.stop());
 		await together(signal, plan.machines.map((planned) => async (abort) => {

@@ -2,6 +2,7 @@
 import {access, copyFile} from 'node:fs/promises';
 import path from 'node:path';
 import {folders} from '../host/folder.ts';
+import {cutPartOf} from './console-limit.ts';
 import {consoleLogOf, tailOf} from './console-tail.ts';
 import {emptyEvidenceFolder} from './evidence.ts';
 import type {LabRecord} from './lab-record.ts';
@@ -32,7 +33,10 @@ export async function keepLastWords(folder: string, record: LabRecord | undefine
 	await emptyEvidenceFolder(target);
 	await copyFile(log, path.join(target, supervisorLog));
 
-	const consoles = (record?.machines ?? []).map(({name}) => ({from: path.join(folder, consoleLogOf(name)), to: path.join(target, `${path.basename(name)}.console.log`)}));
+	const consoles = (record?.machines ?? []).flatMap(({name}) => {
+		const [from, to] = [path.join(folder, consoleLogOf(name)), path.join(target, `${path.basename(name)}.console.log`)];
+		return [{from, to}, {from: cutPartOf(from), to: cutPartOf(to)}];
+	});
 	await Promise.all([{from: path.join(folder, 'events.jsonl'), to: path.join(target, 'events.jsonl')}, ...consoles]
 		// What is not there was never written.
 		.map(async ({from, to}) => copyFile(from, to).catch(() => {})));
