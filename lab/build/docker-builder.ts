@@ -10,6 +10,7 @@ import {digestFile, digestOf} from '../host/digest.ts';
 import {LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import {packageFolder} from '../host/folder.ts';
+import {interruption} from '../host/interruption.ts';
 import {saysDiskFull} from '../store/full-disk.ts';
 import type {StageWork} from '../store/store.ts';
 import {followProgress, pullImage} from './docker-pull.ts';
@@ -207,7 +208,7 @@ async function unpackResults(archive: NodeJS.ReadableStream, folder: string, sig
 
 function explainDocker(error: unknown, work: StageWork): unknown {
 	if (work.signal.aborted) {
-		return work.signal.reason instanceof LabError ? work.signal.reason : failure.interrupted('a request to stop');
+		return interruption(work.signal);
 	}
 
 	// A full disk is none of the daemon's faults: the store tells it.

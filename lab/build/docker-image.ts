@@ -6,6 +6,7 @@ import {pipeline} from 'node:stream/promises';
 import Docker from 'dockerode';
 import {failure} from '../host/failure.ts';
 import {folders} from '../host/folder.ts';
+import {interruption} from '../host/interruption.ts';
 import {withLock} from '../host/lock.ts';
 import {writeFileWhole} from '../host/whole-file.ts';
 import {lockOf} from '../store/scratch.ts';
@@ -88,10 +89,6 @@ async function pull(docker: Docker, reference: string, signal: AbortSignal): Pro
 
 function noDaemon(reference: string, error: unknown): Error {
 	return failure.containerImageMissing(reference, `no Docker daemon answers: ${words(error)}`, 'Start Docker (or set DOCKER_HOST, or join the group docker), or give the image as a file.', [], error);
-}
-
-function interruption(signal: AbortSignal): unknown {
-	return signal.reason instanceof Error && 'kind' in signal.reason ? signal.reason : failure.interrupted('a request to stop');
 }
 
 function statusOf(error: unknown): number | undefined {

@@ -1,7 +1,7 @@
 /** Makes the stages of a plan: each as soon as those that it needs are there, at most two heavy ones at once. */
 import type {EventSink} from '../event/event.ts';
-import {LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
+import {throwIfInterrupted} from '../host/interruption.ts';
 import type {Plan, PlannedStage, StageRecipe} from '../plan/plan.ts';
 import type {MadeStage, StageWork, Store} from '../store/store.ts';
 
@@ -52,7 +52,7 @@ export async function makeStages(plan: Plan, options: MakeOptions): Promise<Read
 
 		const {name, key} = stage;
 		const make = async (): Promise<void> => {
-			throwIfAborted(signal);
+			throwIfInterrupted(signal);
 			try {
 				made.set(name, await store.make({name, key, make: async (work) => makeRecipe(stage, made, work, options)}, {events, signal}));
 			} catch (error) {
@@ -104,12 +104,6 @@ function wantedStages({stages, machines}: Plan, only: readonly string[] | undefi
 	const needed = new Set(stages.flatMap(({needs}) => needs));
 	const used = new Set(machines.flatMap((machine) => Object.values(machine.stages)));
 	return only ?? stages.map(({name}) => name).filter((name) => used.has(name) || !needed.has(name));
-}
-
-function throwIfAborted(signal: AbortSignal): void {
-	if (signal.aborted) {
-		throw signal.reason instanceof LabError ? signal.reason : failure.interrupted('a request to stop');
-	}
 }
 
 /** Each kind's builder is imported when it is used: a command that finds everything made pays for none. */

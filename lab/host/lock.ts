@@ -6,6 +6,7 @@ import {spawn, type ChildProcess} from 'node:child_process';
 import {mkdir, readFile, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import {failure} from './failure.ts';
+import {throwIfInterrupted} from './interruption.ts';
 import {findProgram} from './program.ts';
 
 /** The exit code by which flock says that somebody else has the lock; all others are failures of its own (sysexits.h). */
@@ -120,9 +121,7 @@ async function hold(flock: string, file: string, immediate: boolean, signal: Abo
 		return child;
 	}
 
-	if (signal?.aborted) {
-		throw failure.interrupted('a request to stop');
-	}
+	throwIfInterrupted(signal);
 
 	if (immediate && child.exitCode === conflict) {
 		return undefined;

@@ -13,6 +13,7 @@ import {finished} from 'node:stream/promises';
 import {execa, type Options} from 'execa';
 import {failure} from './failure.ts';
 import {guardGroup, releaseGroup} from './guardian.ts';
+import {throwIfInterrupted} from './interruption.ts';
 
 /** How a program is run. */
 export interface RunOptions {
@@ -350,12 +351,6 @@ export async function runAttached(program: string, args: readonly string[], opti
 	}
 
 	return result.exitCode;
-}
-
-function throwIfInterrupted(signal: AbortSignal | undefined): void {
-	if (signal?.aborted) {
-		throw signal.reason instanceof Error && 'kind' in signal.reason ? signal.reason : failure.interrupted('a request to stop');
-	}
 }
 
 function text(value: unknown): string {

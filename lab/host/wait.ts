@@ -63,35 +63,57 @@ export async function until<Value>(
 	}
 }
 
+/** Aborts after this many milliseconds; nobody stays for it alone. */
+function abortLater(controller: AbortController, time: number, reason: () => unknown): void {
+	setTimeout(() => {
+		controller.abort(reason());
+	}, time).unref();
+}
+
 /**
  * A signal that aborts after this many milliseconds. AbortSignal.timeout refuses fractions, which scaled times have; and Node.js 20 forgets such a signal
  * where only AbortSignal.any of it is left, so that it never aborts. This one is held until then.
  */
 export function timeLimit(time: number): AbortSignal {
 	const limit = new AbortController();
-	setTimeout(() => {
-		limit.abort(new DOMException('The time for it is over', 'TimeoutError'));
-	}, time).unref();
+	abortLater(limit, time, () => new DOMException('The time for it is over', 'TimeoutError'));
 	return limit.signal;
 }
 
 /** A signal that aborts this many milliseconds after another has: what is under way then may still come to its end. */
 export function graceAfter(signal: AbortSignal, time: number): AbortSignal {
 	const late = new AbortController();
-	const begin = (): void => {
-		// Nobody stays for it alone.
-		setTimeout(() => {
-			late.abort(signal.reason);
-		}, time).unref();
-	};
+	onAbort(signal, () => {
+		abortLater(late, time, () => signal.reason as unknown);
+	});
+	return late.signal;
+}
 
+/** The promise's value, or a rejection with the signal's reason as soon as that aborts, though the promise may hang. */
+export async function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
+	let forget = (): void => {};
+	const aborted = new Promise<never>((_resolve, reject) => {
+		forget = onAbort(signal, () => {
+			reject(signal.reason as Error);
+		});
+	});
+	try {
+		return await Promise.race([promise, aborted]);
+	} finally {
+		forget();
+	}
+}
+
+/** Calls back when a signal aborts, at once where it has. Gives what forgets the call. */
+function onAbort(signal: AbortSignal, aborted: () => void): () => void {
+	signal.addEventListener('abort', aborted, {once: true});
 	if (signal.aborted) {
-		begin();
-	} else {
-		signal.addEventListener('abort', begin, {once: true});
+		aborted();
 	}
 
-	return late.signal;
+	return () => {
+		signal.removeEventListener('abort', aborted);
+	};
 }
 
 function isFinal(error: unknown): boolean {

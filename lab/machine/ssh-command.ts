@@ -4,6 +4,7 @@ import {StringDecoder} from 'node:string_decoder';
 import type {Client, ClientChannel} from 'ssh2';
 import {LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
+import {interruption} from '../host/interruption.ts';
 import {plainText} from '../host/plain-text.ts';
 import type {SshLine} from './ssh-line.ts';
 
@@ -155,8 +156,7 @@ export async function exec(line: SshLine, machine: string, command: string, opti
 			giveUp(failure.commandTimedOut(machine, shown, timeout / 1000, last()));
 		}, timeout);
 		const abort = (): void => {
-			const reason: unknown = signal?.reason;
-			giveUp(reason instanceof LabError ? reason : failure.interrupted('a request to stop'));
+			giveUp(interruption(signal!));
 		};
 
 		signal?.addEventListener('abort', abort, {once: true});

@@ -4,6 +4,7 @@ import path from 'node:path';
 import type {SFTPWrapper, Stats} from 'ssh2';
 import {LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
+import {throwIfInterrupted} from '../host/interruption.ts';
 
 /** How files are copied. */
 export interface CopyOptions {
@@ -51,10 +52,7 @@ async function copying(sftp: SFTPWrapper, machine: string, file: string, options
 	try {
 		return await copy();
 	} catch (error) {
-		if (options.signal?.aborted) {
-			throw options.signal.reason instanceof LabError ? options.signal.reason : failure.interrupted('a request to stop');
-		}
-
+		throwIfInterrupted(options.signal);
 		throw error instanceof LabError ? error : failure.copyFailed(machine, file, error instanceof Error ? error.message : String(error));
 	} finally {
 		options.signal?.removeEventListener('abort', abort);

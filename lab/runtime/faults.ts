@@ -1,7 +1,7 @@
 /** Faults of a lab's machines: what is wrong with each on purpose, and how it comes and goes. */
 import {asLabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
-import {until} from '../host/wait.ts';
+import {until, untilAborted} from '../host/wait.ts';
 import {hangDisk, unhangDisk} from '../machine/disk-hang.ts';
 import type {Qmp} from '../machine/qmp.ts';
 import type {SshConnection} from '../machine/ssh.ts';
@@ -212,10 +212,25 @@ export function openFaults(owner: FaultOwner): LabFaults {
 			note(machine, Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== undefined)));
 		};
 
-		/** A command that ended with a refusal has undone what it did; of one that was lost nobody knows how far it came, so that it counts as done. */
-		const noteUnlessRefused = (error: unknown, changes: Pick<MachineFaults, 'memory' | 'fill'>): void => {
-			if (asLabError(error).code !== 'fault-failed') {
-				set(changes);
+		/** Takes something of a machine from inside it, as much as is wanted: what was taken of it before is given back first. */
+		const retake = async <Taken>(
+			key: 'memory' | 'fill', taken: Taken | undefined, wish: Taken | undefined, parts: Readonly<Record<'give' | 'take', readonly [deed: string, command: (taken: Taken) => string]>>,
+		): Promise<void> => {
+			if (taken !== undefined) {
+				await inside(machine, parts.give[0], parts.give[1](taken), signal);
+				set({[key]: undefined});
+			}
+
+			if (wish !== undefined) {
+				await inside(machine, parts.take[0], parts.take[1](wish), signal).catch((error: unknown) => {
+					// A command that ended with a refusal has undone what it did; of one that was lost nobody knows how far it came, so that it counts as done.
+					if (asLabError(error).code !== 'fault-failed') {
+						set({[key]: wish});
+					}
+
+					throw error;
+				});
+				set({[key]: wish});
 			}
 		};
 
@@ -247,33 +262,11 @@ export function openFaults(owner: FaultOwner): LabFaults {
 		}
 
 		if (wantsPower && isWrong('memory')) {
-			if (faulty.faults.memory !== undefined) {
-				await inside(machine, 'give memory back', giveMemoryCommand(), signal);
-				set({memory: undefined});
-			}
-
-			if (wanted.memory !== undefined) {
-				await inside(machine, 'take memory', takeMemoryCommand(wanted.memory), signal).catch((error: unknown) => {
-					noteUnlessRefused(error, {memory: wanted.memory});
-					throw error;
-				});
-				set({memory: wanted.memory});
-			}
+			await retake('memory', faulty.faults.memory, wanted.memory, {give: ['give memory back', giveMemoryCommand], take: ['take memory', takeMemoryCommand]});
 		}
 
 		if (isWrong('fill')) {
-			if (faulty.faults.fill !== undefined) {
-				await inside(machine, 'empty the disk', unfillCommand(faulty.faults.fill), signal);
-				set({fill: undefined});
-			}
-
-			if (wanted.fill !== undefined) {
-				await inside(machine, 'fill the disk', fillCommand(wanted.fill), signal).catch((error: unknown) => {
-					noteUnlessRefused(error, {fill: wanted.fill});
-					throw error;
-				});
-				set({fill: wanted.fill});
-			}
+			await retake('fill', faulty.faults.fill, wanted.fill, {give: ['empty the disk', unfillCommand], take: ['fill the disk', fillCommand]});
 		}
 
 		if (wantsPower && isWrong('skew')) {
@@ -391,17 +384,5 @@ async function settledOf(faulty: Faulty, signal: AbortSignal): Promise<void> {
 		return;
 	}
 
-	let stop = (): void => {};
-	const aborted = new Promise<never>((_resolve, reject) => {
-		stop = () => {
-			reject(signal.reason as Error);
-		};
-
-		signal.addEventListener('abort', stop, {once: true});
-	});
-	try {
-		await Promise.race([faulty.coming.done, aborted]);
-	} finally {
-		signal.removeEventListener('abort', stop);
-	}
+	await untilAborted(faulty.coming.done, signal);
 }

@@ -13,6 +13,7 @@ import type {NetworkTraffic} from '../fabric/traffic.ts';
 import {checkMemory} from '../host/doctor/resources.ts';
 import {asLabError, LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
+import {interruption} from '../host/interruption.ts';
 import {processorTimeOf} from '../host/process.ts';
 import {writeFileWhole} from '../host/whole-file.ts';
 import {type AcceleratorProbe, probeAccelerator} from '../machine/accelerator.ts';
@@ -137,11 +138,6 @@ const connectDeadline = 10_000;
 const restartDeadline = 30_000;
 /** Milliseconds that a failed boot waits for somebody who takes its events. */
 const watcherDeadline = 5000;
-
-/** Why an abort happened, as an error of ours. */
-function reasonOf(signal: AbortSignal): LabError {
-	return signal.reason instanceof LabError ? signal.reason : failure.interrupted('a request to stop');
-}
 
 /**
  * Boots all machines of a plan and waits until each is ready.
@@ -624,7 +620,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 				}
 
 				if (signal.aborted) {
-					throw reasonOf(signal);
+					throw interruption(signal);
 				}
 
 				const [{keepLab}, {openStore}] = await Promise.all([import('./kept-lab.ts'), import('../store/open-store.ts')]);
@@ -675,7 +671,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 			};
 			return running;
 		} catch (thrown) {
-			const failed = signal.aborted ? reasonOf(signal) : isDiskFull(thrown) ? failure.diskFull(folder, thrown) : asLabError(thrown);
+			const failed = signal.aborted ? interruption(signal) : isDiskFull(thrown) ? failure.diskFull(folder, thrown) : asLabError(thrown);
 			// After Ctrl-C somebody waits: then only what is on this computer is kept.
 			const ask = failed.kind !== 'interrupted';
 			const error = await keepEvidence(failed, {folder, collect: powered.size === 0 ? undefined : async (target) => collect(target, undefined, ask)}, {

@@ -2,7 +2,8 @@
 import type {EventSink} from '../event/event.ts';
 import {asLabError, LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
-import {timeLimit, until} from '../host/wait.ts';
+import {interruption} from '../host/interruption.ts';
+import {timeLimit, until, untilAborted} from '../host/wait.ts';
 import {milliseconds, type Duration} from '../spec/units.ts';
 import {asStepFailure} from './claim.ts';
 import {collectEvidence} from './cluster-evidence.ts';
@@ -70,8 +71,7 @@ export async function runScenario(run: ScenarioRun): Promise<void> {
 	/** Who may end the scenario: Ctrl-C, and the lab when a machine of it breaks. */
 	const enders = [run.signal, ...(lab.over === undefined ? [] : [lab.over])];
 	const end = (): void => {
-		const reason: unknown = enders.find(({aborted}) => aborted)?.reason;
-		ending.abort(reason instanceof LabError ? reason : failure.interrupted('a request to stop'));
+		ending.abort(interruption(enders.find(({aborted}) => aborted)!));
 	};
 
 	events(topologyEvent(lab.name, lab.plan.topology));
@@ -184,27 +184,6 @@ function verdict(thrown: unknown, signal: AbortSignal): LabError {
 
 	// What the script rejects with outside of any step is its own claim too.
 	return thrown instanceof LabError ? thrown : asStepFailure('outside of the steps', thrown);
-}
-
-/** The promise's value, or a rejection as soon as the signal aborts, though the promise may hang. */
-async function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
-	let onAbort = (): void => {};
-	const aborted = new Promise<never>((_resolve, reject) => {
-		onAbort = () => {
-			reject(signal.reason as Error);
-		};
-	});
-	signal.addEventListener('abort', onAbort, {once: true});
-	if (signal.aborted) {
-		// The script itself may have led to it, before it first waited for anything.
-		onAbort();
-	}
-
-	try {
-		return await Promise.race([promise, aborted]);
-	} finally {
-		signal.removeEventListener('abort', onAbort);
-	}
 }
 
 function createContext(run: ScenarioRun, parts: {story: Story; machine: (name: string) => MachineHandle; scope: StepScope; fabric: LinkHandle; host: StepContext['host']; signal: AbortSignal}): StepContext {

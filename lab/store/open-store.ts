@@ -21,6 +21,7 @@ import type {EventSink} from '../event/event.ts';
 import {asLabError, LabError} from '../host/error.ts';
 import {folders} from '../host/folder.ts';
 import {failure} from '../host/failure.ts';
+import {interruption} from '../host/interruption.ts';
 import {withLock} from '../host/lock.ts';
 import {identify, isAlive, type ProcessIdentity} from '../host/process.ts';
 import {writeFileWhole} from '../host/whole-file.ts';
@@ -53,11 +54,6 @@ function note(log: string, text: string): void {
 	} catch {
 		// A progress report may come from anywhere, and nobody there would take an error.
 	}
-}
-
-/** Why the signal aborted, as the failure to tell. */
-function interruption(signal: AbortSignal): LabError {
-	return signal.reason instanceof LabError ? signal.reason : failure.interrupted('a request to stop');
 }
 
 /** The content of a lease: it holds as long as its process lives. */
