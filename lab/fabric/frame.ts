@@ -71,8 +71,14 @@ export interface Frame {
 	readonly packet?: Packet;
 }
 
+/** Bytes of a frame's two addresses, behind which its type is, or the tag of a VLAN. */
+export const addressBytes = 12;
+/** Bytes of a tag: its type, and three bits of priority, one of drop eligibility, twelve of the VLAN (IEEE 802.1Q, 9.6). */
+export const tagBytes = 4;
+/** The type of the tag that a customer's switch looks at (802.1Q, table 9-1). */
+export const tagType = 0x8100;
 /** Of VLAN tags (802.1Q, 802.1ad): four bytes each, with the next type behind. */
-const tagTypes: ReadonlySet<number> = new Set([0x8100, 0x88a8]);
+const tagTypes: ReadonlySet<number> = new Set([tagType, 0x88a8]);
 /** Protocols whose header begins with two ports of two bytes. */
 export const withPorts: ReadonlySet<number> = new Set([protocolNumbers.tcp, protocolNumbers.udp, protocolNumbers.sctp]);
 /** IPv6 headers that another one follows, and whose length is in units of eight bytes without the first: hop-by-hop, routing, destination options, mobility, HIP, shim6 (RFC 7045). */
@@ -93,7 +99,7 @@ export const arpPlaces = {sender: 14, target: 24, end: 28} as const;
 
 /** Where the payload of a frame begins, behind its type and the tags of VLANs; -1 for a frame that ends before. */
 export function payloadAt(buffer: Buffer, start: number, end: number): number {
-	for (let at = start + 12; at + 2 <= end; at += 4) {
+	for (let at = start + addressBytes; at + 2 <= end; at += tagBytes) {
 		const type = (buffer[at]! << 8) | buffer[at + 1]!;
 		if (!tagTypes.has(type)) {
 			return at + 2;
@@ -199,7 +205,7 @@ function macText(buffer: Buffer, at: number): string {
  */
 export function decodeFrame(buffer: Buffer, start: number, end: number): Frame | undefined {
 	const vlans: number[] = [];
-	let at = start + 12;
+	let at = start + addressBytes;
 	while (at + 2 <= end) {
 		const etherType = buffer.readUInt16BE(at);
 		if (!tagTypes.has(etherType)) {
@@ -213,12 +219,12 @@ export function decodeFrame(buffer: Buffer, start: number, end: number): Frame |
 			return packet === undefined ? head : {...head, packet};
 		}
 
-		if (at + 4 > end) {
+		if (at + tagBytes > end) {
 			break;
 		}
 
 		vlans.push(buffer.readUInt16BE(at + 2) & 0x0fff);
-		at += 4;
+		at += tagBytes;
 	}
 
 	return undefined;

@@ -14,6 +14,12 @@ export const defaultLimit = 1000;
 /** Bytes that wait in one direction of a link, whatever its impairments allow. */
 export const mostWaitingBytes = 64 * 1024 * 1024;
 
+/** Has a frame a longer payload than this? */
+function isLonger(buffer: Buffer, start: number, end: number, mtu: number): boolean {
+	const payload = payloadAt(buffer, start, end);
+	return payload !== -1 && end - payload > mtu;
+}
+
 /** What impairments did to frames that went on. */
 export interface Effects {
 	corrupted: number;
@@ -186,7 +192,7 @@ export function openPath({link, direction, effects, now, pass, drop, wake}: Path
 				drop('cut', buffer, start, end);
 			} else if (fate.lost) {
 				drop('loss', buffer, start, end);
-			} else if (mtu !== undefined && payloadAt(buffer, first, end) !== -1 && end - payloadAt(buffer, first, end) > mtu) {
+			} else if (mtu !== undefined && isLonger(buffer, first, end, mtu)) {
 				drop('too-long', buffer, start, end);
 			} else {
 				effects.reordered += fate.ahead ? 1 : 0;

@@ -7,7 +7,7 @@ import {changedSetting, type LinkChange, type LinkSetting} from './link-setting.
 import {longestQueue, openPort, type Port} from './port.ts';
 import {families, type Family} from '../spec/family.ts';
 import type {FrameWitness} from './recorder.ts';
-import {type KnownStation, longestSwitchedFrame, shortestFrame, switchTable, type SwitchTable, type Verdict, wireTable} from './switch.ts';
+import {type KnownStation, switchTable, type SwitchTable, type Way, wireTable} from './switch.ts';
 import {type NetworkTraffic, trafficCounter} from './traffic.ts';
 import {accessPort, outgoingForms, trunkPort, type Vlan, type VlanPort} from './vlan.ts';
 import {linkName} from '../spec/impairment.ts';
@@ -182,15 +182,14 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 	};
 
 	/** Decides by a table where a frame goes; where that is nowhere it is told of. */
-	const decide = (table: SwitchTable, index: number, buffer: Buffer, start: number, end: number): Exclude<Verdict, 'drop'> | undefined => {
+	const decide = (table: SwitchTable, index: number, buffer: Buffer, start: number, end: number): Way | undefined => {
 		const verdict = table.decide(buffer, start + headerBytes, end, index, time);
-		if (verdict === 'drop') {
-			const length = end - start - headerBytes;
-			drop(index, buffer, start, end, length < shortestFrame ? 'runt' : length > longestSwitchedFrame ? 'giant' : 'same-port');
-			return undefined;
+		if (typeof verdict === 'number' || verdict === 'flood') {
+			return verdict;
 		}
 
-		return verdict;
+		drop(index, buffer, start, end, verdict);
+		return undefined;
 	};
 
 	/** Hands a frame over at once, and tells of it on both links. */
@@ -210,19 +209,24 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 			return;
 		}
 
-		const verdict = decide(whole.table, index, buffer, start, end);
-		if (verdict === undefined) {
+		const way = decide(whole.table, index, buffer, start, end);
+		if (way === undefined) {
 			return;
 		}
 
-		if (verdict !== 'flood' && links[verdict]!.isPlainToMachine) {
-			pass(index, verdict, buffer, start, end);
+		if (way !== 'flood' && links[way]!.isPlainToMachine) {
+			pass(index, way, buffer, start, end);
 			return;
 		}
 
 		witness?.record(index, 'from', time, buffer, start + headerBytes, end);
+		if (way !== 'flood') {
+			links[way]!.toMachine(buffer, start, end);
+			return;
+		}
+
 		for (const [other, link] of links.entries()) {
-			if (verdict === 'flood' ? other !== index : other === verdict) {
+			if (other !== index) {
 				link.toMachine(buffer, start, end);
 			}
 		}
@@ -236,18 +240,27 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 			return;
 		}
 
-		const verdict = decide(lans.get(found.vlan)!.table, index, buffer, start, end);
-		if (verdict === undefined) {
+		const way = decide(lans.get(found.vlan)!.table, index, buffer, start, end);
+		if (way === undefined) {
 			return;
 		}
 
 		// Its form may be another on the other link: it is told of on each.
 		witness?.record(index, 'from', time, buffer, start + headerBytes, end);
 		const formOf = outgoingForms(buffer, start, end, found.vlan);
+		const send = (other: number): void => {
+			const frame = formOf(places[other]!.tagged);
+			links[other]!.toMachine(frame.buffer, frame.start, frame.end);
+		};
+
+		if (way !== 'flood') {
+			send(way);
+			return;
+		}
+
 		for (const [other, place] of places.entries()) {
-			if (verdict === 'flood' ? other !== index && place.carries(found.vlan) : other === verdict) {
-				const frame = formOf(place.tagged);
-				links[other]!.toMachine(frame.buffer, frame.start, frame.end);
+			if (other !== index && place.carries(found.vlan)) {
+				send(other);
 			}
 		}
 	};

@@ -2,6 +2,7 @@
  * A learning Ethernet switch (IEEE 802.1D, clauses 7.8 and 7.9, without spanning tree: a lab's networks have no loops). It
  * decides where a frame goes; carrying it there is the ports' matter.
  */
+import type {DropReason} from './counters.ts';
 
 /** How long a station that is silent is remembered, in milliseconds (802.1D, table 7-5: 300 s). */
 export const ageingTime = 300_000;
@@ -19,13 +20,16 @@ interface Station {
 	seenAt: number;
 }
 
-/** What is to be done with a frame. Ports are numbers, from 0. */
-export type Verdict = 'drop' | 'flood' | number;
+/** Where a frame goes: to the port with this number (from 0), or to all but its own. */
+export type Way = 'flood' | number;
+
+/** What is to be done with a frame; a reason to drop it where it goes nowhere. */
+export type Verdict = Way | Extract<DropReason, 'runt' | 'giant' | 'same-port'>;
 
 /** The table of one network. */
 export interface SwitchTable {
 	/**
-	 * Learns where the frame came from and says where it goes: to one port, to all but its own (`flood`), or nowhere.
+	 * Learns where the frame came from and says where it goes.
 	 *
 	 * @param buffer holds the frame from `start` to `end`
 	 * @param port where it came in
@@ -49,10 +53,15 @@ export interface KnownStation {
 	readonly age: number;
 }
 
-/** What a wire is: it learns nothing, and all that comes in at one end goes out at the other, whomever it is for. */
+/** Why no frame of this length is carried; undefined where it is. */
+function unfit(length: number): 'runt' | 'giant' | undefined {
+	return length < shortestFrame ? 'runt' : length > longestSwitchedFrame ? 'giant' : undefined;
+}
+
+/** What a wire between the ports 0 and 1 is: it learns nothing, and all that comes in at one end goes out at the other, whomever it is for. */
 export function wireTable(): SwitchTable {
 	return {
-		decide: (_buffer, start, end) => (end - start < shortestFrame || end - start > longestSwitchedFrame ? 'drop' : 'flood'),
+		decide: (_buffer, start, end, port) => unfit(end - start) ?? 1 - port,
 		forget() {},
 		size: 0,
 		stations: () => [],
@@ -87,9 +96,9 @@ export function switchTable(known: readonly KnownStation[] = [], now = 0): Switc
 
 	return {
 		decide(buffer, start, end, port, now) {
-			const length = end - start;
-			if (length < shortestFrame || length > longestSwitchedFrame) {
-				return 'drop';
+			const reason = unfit(end - start);
+			if (reason !== undefined) {
+				return reason;
 			}
 
 			// The lowest bit of an address's first byte says that it is a group's; no station sends as one.
@@ -106,7 +115,7 @@ export function switchTable(known: readonly KnownStation[] = [], now = 0): Switc
 				return 'flood';
 			}
 
-			return station.port === port ? 'drop' : station.port;
+			return station.port === port ? 'same-port' : station.port;
 		},
 		forget(port) {
 			for (const [address, station] of stations) {

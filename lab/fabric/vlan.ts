@@ -1,14 +1,8 @@
 /** VLAN tags of frames, and which VLANs the ports of a switch have (IEEE 802.1Q, clauses 6.9, 8.6 and 9). */
 import type {DropReason} from './counters.ts';
+import {addressBytes, tagBytes, tagType} from './frame.ts';
 import {headerBytes} from './framing.ts';
 import {shortestFrame} from './switch.ts';
-
-/** The type of the tag that a customer's switch looks at (802.1Q, table 9-1). */
-const tagType = 0x8100;
-/** Bytes of a tag: its type, and three bits of priority, one of drop eligibility, twelve of the VLAN. */
-const tagBytes = 4;
-/** Bytes of the two addresses, behind which a tag is. */
-const addressBytes = 12;
 
 /** A VLAN of a trunk. */
 export interface Vlan {

@@ -1,5 +1,5 @@
 import test from 'ava';
-import {ageingTime, longestSwitchedFrame, mostAddresses, switchTable, type SwitchTable, type Verdict} from '../../lab/fabric/switch.ts';
+import {ageingTime, longestSwitchedFrame, mostAddresses, switchTable, type SwitchTable, type Verdict, wireTable} from '../../lab/fabric/switch.ts';
 import {ethernetFrame, everybody} from './ethernet-frame.ts';
 
 const [a, b, c] = ['02:00:00:00:00:0a', '02:00:00:00:00:0b', '02:00:00:00:00:0c'];
@@ -33,7 +33,7 @@ test('a broadcast and a multicast are flooded, and nobody is learnt by a group a
 test('a frame for a station on its own port goes nowhere', (t) => {
 	const table = switchTable();
 	decide(table, everybody, b, 0);
-	t.is(decide(table, b, a, 0), 'drop');
+	t.is(decide(table, b, a, 0), 'same-port');
 });
 
 test('a station that moves is found at its new port', (t) => {
@@ -97,9 +97,18 @@ test('a machine that makes up addresses does not fill the table beyond its limit
 
 test('a frame without a whole header, and one beyond any jumbo frame, go nowhere', (t) => {
 	const table = switchTable();
-	t.is(table.decide(Buffer.alloc(13), 0, 13, 0, 0), 'drop');
-	t.is(table.decide(Buffer.alloc(0), 0, 0, 0, 0), 'drop');
+	t.is(table.decide(Buffer.alloc(13), 0, 13, 0, 0), 'runt');
+	t.is(table.decide(Buffer.alloc(0), 0, 0, 0, 0), 'runt');
 	const long = Buffer.alloc(longestSwitchedFrame + 1, 0xff);
-	t.is(table.decide(long, 0, long.length, 0, 0), 'drop');
+	t.is(table.decide(long, 0, long.length, 0, 0), 'giant');
 	t.is(table.size, 0);
+	t.is(wireTable().decide(long, 0, long.length, 0, 0), 'giant');
+});
+
+test('a wire carries all to its other end, whomever it is for', (t) => {
+	const wire = wireTable();
+	t.is(decide(wire, b, a, 0), 1);
+	t.is(decide(wire, everybody, b, 1), 0);
+	t.is(decide(wire, a, a, 0), 1);
+	t.is(wire.size, 0);
 });
