@@ -8,8 +8,9 @@
  */
 import {addressAt, claim, defineScenario, type MachineHandle} from 'vmlab';
 import {clusterLab} from './labs/kubernetes.ts';
+import {addressIn} from './steps/address.ts';
 import {podAnswers, urlOf} from './steps/services.ts';
-import {addressIn, placePods, podOn, readPods, serverPort, type Pod} from './steps/test-server.ts';
+import {placePods, podOn, readPods, serverPort, type Pod} from './steps/test-server.ts';
 
 const configuration = '/etc/cni/net.d/10-vmlab.conflist';
 /** Where host-local keeps the address that it gave last, in its first range. */

@@ -9,11 +9,12 @@
  */
 import {claim, defineScenario, type MachineHandle, type StepContext} from 'vmlab';
 import {clusterLab} from './labs/kubernetes.ts';
+import {addressIn} from './steps/address.ts';
 import {changeProxy, proxyModes, type ProxyMode} from './steps/kube-proxy.ts';
 import {nodesStayReady} from './steps/node-state.ts';
 import {acrossNodes, onOneNode, podsDoNotReachEachOther, podsReachEachOther} from './steps/pod-network.ts';
 import {nothingAnswers, podAnswers, readServices, service, urlOf} from './steps/services.ts';
-import {addressIn, placePods, type Pod} from './steps/test-server.ts';
+import {placePods, type Pod} from './steps/test-server.ts';
 
 /** Sets the policy of the chain FORWARD on nodes. */
 async function setPolicy(nodes: readonly MachineHandle[], policy: 'ACCEPT' | 'DROP'): Promise<void> {

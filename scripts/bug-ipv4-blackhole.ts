@@ -8,8 +8,8 @@
  */
 import {addressAt, claim, defineScenario, type Family, type MachineHandle} from 'vmlab';
 import {clusterLab} from './labs/kubernetes.ts';
+import {addressOf} from './steps/address.ts';
 import {tryConnection} from './steps/connection.ts';
-import {addressIn} from './steps/test-server.ts';
 
 /** A server outside of the lab's own networks, by addresses for documentation (RFC 5737, RFC 3849). */
 const outside: Readonly<Record<Family, string>> = {ipv4: '198.51.100.1', ipv6: '2001:db8::1'};
@@ -64,7 +64,7 @@ export default defineScenario({
 			await server.$`ip link add outside type dummy; ip link set dev outside up; for address in ${Object.values(outside)}; do ip address add $address dev outside; done
 				systemd-run --quiet --unit=outside socat TCP6-LISTEN:${port},ipv6only=0,reuseaddr,fork EXEC:/run/outside`;
 			for (const family of lab.families) {
-				await gateway.$`ip ${family === 'ipv4' ? '-4' : '-6'} route add default via ${addressIn(family, server.machine.address, server.name)}`;
+				await gateway.$`ip ${family === 'ipv4' ? '-4' : '-6'} route add default via ${addressOf(server.machine, family)}`;
 			}
 
 			await client.$`for address in ${Object.values(outside)}; do echo "$address ${name}" >>/etc/hosts; done`;

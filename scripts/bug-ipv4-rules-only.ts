@@ -7,10 +7,11 @@
  */
 import {claim, defineScenario, type Family, type MachineHandle} from 'vmlab';
 import {clusterLab} from './labs/kubernetes.ts';
+import {addressIn} from './steps/address.ts';
 import {changeProxy} from './steps/kube-proxy.ts';
 import {acrossNodes, podsDoNotReachEachOther, podsReachEachOther} from './steps/pod-network.ts';
 import {podAnswers, readServices, service, servicePort, urlOf} from './steps/services.ts';
-import {addressIn, placePods} from './steps/test-server.ts';
+import {placePods} from './steps/test-server.ts';
 
 /** The program that sets a family's packet filter. */
 const programs: Readonly<Record<Family, string>> = {ipv4: 'iptables', ipv6: 'ip6tables'};

@@ -9,10 +9,11 @@
  */
 import {claim, defineScenario, type MachineHandle} from 'vmlab';
 import {clusterLab} from './labs/kubernetes.ts';
+import {addressIn, addressOf} from './steps/address.ts';
 import {tryConnection} from './steps/connection.ts';
 import {changeProxy} from './steps/kube-proxy.ts';
 import {podAnswers, readServices, service, servicePort, urlOf} from './steps/services.ts';
-import {addressIn, placePods} from './steps/test-server.ts';
+import {placePods} from './steps/test-server.ts';
 
 /** The address that the node has in its VPN. Nobody else in the lab has a route to it. */
 const vpn = '172.31.9.2';
@@ -31,7 +32,7 @@ export default defineScenario({
 		const {lab, cluster, node, step, eventually} = context;
 		const client = node('node-2');
 		const host = node('node-1');
-		const own = addressIn('ipv4', client.machine.address, client.name);
+		const own = addressOf(client.machine, 'ipv4');
 		const device = client.machine.links[0]?.device ?? '';
 		const {services: {ipv4: range}, pods: {ipv4: clusterCIDR}} = lab;
 		claim(range !== undefined && clusterCIDR !== undefined, 'the lab has no IPv4');
@@ -145,7 +146,7 @@ export default defineScenario({
 		before: 'symptom: it does not reach the Service any more, and reaches the pod',
 		async apply({lab, node}) {
 			const {machine, $} = node('node-2');
-			await $`ip -4 route add ${lab.services.ipv4 ?? ''} dev ${machine.links[0]?.device ?? ''} src ${addressIn('ipv4', machine.address, machine.name)}`;
+			await $`ip -4 route add ${lab.services.ipv4 ?? ''} dev ${machine.links[0]?.device ?? ''} src ${addressOf(machine, 'ipv4')}`;
 		},
 	},
 });

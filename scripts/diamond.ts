@@ -1,7 +1,8 @@
 import {claim, defineScenario, describeFlow, type Family, type MachineHandle, passesThrough} from 'vmlab';
 import {diamondLab} from './labs/routing.ts';
-import {claimGreeted, greeterPort, startGreeter} from './steps/greeter.ts';
-import {addressOf, claimNotReached, claimPath} from './steps/hops.ts';
+import {addressOf} from './steps/address.ts';
+import {greetedFlow, startGreeter} from './steps/greeter.ts';
+import {claimNotReached, claimPath, cutLink} from './steps/hops.ts';
 
 const byNorth = ['router-1', 'router-2', 'router-4'];
 const bySouth = ['router-1', 'router-3', 'router-4'];
@@ -37,9 +38,7 @@ export default defineScenario({
 		const outage = bfd ? {least: 0.5, most: dead - hello} : {least: dead - 2 * hello, most: 2 * dead};
 
 		const claimConnection = async (family: Family, side: string, other: string): Promise<void> => {
-			const since = Date.now();
-			await claimGreeted(tester, server, addressOf(server.machine, family));
-			const flow = await fabric.flow({protocol: 'tcp', family, destinationPort: greeterPort}, {since});
+			const flow = await greetedFlow(context, tester, server, family);
 			const isBySide = (['there', 'back'] as const).every((way) => passesThrough(flow, side, way));
 			claim(isBySide && !flow.crossings.some(({machine: name}) => name === other), `a connection (${family}) does not go by ${side} alone`, describeFlow(flow));
 		};
@@ -105,13 +104,8 @@ export default defineScenario({
 			}
 		});
 	},
-	mutation: {
+	mutation: cutLink({
 		summary: 'the link of router-4 to the server\'s network is cut, behind both sides and on the only path',
-		red: preferred,
-		because: /on the way from tester-1 to server-1 \(ipv4\) hop 4 should be server-1, and was (nobody|router-4: Destination Host Unreachable)/,
-		before: preferred,
-		async apply({fabric}) {
-			await fabric.cut('router-4@right');
-		},
-	},
+		link: 'router-4@right', red: preferred, before: preferred, from: 'tester-1', to: 'server-1', hop: 4, behind: 'server-1', ahead: 'router-4',
+	}),
 });

@@ -6,6 +6,7 @@
  */
 import {defineScenario, type StepContext} from 'vmlab';
 import {clusterLab} from './labs/kubernetes.ts';
+import {addressIn} from './steps/address.ts';
 import {clusterNetwork} from './steps/cluster-network.ts';
 import {podAnswersFromOutside, routerHasNeighbour, withPodsOnLink} from './steps/neighbour-proxy.ts';
 import {nodesAreReady} from './steps/node-state.ts';
@@ -13,7 +14,7 @@ import {clusterHasNoIpv4, machinesHaveNoIpv4, wireHasNoIpv4} from './steps/no-ip
 import {controllerManagerGivesSubnets} from './steps/pod-subnets.ts';
 import {reboot} from './steps/reboot.ts';
 import {connectionsSpread, servicePort, urlOf} from './steps/services.ts';
-import {addressIn, readPods} from './steps/test-server.ts';
+import {readPods} from './steps/test-server.ts';
 
 async function steps(context: StepContext): Promise<void> {
 	const {step, refuted, eventually, note, node, tester, cluster, lab} = context;

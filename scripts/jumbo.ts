@@ -1,7 +1,8 @@
 import {claim, defineScenario, describeFlow} from 'vmlab';
 import {jumboLab, usual, wide} from './labs/routing.ts';
-import {addressOf, claimPath} from './steps/hops.ts';
-import {claimPathMtu, claimTooBig, claimWhole, counterPort, forgetPaths, sendCounted, startCounter} from './steps/packet-size.ts';
+import {addressOf} from './steps/address.ts';
+import {claimPath, cutLink} from './steps/hops.ts';
+import {claimPathMtu, claimTooBig, claimTooLong, claimWhole, counterPort, forgetPaths, sendCounted, startCounter} from './steps/packet-size.ts';
 
 const reached = 'hosts of the jumbo network reach each other directly, and the server over the router';
 /** Bytes that a connection sends. */
@@ -34,8 +35,7 @@ export default defineScenario({
 
 		await step('control: a packet with one byte more does not leave the host', async () => {
 			for (const family of lab.families) {
-				const {stdout, stderr} = await one.fail$`ping -n -c 1 -W 5 -M do -s ${wide + 1 - (family === 'ipv4' ? 28 : 48)} ${addressOf(two.machine, family)}`;
-				claim(/message too long, mtu[=:] ?9000/i.test(stdout + stderr), `${family}: the host does not say that it is too long`, [stdout, stderr]);
+				await claimTooLong(one, addressOf(two.machine, family), family, wide + 1, wide);
 			}
 		});
 
@@ -52,7 +52,7 @@ export default defineScenario({
 		await step('control: the server itself cannot send more, and what it sends arrives', async () => {
 			for (const family of lab.families) {
 				const address = addressOf(one.machine, family);
-				await server.fail$`ping -n -c 1 -W 5 -M do -s ${usual + 1 - (family === 'ipv4' ? 28 : 48)} ${address}`;
+				await claimTooLong(server, address, family, usual + 1, usual);
 				await claimWhole(server, address, family, usual);
 			}
 		});
@@ -84,12 +84,8 @@ export default defineScenario({
 			}
 		});
 	},
-	mutation: {
+	mutation: cutLink({
 		summary: 'the link of router-1 to the jumbo network is cut, on the only path to the server',
-		red: reached,
-		because: /on the way from host-1 to server-1 \(ipv4\) hop 1 should be router-1, and was (nobody|host-1: Destination Host Unreachable)/,
-		async apply({fabric}) {
-			await fabric.cut('router-1@jumbo');
-		},
-	},
+		link: 'router-1@jumbo', red: reached, from: 'host-1', to: 'server-1', hop: 1, behind: 'router-1', ahead: 'host-1',
+	}),
 });

@@ -1,7 +1,8 @@
 import {addressAt, claim, defineScenario, describeFlow, type MachineHandle} from 'vmlab';
 import {lanLab} from './labs/routing.ts';
-import {claimGreeted, greeterPort, startGreeter} from './steps/greeter.ts';
-import {addressOf, claimNotReached, claimPath} from './steps/hops.ts';
+import {addressOf} from './steps/address.ts';
+import {greetedFlow, startGreeter} from './steps/greeter.ts';
+import {claimNotReached, claimPath, cutLink} from './steps/hops.ts';
 
 const reached = 'each host reaches each other without passing a router';
 
@@ -40,10 +41,9 @@ export default defineScenario({
 		await step('a connection crosses the links of its two ends and no other', async () => {
 			await startGreeter(context, two);
 			for (const family of lab.families) {
-				await claimGreeted(one, two, addressOf(two.machine, family));
-				const flow = await fabric.flow({protocol: 'tcp', family, destinationPort: greeterPort});
+				const flow = await greetedFlow(context, one, two, family);
 				const crossed = [...new Set(flow.crossings.map(({machine}) => machine))].sort();
-				claim(flow.isAnswered && crossed.join() === 'host-1,host-2', `it crossed the links of ${crossed.join(', ')}`, describeFlow(flow));
+				claim(crossed.join() === 'host-1,host-2', `it crossed the links of ${crossed.join(', ')}`, describeFlow(flow));
 			}
 		});
 
@@ -78,12 +78,8 @@ export default defineScenario({
 			}
 		});
 	},
-	mutation: {
+	mutation: cutLink({
 		summary: 'the link of host-2 is cut',
-		red: reached,
-		because: /on the way from host-1 to host-2 \(ipv4\) hop 1 should be host-2, and was (nobody|host-1: Destination Host Unreachable)/,
-		async apply({fabric}) {
-			await fabric.cut('host-2@lan');
-		},
-	},
+		link: 'host-2@lan', red: reached, from: 'host-1', to: 'host-2', hop: 1, behind: 'host-2', ahead: 'host-1',
+	}),
 });

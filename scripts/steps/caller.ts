@@ -1,6 +1,7 @@
 /** Who asks: a node, or a pod. What programs of the node do in a pod's network is what a pod's own program would do there. */
 import {claim, type CommandResult, type MachineHandle, type StepContext} from 'vmlab';
-import {addressIn, type Pod} from './test-server.ts';
+import {addressIn, addressOf} from './address.ts';
+import {type Pod} from './test-server.ts';
 
 /** Somebody who runs programs in a network of their own, and asks the cluster's DNS for names. */
 export interface Caller {
@@ -13,7 +14,7 @@ export interface Caller {
 
 /** A node as a caller, by its IPv6 address. */
 export function nodeCaller(node: MachineHandle): Caller {
-	return {title: node.name, address: addressIn('ipv6', node.machine.address, node.name), run: async (...words) => node.try$`${words}`};
+	return {title: node.name, address: addressOf(node.machine, 'ipv6'), run: async (...words) => node.try$`${words}`};
 }
 
 /** A pod as a caller: programs of its node, in its network (namespaces(7)). The node's resolv.conf names the cluster's DNS, as the pod's does. */

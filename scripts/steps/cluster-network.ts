@@ -1,12 +1,13 @@
 /** The story of a cluster's network, in whatever families the lab has: pods, DNS, the API server, Services, the way in. */
 import {addressAt, claim, type Family, type MutationDeclaration, type StepContext} from 'vmlab';
+import {addressIn, addressOf} from './address.ts';
 import {claimAnswered, dialAll, type Dial} from './dial.ts';
 import {nodesAreReady} from './node-state.ts';
 import {podsReachEachOther, withoutForwarding} from './pod-network.ts';
 import {clusterAddressDiffers, nobodyListensOnNodePort, serviceIsWhereItBelongs} from './proxy-mode.ts';
 import {askApiServer, podTalksToApiServer} from './service-account.ts';
 import {connectionsSpread, connectOften, nodeAddresses, nothingAnswers, podAnswers, readServices, seenClients, service, servicePort, urlOf, type Service} from './services.ts';
-import {addressIn, deployment, readPods, type Pod} from './test-server.ts';
+import {deployment, readPods, type Pod} from './test-server.ts';
 
 /** Pods of the Deployment that everything is spread over. */
 const replicas = 4;
@@ -154,7 +155,7 @@ export async function clusterNetwork(context: StepContext): Promise<ClusterStory
 		claim(hello.nodePort !== undefined, 'the Service has no NodePort');
 		for (const family of families) {
 			for (const node of nodes) {
-				await podAnswers(tester, urlOf(addressIn(family, node.machine.address, node.name), hello.nodePort), pods);
+				await podAnswers(tester, urlOf(addressOf(node.machine, family), hello.nodePort), pods);
 			}
 		}
 
@@ -183,7 +184,7 @@ export async function clusterNetwork(context: StepContext): Promise<ClusterStory
 
 	await step(`with externalTrafficPolicy Local pods see ${tester.name} as the client`, async () => {
 		for (const family of families) {
-			const own = addressIn(family, tester.machine.address, tester.name);
+			const own = addressOf(tester.machine, family);
 			const seen = await seenClients(tester, 20, urlOf(addressIn(family, local.external, local.name), servicePort, 'clientip'));
 			claim(seen.every((address) => address === own), `pods saw ${seen.join(', ')}; ${tester.name} is ${own}`);
 		}

@@ -1,6 +1,7 @@
 /** Requests that start in a pod: the pod's own server makes them (`/dial`), and its node asks it to. */
 import {claim, urlHost, type Family, type StepContext} from 'vmlab';
-import {addressIn, serverPort, type Pod} from './test-server.ts';
+import {addressIn} from './address.ts';
+import {serverPort, type Pod} from './test-server.ts';
 
 /** A request from a pod to an address or name. */
 export interface Dial {

@@ -1,9 +1,9 @@
 /** The story of a cluster's DNS that asks itself: each node has a resolver at ::1, and CoreDNS is told to ask whom the node asks. */
 import {addressAt, claim, type MachineHandle, type MutationDeclaration, type StepContext} from 'vmlab';
+import {addressIn} from './address.ts';
 import {nodeCaller, noneHasProblem} from './caller.ts';
 import {readCorefile, writeCorefile} from './corefile.ts';
 import {addressesOf} from './lookup.ts';
-import {addressIn} from './test-server.ts';
 
 /** What the kubelet gives to pods that want the node's own resolver, CoreDNS among them: of this lab, and by default. */
 const kubeletFile = '/etc/kubernetes/resolv.conf';

@@ -1,5 +1,6 @@
 /** A server that tells its machine's name to everybody who connects, and connections to it. */
-import {claim, type MachineHandle, type StepContext} from 'vmlab';
+import {claim, describeFlow, type Family, type Flow, type MachineHandle, type StepContext} from 'vmlab';
+import {addressOf} from './address.ts';
 
 /** Where it listens. */
 export const greeterPort = 8000;
@@ -27,4 +28,13 @@ export async function claimGreeted(from: MachineHandle, to: MachineHandle, addre
 	claim(stranger === undefined, `${address} is ${stranger}, not ${to.name}`);
 	const problem = exitCode === 124 ? `nothing came within ${patience} s` : /connect: (.*)/.exec(stderr)?.[1] ?? stderr.split('\n')[0];
 	claim(answers.length === count, `${answers.length} of ${count} connections from ${from.name} to ${to.name} (${address}) were answered, then: ${problem}`);
+}
+
+/** Makes one connection, claims that it was answered, and gives what the fabric saw of it. */
+export async function greetedFlow({fabric}: StepContext, from: MachineHandle, to: MachineHandle, family: Family): Promise<Flow> {
+	const since = Date.now();
+	await claimGreeted(from, to, addressOf(to.machine, family));
+	const flow = await fabric.flow({protocol: 'tcp', family, destinationPort: greeterPort}, {since});
+	claim(flow.isAnswered, `the fabric saw no answer to a connection from ${from.name} to ${to.name} (${family})`, describeFlow(flow));
+	return flow;
 }

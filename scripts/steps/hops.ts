@@ -1,5 +1,6 @@
 /** The way of packets, hop by hop, as the routers on it tell. */
-import {claim, type Family, type LabMachine, type LabTopology, type MachineHandle} from 'vmlab';
+import {claim, type Family, type LabTopology, type MachineHandle, type MutationDeclaration} from 'vmlab';
+import {addressOf} from './address.ts';
 
 /** Seconds that an answer may take. */
 const patience = 5;
@@ -12,13 +13,6 @@ interface Hop {
 	readonly arrived: boolean;
 	/** What ping(8) says of it, as few words. */
 	readonly words: string;
-}
-
-/** The address of a machine in a family. Throws where it has none. */
-export function addressOf({name, address}: Pick<LabMachine, 'name' | 'address'>, family: Family): string {
-	const found = address[family];
-	claim(found !== undefined, `${name} has no address of ${family}`);
-	return found;
 }
 
 /** The machine that has an address; the address where none has it. */
@@ -66,6 +60,35 @@ export async function claimPath(lab: LabTopology, from: MachineHandle, to: Machi
 		const fits = hop?.by === name && (isLast ? hop.arrived : /exceeded/i.test(hop.words));
 		claim(fits, `on the way from ${from.name} to ${to.name} (${family}) hop ${index + 1} should be ${name}, and was ${hop?.by === undefined ? `nobody: ${hop?.words ?? 'no answer'}` : `${hop.by}: ${hop.words}`}`, shown);
 	}
+}
+
+/** A link on the only path between two machines, and what `claimPath` says of its hops while the link is cut. */
+interface CutLink {
+	/** Whose link it is, in words. */
+	readonly summary: string;
+	/** 'router-3@second' */
+	readonly link: string;
+	/** The step that fails; and the one before which it is cut, where that is not the first. */
+	readonly red: string;
+	readonly before?: string;
+	readonly from: string;
+	readonly to: string;
+	/** The number of the first hop behind it, and who is there while the link is not cut. */
+	readonly hop: number;
+	readonly behind: string;
+	/** Who may tell that nobody is there. */
+	readonly ahead: string;
+}
+
+/** The change that a link is cut. */
+export function cutLink({summary, link, red, before, from, to, hop, behind, ahead}: CutLink): MutationDeclaration {
+	return {
+		summary, red, ...(before !== undefined && {before}),
+		because: new RegExp(String.raw`on the way from ${from} to ${to} \(ipv4\) hop ${hop} should be ${behind}, and was (nobody|${ahead}: Destination Host Unreachable)`),
+		async apply({fabric}) {
+			await fabric.cut(link);
+		},
+	};
 }
 
 /** Claims that one machine reaches another's address. `most` is the number of hops that its packets may go: 1 leaves no router to pass. */

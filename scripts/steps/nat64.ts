@@ -1,12 +1,13 @@
 /** The story of an IPv6-only cluster and a server that has IPv4 alone: NAT64 and DNS64, in any of their four pairs. */
 import {claim, urlHost, type StepContext} from 'vmlab';
+import {addressOf} from './address.ts';
 import {nodeCaller, noneHasProblem, podCaller} from './caller.ts';
 import {changeCorefile, withCorefile} from './corefile.ts';
 import {claimAnswered, dialAll} from './dial.ts';
 import {addressesOf, answeredBy, notAnswered, request, told} from './lookup.ts';
 import {forgetPaths, headerDifference, largeRequestFails, pathMtu, withoutPacketTooBig, withWideInvitation} from './path-mtu.ts';
 import {connectOften} from './services.ts';
-import {addressIn, deployment, readPods, type Pod} from './test-server.ts';
+import {deployment, readPods, type Pod} from './test-server.ts';
 import {nat64Of, wellKnownPrefix, withoutTranslator, withPrefix} from './translator.ts';
 
 /** New connections, one after the other, from each node. */
@@ -30,7 +31,7 @@ export async function nat64Story(context: StepContext): Promise<void> {
 	const urlOf = (host: string, path = 'hostname'): string => `http://${urlHost(host)}:${httpPort}/${path}`;
 	const serverAddress = linkAddress(context, server.name, 'ipv4');
 	const routerAddress = linkAddress(context, router.name, 'ipv4');
-	const nativeAddress = addressIn('ipv6', router.machine.address, router.name);
+	const nativeAddress = addressOf(router.machine, 'ipv6');
 	const translated = nat64.within(serverAddress);
 	let number = 0;
 	/** A name with an IPv4 address alone that nobody has asked for: no answer of before is kept for it. */

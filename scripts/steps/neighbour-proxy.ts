@@ -1,7 +1,8 @@
 /** Pods that their router takes for neighbours: the prefix is on-link, and the node answers for them (neighbour discovery proxy). */
 import {claim, type StepContext} from 'vmlab';
+import {addressIn} from './address.ts';
 import {podAnswers, urlOf} from './services.ts';
-import {addressIn, serverPort, type Pod} from './test-server.ts';
+import {serverPort, type Pod} from './test-server.ts';
 
 /** Runs `use` while the router has a pod's subnet on its own link instead of routing it to the node. */
 export async function withPodsOnLink<Value>({router, lab}: StepContext, pod: Pod, use: () => Promise<Value>): Promise<Value> {

@@ -24,6 +24,14 @@ export async function claimWhole(from: MachineHandle, address: string, family: F
 	claim(arrived, `a packet of ${bytes} bytes from ${from.name} to ${address} does not arrive`, text.split('\n'));
 }
 
+/** Claims that one is too big for the link that it would leave by, and that the machine itself says so. */
+export async function claimTooLong(from: MachineHandle, address: string, family: Family, bytes: number, fitting: number): Promise<void> {
+	const {arrived, text} = await sendWhole(from, address, family, bytes);
+	claim(!arrived, `a packet of ${bytes} bytes from ${from.name} to ${address} arrives`);
+	const [, told] = /message too long, mtu[=:] ?(\d+)/i.exec(text) ?? [];
+	claim(told === String(fitting), `${from.name} does not say that a packet of ${bytes} bytes is too long for its link, and ${fitting} would fit`, text.split('\n'));
+}
+
 /** Claims that one is too big, and that a router says so, with the size that would fit. */
 export async function claimTooBig(from: MachineHandle, address: string, family: Family, bytes: number, fitting: number): Promise<void> {
 	const {arrived, text} = await sendWhole(from, address, family, bytes);

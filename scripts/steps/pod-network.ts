@@ -1,7 +1,8 @@
 /** Pods reach each other. */
 import {claim, type Family, type StepContext} from 'vmlab';
+import {addressIn} from './address.ts';
 import {claimAnswered, dialAll, titleOf, type Dialled} from './dial.ts';
-import {addressIn, serverPort, type Pod} from './test-server.ts';
+import {serverPort, type Pod} from './test-server.ts';
 
 /** Which pairs of pods are meant. */
 export type Pairs = (from: Pod, to: Pod) => boolean;

@@ -1,8 +1,8 @@
 /** What kube-proxy's modes have in common, and what differs between them: where a Service is to be seen on a node. */
 import {claim, type Family, type MachineHandle, type StepContext} from 'vmlab';
+import {addressIn} from './address.ts';
 import {runningMode, type ProxyMode} from './kube-proxy.ts';
 import type {Service} from './services.ts';
-import {addressIn} from './test-server.ts';
 
 /** Each mode has a place of its own for Services: what it prints for a family, and what it is called. */
 const places: Readonly<Record<ProxyMode, {readonly what: string; read(node: MachineHandle, family: Family): Promise<string>}>> = {

@@ -1,6 +1,7 @@
 /** Services: by their cluster address, on the nodes' ports, and by an external address over the router. */
 import {addressAt, claim, countEach, findUneven, urlHost, type ClusterHandle, type Family, type LabTopology, type MachineHandle, type PerFamily} from 'vmlab';
-import {addressIn, byFamily, serverPort, type Pod} from './test-server.ts';
+import {addressIn} from './address.ts';
+import {byFamily, serverPort, type Pod} from './test-server.ts';
 
 /** The port of all Services here. */
 export const servicePort = 5001;

@@ -99,10 +99,3 @@ export function byFamily(addresses: readonly string[]): PerFamily<string> {
 	const [ipv4, ipv6] = [of('ipv4'), of('ipv6')];
 	return {...(ipv4 && {ipv4}), ...(ipv6 && {ipv6})};
 }
-
-/** An address of a pod, machine or Service in a family that it must have. */
-export function addressIn(family: Family, addresses: PerFamily<string>, whose: string): string {
-	const address = addresses[family];
-	claim(address !== undefined, `${whose} has no ${family} address`);
-	return address;
-}
