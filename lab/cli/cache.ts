@@ -3,7 +3,7 @@ import {exitCodes} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import {formatBytes} from '../report/duration.ts';
 import {readFrozenLab} from '../runtime/frozen-lab.ts';
-import {isKept, keptName} from '../runtime/kept-lab.ts';
+import {isKept, keptName, nameOfKept} from '../runtime/kept-lab.ts';
 import {listLabs} from '../runtime/labs.ts';
 import {openStore} from '../store/open-store.ts';
 import type {MadeStage, Store} from '../store/store.ts';
@@ -19,7 +19,7 @@ export function chooseStage(stages: readonly MadeStage[], name: string): MadeSta
 	const named = stages.filter((stage) => [keptName('frozen', name), keptName('checkpoint', name), name].includes(stage.name));
 	const found = named.length > 0 || name.length < shortestKey ? named : stages.filter(({key}) => key.startsWith(name));
 	if (found.length !== 1) {
-		const kept = stages.filter((stage) => isKept(stage)).map((stage) => stage.name.replace(/^\w+ /, ''));
+		const kept = stages.filter((stage) => isKept(stage)).map((stage) => nameOfKept(stage));
 		throw failure.stageNotClear(name, found.length > 1, found.length > 1 ? found.map((stage) => `${stage.name} ${stage.key.slice(0, 12)}`) : kept);
 	}
 

@@ -106,8 +106,8 @@ async function completeMachine([, , , lab, machine, ...rest]: readonly string[])
 
 /** What can be removed by the name that it was kept under. */
 async function keptNames(): Promise<string[]> {
-	const [{openStore}, {isKept}] = await Promise.all([import('../store/open-store.ts'), import('../runtime/kept-lab.ts')]);
-	return (await (await openStore()).list()).filter((stage) => isKept(stage)).map(({name}) => name.replace(/^\w+ /, ''));
+	const [{openStore}, {isKept, nameOfKept}] = await Promise.all([import('../store/open-store.ts'), import('../runtime/kept-lab.ts')]);
+	return (await (await openStore()).list()).filter((stage) => isKept(stage)).map((stage) => nameOfKept(stage));
 }
 
 async function runningLabs(): Promise<Array<{name: string; machines: string[]}>> {

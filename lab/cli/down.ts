@@ -1,10 +1,8 @@
 /** `vmlab down`: ends labs. One that died counts as ended; a name that no lab has is a failure, as with docker and kubectl. */
 import {failure} from '../host/failure.ts';
-import {listLabs} from '../runtime/labs.ts';
-import {clearDeadLabs} from '../runtime/reaper.ts';
 import {endLab} from '../runtime/supervisor-client.ts';
 import {allOf} from '../runtime/together.ts';
-import {ownLabs} from './lab-choice.ts';
+import {clearedAndRunning, ownLabs} from './lab-choice.ts';
 import {print, say} from './output.ts';
 import {defineVerb} from './verb.ts';
 
@@ -13,8 +11,7 @@ export const verb = defineVerb({
 		.positional('labs', {type: 'string', array: true, default: [] as string[], describe: 'Their names', defaultDescription: 'the only one that runs'})
 		.option('all', {type: 'boolean', default: false, describe: 'All of them'}),
 	async run({labs: names, all}, {signal, output, outputChosen}) {
-		const cleared = await clearDeadLabs();
-		const labs = await listLabs();
+		const {cleared, labs} = await clearedAndRunning();
 		const running = labs.map(({name}) => name);
 		// A lab that makes a stage is another command's: it is ended by its name, or with all others.
 		const own = ownLabs(labs).map(({name}) => name);

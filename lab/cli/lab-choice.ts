@@ -5,10 +5,15 @@ import {connectMachine, listLabs, machineOf, type LabRecord, type MachineRecord}
 import {tellLastWords} from '../runtime/last-words.ts';
 import {clearDeadLabs} from '../runtime/reaper.ts';
 
+/** Clears what dead labs left, and gives their names and the labs that run. */
+export async function clearedAndRunning(): Promise<{readonly cleared: readonly string[]; readonly labs: readonly LabRecord[]}> {
+	const cleared = await clearDeadLabs();
+	return {cleared, labs: await listLabs()};
+}
+
 /** The labs that run. What dead ones left is cleared first. */
-export async function runningLabs(): Promise<LabRecord[]> {
-	await clearDeadLabs();
-	return listLabs();
+export async function runningLabs(): Promise<readonly LabRecord[]> {
+	return (await clearedAndRunning()).labs;
 }
 
 /** Those of labs that somebody wants for themselves: one that only makes a stage is somebody's build, and must be named. */
@@ -18,8 +23,7 @@ export function ownLabs(labs: readonly LabRecord[]): LabRecord[] {
 
 /** The lab of that name, or the only one that runs, but for those that make stages. Throws `no-such-lab` or `lab-not-clear`. */
 export async function chooseLab(name: string | undefined): Promise<LabRecord> {
-	const cleared = await clearDeadLabs();
-	const labs = await listLabs();
+	const {cleared, labs} = await clearedAndRunning();
 	if (name === undefined) {
 		const own = ownLabs(labs);
 		const [only] = own;

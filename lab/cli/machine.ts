@@ -3,7 +3,7 @@ import {failure} from '../host/failure.ts';
 import {changeMachine, machineReady, readMachines} from '../runtime/lab-machines.ts';
 import type {MachineChange, MachineReport} from '../runtime/machine-change.ts';
 import {allOf} from '../runtime/together.ts';
-import {parseFill, parseMemory, parseSkew, showFaults} from '../spec/fault.ts';
+import {parseFill, parseMemory, parseSkew, faultsBeyond, showFaults} from '../spec/fault.ts';
 import {chooseLab} from './lab-choice.ts';
 import {print, say, type Table} from './output.ts';
 import {defineVerb} from './verb.ts';
@@ -71,7 +71,7 @@ function checkOptions(action: Action, wanted: Wanted): void {
 function tableOf(machines: readonly MachineReport[]): Table {
 	return {
 		columns: ['MACHINE', 'STATE', 'FAULTS'],
-		rows: machines.map(({machine, state, faults}) => [machine, state, showFaults(faults).filter((fault) => fault !== state).join(', ')]),
+		rows: machines.map(({machine, state, faults}) => [machine, state, faultsBeyond(state, showFaults(faults)).join(', ')]),
 		none: 'The lab has no machines',
 	};
 }
@@ -122,7 +122,7 @@ export const verb = defineVerb({
 		}
 
 		for (const {machine: each, state, faults} of now) {
-			say(`${each}: ${[state, ...showFaults(faults).filter((fault) => fault !== state)].join(', ')}`);
+			say(`${each}: ${[state, ...faultsBeyond(state, showFaults(faults))].join(', ')}`);
 		}
 	},
 });

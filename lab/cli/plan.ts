@@ -1,9 +1,6 @@
 /** `vmlab plan`: the chain of stages and what of it is there already, or a picture of the lab. */
 import {failure} from '../host/failure.ts';
 import {formatBytes} from '../report/duration.ts';
-import {topologyMermaid} from '../report/topology-mermaid.ts';
-import {topologyPicture} from '../report/topology-picture.ts';
-import {topologyEvent} from '../scenario/topology-event.ts';
 import {preparePlan} from '../build/prepare.ts';
 import type {PlannedStage} from '../plan/plan.ts';
 import {readyLabKey, readyLabName, readyLabNeeds, readyStageName} from '../plan/ready-lab.ts';
@@ -40,6 +37,10 @@ export const verb = defineVerb({
 		const {scenario, file} = await loadScenario(name);
 		const plan = await preparePlan(scenario.lab, {settings: set, file});
 		if (graph !== undefined) {
+			// Who wants no picture need not wait for what draws it.
+			const [{topologyEvent}, {topologyPicture}, {topologyMermaid}] = await Promise.all([
+				import('../scenario/topology-event.ts'), import('../report/topology-picture.ts'), import('../report/topology-mermaid.ts'),
+			]);
 			const drawn = topologyEvent(name, plan.topology);
 			process.stdout.write(graph === 'svg' ? topologyPicture(drawn, true).text : topologyMermaid(drawn));
 			return;

@@ -1,5 +1,6 @@
 /** `vmlab status`: one lab, its machines, and how the host reaches it. */
 import {readLab, statusOf} from '../runtime/labs.ts';
+import {faultsBeyond} from '../spec/fault.ts';
 import {chooseLab} from './lab-choice.ts';
 import {formatTable, print} from './output.ts';
 import {defineVerb, type OutputFormat} from './verb.ts';
@@ -10,7 +11,7 @@ export async function showStatus(name: string, output: OutputFormat): Promise<vo
 		`${status.name}: ${status.state}${status.scenario === null ? '' : `, scenario ${status.scenario}`}, supervisor ${status.supervisor.pid}\n`,
 		formatTable({
 			columns: ['MACHINE', 'ROLE', 'STATE', 'PID', 'SSH'],
-			rows: status.machines.map(({name: machine, role, state, faults, pid, ssh}) => [machine, role, [state, ...faults.filter((fault) => fault !== state)].join(', '), String(pid ?? ''), `${ssh.user}@${ssh.host}:${ssh.port}`]),
+			rows: status.machines.map(({name: machine, role, state, faults, pid, ssh}) => [machine, role, [state, ...faultsBeyond(state, faults)].join(', '), String(pid ?? ''), `${ssh.user}@${ssh.host}:${ssh.port}`]),
 		}),
 		formatTable({columns: ['FORWARD', 'MACHINE', 'PORT', 'HOST'], rows: status.forwards.map(({name: forward, machine, port, hostPort}) => [forward, machine, String(port), `127.0.0.1:${hostPort}`])}),
 	].join(''));

@@ -21,6 +21,11 @@ export function isKept({name}: Pick<MadeStage, 'name'>): boolean {
 	return name.startsWith(keptName('frozen', '')) || name.startsWith(keptName('checkpoint', ''));
 }
 
+/** The name that a lab was kept under, from that of its stage. */
+export function nameOfKept(stage: {readonly name: string}): string {
+	return stage.name.slice(stage.name.indexOf(' ') + 1);
+}
+
 /** A lab that can be kept. */
 export interface Freezable {
 	readonly plan: Plan;
@@ -89,7 +94,7 @@ export async function findKeptLab(kind: KeptKind, name: string, store: Store, si
 	const kept = (await store.list()).filter((stage) => stage.name.startsWith(`${kind} `));
 	const stage = kept.find((candidate) => candidate.name === keptName(kind, name));
 	if (stage === undefined) {
-		throw failure.noSuchFrozenLab(kind, name, kept.map((candidate) => candidate.name.slice(kind.length + 1)));
+		throw failure.noSuchFrozenLab(kind, name, kept.map((candidate) => nameOfKept(candidate)));
 	}
 
 	await store.hold([stage.key], signal);

@@ -85,3 +85,8 @@ const faultKeys = Object.keys(shown) as Array<keyof MachineFaults>;
 export function showFaults(faults: MachineFaults): string[] {
 	return faultKeys.flatMap((key) => (faults[key] === undefined ? [] : [(shown[key] as (value: unknown) => string)(faults[key])]));
 }
+
+/** The faults, in words, that the state of a machine does not say by itself. */
+export function faultsBeyond(state: string, faults: readonly string[]): readonly string[] {
+	return faults.filter((fault) => fault !== state);
+}
