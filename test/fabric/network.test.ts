@@ -1,39 +1,19 @@
-import path from 'node:path';
 import {setFlagsFromString} from 'node:v8';
 import {runInNewContext} from 'node:vm';
 import test from 'ava';
 import {headerBytes, longestFrame} from '../../lab/fabric/framing.ts';
 import type {DropReason} from '../../lab/fabric/counters.ts';
-import {type Network, type NetworkState, openNetwork} from '../../lab/fabric/network.ts';
+import {type Network, type NetworkState} from '../../lab/fabric/network.ts';
 import {longestQueue} from '../../lab/fabric/port.ts';
 import {longestSwitchedFrame} from '../../lab/fabric/switch.ts';
-import {withTemporaryFolder} from '../../lab/host/temporary.ts';
 import type {Impairment} from '../../lab/spec/impairment.ts';
 import {until} from '../../lab/host/wait.ts';
 import {ethernetFrame, everybody, mac, payloadOf, withHeader} from './ethernet-frame.ts';
-import {connectNic, type Nic} from './nic.ts';
+import type {Nic} from './nic.ts';
+import {taken, withNics} from './open-network.ts';
 
 async function withNetwork(ports: number, use: (network: Network, nics: Nic[]) => Promise<void>, state?: NetworkState): Promise<void> {
-	await withTemporaryFolder(async (folder) => {
-		const network = await openNetwork({
-			name: 'cluster', ports: Array.from({length: ports}, (_, index) => ({name: `node-${index}`, socket: `${index}.sock`})), ...(state && {state}),
-		}, folder);
-		const nics = await Promise.all(Array.from({length: ports}, async (_, index) => connectNic(path.join(folder, `${index}.sock`))));
-		try {
-			await use(network, nics);
-		} finally {
-			for (const nic of nics) {
-				nic.socket.destroy();
-			}
-
-			await network.close();
-		}
-	});
-}
-
-/** Waits until the network has taken so many frames. */
-async function taken(network: Network, count: number): Promise<void> {
-	await until(`${count} frames are taken`, async () => (network.taken >= count ? {met: true, value: undefined} : {met: false, seen: `${network.taken}`}), {deadline: 20_000, interval: 20});
+	await withNics({name: 'cluster', state}, Array.from({length: ports}, () => undefined), use);
 }
 
 /** The frames of a state: the port and the payload of each. */

@@ -5,9 +5,9 @@ import {type Network, type NetworkDeclaration, type NetworkState, openNetwork} f
 import {longestSwitchedFrame} from '../../lab/fabric/switch.ts';
 import {accessPort, outgoingForms, tagOf, trunkPort} from '../../lab/fabric/vlan.ts';
 import {withTemporaryFolder} from '../../lab/host/temporary.ts';
-import {until} from '../../lab/host/wait.ts';
 import {ethernetFrame, everybody, mac, withHeader} from './ethernet-frame.ts';
 import {connectNic, type Nic} from './nic.ts';
+import {taken, withNics} from './open-network.ts';
 
 /** A frame with a tag; `control` are the sixteen bits of priority and VLAN. */
 function tagged(control: number, frame: Buffer, type = 0x8100): Buffer {
@@ -24,26 +24,11 @@ const green = 20;
 const machines = ['blue', 'blue', 'green', 'trunk', 'trunk'] as const;
 
 async function withTrunk(use: (network: Network, nics: readonly [Nic, Nic, Nic, Nic, Nic]) => Promise<void>, more: Partial<NetworkDeclaration> = {}): Promise<void> {
-	await withTemporaryFolder(async (folder) => {
-		const network = await openNetwork({
-			name: 'trunk', vlans: [{network: 'blue', id: blue, families: ['ipv6']}, {network: 'green', id: green}],
-			ports: machines.map((own, index) => ({name: `node-${index}`, socket: `${index}.sock`, ...(own !== 'trunk' && {network: own})})), ...more,
-		}, folder);
-		const nics = await Promise.all(machines.map(async (_, index) => connectNic(path.join(folder, `${index}.sock`))));
-		try {
-			await use(network, nics as unknown as readonly [Nic, Nic, Nic, Nic, Nic]);
-		} finally {
-			for (const nic of nics) {
-				nic.socket.destroy();
-			}
-
-			await network.close();
-		}
-	});
-}
-
-async function taken(network: Network, count: number): Promise<void> {
-	await until(`${count} frames are taken`, async () => (network.taken >= count ? {met: true, value: undefined} : {met: false, seen: `${network.taken}`}), {deadline: 20_000, interval: 20});
+	await withNics(
+		{name: 'trunk', vlans: [{network: 'blue', id: blue, families: ['ipv6']}, {network: 'green', id: green}], ...more},
+		machines.map((own) => (own === 'trunk' ? undefined : own)),
+		async (network, nics) => use(network, nics as unknown as readonly [Nic, Nic, Nic, Nic, Nic]),
+	);
 }
 
 test('a tag is read where there is one', (t) => {
