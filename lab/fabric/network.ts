@@ -265,12 +265,16 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 		}
 	};
 
-	const flush = (): void => {
+	/** Hands all that was delivered to the kernel. Gives whether some of it waits with us. */
+	const flush = (): boolean => {
+		let waits = false;
 		for (const port of touched) {
 			port.flush();
+			waits ||= !port.flushed;
 		}
 
 		touched.clear();
+		return waits;
 	};
 
 	try {
@@ -292,7 +296,8 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 				},
 				onBatch: () => {
 					isTimed = false;
-					flush();
+					// Frames that are held, or wait on a link, are pieces of what was read.
+					return flush() || held !== undefined || links.some(({isPlain}) => !isPlain);
 				},
 				onGone: () => {
 					for (const {table} of segments) {

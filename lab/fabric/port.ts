@@ -5,6 +5,7 @@ import {once} from 'node:events';
 import {listenPrivately} from '../host/private-socket.ts';
 import {countDroppedOut, type DropReason, newCounters, type PortCounters} from './counters.ts';
 import {frameReader, headerBytes} from './framing.ts';
+import {readIntoOwnBuffer} from './own-buffer.ts';
 
 export type {PortCounters} from './counters.ts';
 
@@ -40,8 +41,8 @@ export interface PortOptions {
 	readonly socket: string;
 	/** Called for each frame from the machine. */
 	readonly onFrame: FrameHandler;
-	/** Called when all frames of a chunk were handed over: the time to flush. */
-	readonly onBatch: () => void;
+	/** Called when all frames of a chunk were handed over: the time to flush. Returns whether a frame of it may still be needed. */
+	readonly onBatch: () => boolean;
 	/** Called when the machine has gone. */
 	readonly onGone: () => void;
 }
@@ -59,9 +60,8 @@ export async function openPort({socket, onFrame, onBatch, onGone}: PortOptions):
 	let pieces: Array<{buffer: Buffer; start: number; end: number}> = [];
 	let queued = 0;
 
-	const accept = (next: Socket): void => {
+	const accept = (accepted: Socket): void => {
 		connection?.destroy();
-		connection = next;
 		pieces = [];
 		queued = 0;
 		const reader = frameReader();
@@ -71,14 +71,17 @@ export async function openPort({socket, onFrame, onBatch, onGone}: PortOptions):
 			onFrame(buffer, start, end);
 		};
 
-		next.on('data', (chunk: Buffer) => {
+		const next = readIntoOwnBuffer(accepted, (chunk) => {
 			const whole = reader.read(chunk, take);
-			onBatch();
+			const isNeeded = onBatch();
 			if (!whole) {
 				counters.broken += 1;
 				next.destroy();
 			}
+
+			return !isNeeded;
 		});
+		connection = next;
 		next.on('error', () => {
 			next.destroy();
 		});
@@ -92,7 +95,7 @@ export async function openPort({socket, onFrame, onBatch, onGone}: PortOptions):
 		});
 	};
 
-	const server: Server = createServer(accept);
+	const server: Server = createServer({pauseOnConnect: true}, accept);
 	await rm(socket, {force: true});
 	const release = await listenPrivately(server, socket);
 

@@ -191,6 +191,30 @@ test('frames are delayed on both links that they cross, and come in their order'
 	});
 });
 
+test('frames that wait on a link, or for a machine that does not read, are what they were, whatever comes after them', async (t) => {
+	await withNetwork(3, async (network, [a, b, c]) => {
+		impair(network, 1, {direction: 'to', delay: 300});
+		for (const [index, payload] of ['one', 'two', 'three'].entries()) {
+			a!.send(ethernetFrame(mac(1), mac(0), payload));
+			await taken(network, index + 1);
+		}
+
+		t.deepEqual(await b!.gets(3), ['one', 'two', 'three']);
+		network.changeLink({kind: 'clear', link: 'node-1@cluster'});
+		c!.socket.pause();
+		// Each in a read of its own, and more than the kernel keeps for a machine, but less than its queue.
+		let sent = 0;
+		for (let late = 0; late < 300; sent++) {
+			a!.send(ethernetFrame(everybody, mac(0), `number ${sent}`, 1514));
+			await taken(network, 4 + sent);
+			late += network.flushed ? 0 : 1;
+		}
+
+		c!.socket.resume();
+		t.deepEqual((await c!.gets(sent + 3)).slice(3), Array.from({length: sent}, (_, index) => `number ${index}`));
+	});
+});
+
 test('lost frames are those that the seed says, on two networks alike', async (t) => {
 	const outcomes: string[][] = [];
 	for (const seed of [1, 1, 2]) {
