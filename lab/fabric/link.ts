@@ -13,8 +13,6 @@ export interface Link {
 	readonly toMachine: FrameHandler;
 	/** Does all go to the machine at once, since nothing is set in that direction and nothing waits? Then `hand` may be called. */
 	readonly isPlainToMachine: boolean;
-	/** Does that hold for both directions? Then no frame waits on it. */
-	readonly isPlain: boolean;
 	/** As `toMachine`, without telling anybody of it. Gives why the frame was dropped, where it was. */
 	hand(buffer: Buffer, start: number, end: number): DropReason | undefined;
 	/** What is set on it, with how far each impairment is. */
@@ -166,9 +164,6 @@ export function openLink({machine, network, port, now, enter, onDelivered, wake,
 		},
 		get isPlainToMachine() {
 			return to === undefined;
-		},
-		get isPlain() {
-			return from === undefined && to === undefined;
 		},
 		hand,
 		get setting() {

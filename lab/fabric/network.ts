@@ -296,8 +296,8 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 				},
 				onBatch: () => {
 					isTimed = false;
-					// Frames that are held, or wait on a link, are pieces of what was read.
-					return flush() || held !== undefined || links.some(({isPlain}) => !isPlain);
+					// What is held, and what waits for a machine, are pieces of what was read; what waits on a link is not.
+					return flush() || held !== undefined;
 				},
 				onGone: () => {
 					for (const {table} of segments) {
