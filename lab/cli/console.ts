@@ -1,5 +1,5 @@
 /** `vmlab console`: a machine's serial console, as it is when nothing else answers. */
-import {createReadStream} from 'node:fs';
+import {createReadStream, existsSync} from 'node:fs';
 import path from 'node:path';
 import {Transform} from 'node:stream';
 import {pipeline} from 'node:stream/promises';
@@ -8,6 +8,7 @@ import {failure} from '../host/failure.ts';
 import {labFolder} from '../host/folder.ts';
 import {plainText} from '../host/plain-text.ts';
 import {connectConsole} from '../machine/console.ts';
+import {cutPartOf} from '../runtime/console-limit.ts';
 import {chooseMachine} from './lab-choice.ts';
 import {say} from './output.ts';
 import {defineVerb} from './verb.ts';
@@ -23,7 +24,12 @@ export const verb = defineVerb({
 		const {lab, machine} = await chooseMachine(names);
 		const folder = path.join(labFolder(lab.name), machine.name);
 		if (log) {
-			await pipeline(createReadStream(path.join(folder, 'console.log')), withoutEscapes(), process.stdout, {end: false});
+			const file = path.join(folder, 'console.log');
+			const cut = cutPartOf(file);
+			for (const part of existsSync(cut) ? [cut, file] : [file]) {
+				await pipeline(createReadStream(part), withoutEscapes(), process.stdout, {end: false});
+			}
+
 			return;
 		}
 

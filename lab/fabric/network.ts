@@ -4,7 +4,7 @@ import {countDroppedIn, type DropReason, dropReasons, type PortCounters} from '.
 import {headerBytes} from './framing.ts';
 import {type Link, type LinkEnds, type LinkReport, type LinkState, openLink} from './link.ts';
 import {changedSetting, type LinkChange, type LinkSetting} from './link-setting.ts';
-import {longestQueue, openPort, type Port} from './port.ts';
+import {keepable, longestQueue, openPort, type Port} from './port.ts';
 import {families, type Family} from '../spec/family.ts';
 import type {FrameWitness} from './recorder.ts';
 import {type KnownStation, switchTable, type SwitchTable, type Way, wireTable} from './switch.ts';
@@ -164,7 +164,8 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 	const keep = (frames: NonNullable<typeof held>, index: number, buffer: Buffer, start: number, end: number): void => {
 		if (heldBytes + end - start <= longestQueue * ports.length) {
 			heldBytes += end - start;
-			frames.push({port: index, buffer, start, end});
+			const kept = keepable(buffer, start, end);
+			frames.push({port: index, buffer: kept, start: 0, end: kept.length});
 		} else {
 			drop(index, buffer, start, end, 'held');
 		}
@@ -265,12 +266,11 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 		}
 	};
 
-	/** Hands all that was delivered to the kernel. Gives whether some of it waits with us. */
+	/** Hands all that was delivered to the kernel. Gives whether some of it waits here, in the buffer that it was delivered in. */
 	const flush = (): boolean => {
 		let waits = false;
 		for (const port of touched) {
-			port.flush();
-			waits ||= !port.flushed;
+			waits = port.flush() || waits;
 		}
 
 		touched.clear();

@@ -22,8 +22,8 @@ export interface Port {
 	 * @returns why it was dropped, where it was
 	 */
 	deliver(buffer: Buffer, start: number, end: number): DropReason | undefined;
-	/** Hands what was delivered to the kernel, in one go. */
-	flush(): void;
+	/** Hands what was delivered to the kernel, in one go. Gives whether some of it waits here, in the buffer that it was delivered in. */
+	flush(): boolean;
 	/** Has the kernel everything that was delivered? */
 	readonly flushed: boolean;
 	/** Ends the connection and the socket. */
@@ -32,8 +32,14 @@ export interface Port {
 
 /** Bytes that wait for a machine at most: some 30 ms at a gigabit, and about what the TCP windows of a few streams hold. */
 export const longestQueue = 4 * 1024 * 1024;
-/** The least part of a buffer that may keep all of it: a smaller one that has to wait is copied, so that what waits is no more than so many times what is counted. */
+/** The least part of a buffer that may keep all of it. */
 const leastPart = 1 / 8;
+
+/** A piece of a buffer that has to wait: a copy of one that is small, so that what waits is no more than some times what is counted. */
+export function keepable(buffer: Buffer, start: number, end: number): Buffer {
+	const bytes = buffer.subarray(start, end);
+	return bytes.length < buffer.buffer.byteLength * leastPart ? Buffer.from(bytes) : bytes;
+}
 
 /** Where a port listens, and what it does with what comes. */
 export interface PortOptions {
@@ -130,29 +136,32 @@ export async function openPort({socket, onFrame, onBatch, onGone}: PortOptions):
 		},
 		flush() {
 			if (connection === undefined || pieces.length === 0) {
-				return;
+				return false;
 			}
 
 			const out = pieces;
 			pieces = [];
 			queued = 0;
 			const waits = connection.writableLength > 0;
+			let isOwn = true;
 			const bytesOf = ({buffer, start, end}: (typeof out)[number]): Buffer => {
-				const bytes = buffer.subarray(start, end);
-				return waits && bytes.length < buffer.buffer.byteLength * leastPart ? Buffer.from(bytes) : bytes;
+				const bytes = waits ? keepable(buffer, start, end) : buffer.subarray(start, end);
+				isOwn &&= bytes.buffer !== buffer.buffer;
+				return bytes;
 			};
 
 			if (out.length === 1) {
 				connection.write(bytesOf(out[0]!));
-				return;
+			} else {
+				connection.cork();
+				for (const piece of out) {
+					connection.write(bytesOf(piece));
+				}
+
+				connection.uncork();
 			}
 
-			connection.cork();
-			for (const piece of out) {
-				connection.write(bytesOf(piece));
-			}
-
-			connection.uncork();
+			return !isOwn && connection.writableLength > 0;
 		},
 		async close() {
 			connection?.destroy();

@@ -1,5 +1,5 @@
 /** Commands and shells over one ssh connection. */
-import type {Writable} from 'node:stream';
+import type {Readable, Writable} from 'node:stream';
 import {StringDecoder} from 'node:string_decoder';
 import type {Client, ClientChannel} from 'ssh2';
 import {LabError} from '../host/error.ts';
@@ -90,6 +90,24 @@ function kill(client: Client, channel: ClientChannel): void {
 	}
 }
 
+/** Gives an output on, which is not ended by it. Where nobody reads it any more it is dropped: a command that goes on writing would wait for ever. */
+function passOn(output: Readable, target: NodeJS.WritableStream): void {
+	if ('destroyed' in target && target.destroyed === true) {
+		output.resume();
+		return;
+	}
+
+	const onUnpipe = (source: unknown): void => {
+		if (source === output) {
+			target.off('unpipe', onUnpipe);
+			output.resume();
+		}
+	};
+
+	target.on('unpipe', onUnpipe);
+	output.pipe(target, {end: false});
+}
+
 /** What the far side said of a command's end before its channel closed: a code, or the signal that ended it. */
 interface CommandEnd {
 	readonly code: number | null;
@@ -163,16 +181,7 @@ export async function exec(line: SshLine, machine: string, command: string, opti
 		for (const [name, stream] of [['stdout', channel], ['stderr', channel.stderr]] as const) {
 			const target = pipe[name];
 			if (target !== undefined) {
-				// Where nobody reads it any more it is dropped: a command that goes on writing would wait for ever.
-				if (target.destroyed) {
-					stream.resume();
-				} else {
-					stream.pipe(target, {end: false});
-					target.once('close', () => {
-						stream.resume();
-					});
-				}
-
+				passOn(stream, target);
 				continue;
 			}
 
@@ -249,8 +258,8 @@ export async function shell(line: SshLine, machine: string, terminal: ShellTermi
 
 	try {
 		input.pipe(channel);
-		channel.pipe(output, {end: false});
-		channel.stderr.pipe(error, {end: false});
+		passOn(channel, output);
+		passOn(channel.stderr, error);
 		return await new Promise<number>((resolve, reject) => {
 			channel.on('error', () => {});
 			onClose(channel, (end) => {

@@ -63,11 +63,16 @@ export function planMachine(machine: SizedMachine, lab: LabTopology, overlays: r
 		],
 		units: [...new Set(answers.flatMap(({units}) => units))],
 		...(restartInForks.length > 0 && {restartInForks}),
-		state: [...new Set(own.flatMap(({overlay}) => overlay.manifest.state ?? []))].sort(),
+		state: outermost(own.flatMap(({overlay}) => overlay.manifest.state ?? [])),
 		ready: answers.flatMap(({ready}) => ready),
 		evidence,
 		stages,
 	};
+}
+
+/** Folders, each once, without those that are in another of them: what is in that is where it is. */
+function outermost(folders: readonly string[]): string[] {
+	return [...new Set(folders)].filter((folder) => !folders.some((other) => folder.startsWith(`${other}/`))).sort();
 }
 
 /** The routes of a machine: those of its overlays, and its default routes where no overlay has one. */

@@ -29,8 +29,8 @@ export interface StartingMachine {
 	readonly signal: AbortSignal;
 	/** Starts the machine again from its power-on. */
 	reset(): Promise<void>;
-	/** The seconds that this computer's processors have worked for it so far. */
-	worked(): Promise<number>;
+	/** The seconds that this computer's processors have worked for it so far; undefined where nothing follows from its standing still. */
+	worked(): Promise<number | undefined>;
 	/** Bytes of its console that were there before it was started. Default 0. */
 	readonly consoleFrom?: number | undefined;
 	/** Milliseconds before the first reset; each next one comes after twice the time. */
@@ -77,16 +77,20 @@ export async function restartWhenStill({name, events, signal, reset, worked, pat
 				`${name} stands still`,
 				async () => {
 					const now = await worked();
-					if (now - work >= leastWork) {
-						[work, since] = [now, performance.now()];
+					if (now === undefined || now - work >= leastWork) {
+						[work, since] = [now ?? work, performance.now()];
 					}
 
-					return performance.now() - since >= patience ? {met: true, value: undefined} : {met: false, seen: `${now} s of work`};
+					return performance.now() - since >= patience ? {met: true, value: undefined} : {met: false, seen: `${now ?? 'nobody knows how many'} s of work`};
 				},
 				// As long as it is waited for: the signal ends it.
 				{deadline: Number.POSITIVE_INFINITY, interval: patience / 10, signal},
 			);
 		} catch {
+			return;
+		}
+
+		if (signal.aborted) {
 			return;
 		}
 

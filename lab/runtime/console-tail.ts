@@ -2,6 +2,7 @@
 import path from 'node:path';
 import {readEnd} from '../host/file-end.ts';
 import {plainText} from '../host/plain-text.ts';
+import {cutPartOf} from './console-limit.ts';
 
 /** The console's log, relative to the lab's folder. */
 export function consoleLogOf(machine: string): string {
@@ -13,7 +14,10 @@ const readBytes = 32 * 1024;
 
 /** The last lines of a log, of what came after its first `from` bytes; none where there is no such file. */
 export async function tailOf(file: string, most = shownLines, from = 0): Promise<string[]> {
-	return plainText(await readEnd(file, readBytes, from)).split('\n').map((line) => line.trimEnd()).filter((line) => line !== '').slice(-most);
+	const end = await readEnd(file, readBytes, from);
+	// What was cut from it may be a moment old.
+	const before = from === 0 && end.length < readBytes ? await readEnd(cutPartOf(file), readBytes - end.length) : '';
+	return plainText(before + end).split('\n').map((line) => line.trimEnd()).filter((line) => line !== '').slice(-most);
 }
 
 /** What a kernel, or the first process of an image, writes when it gives up. */

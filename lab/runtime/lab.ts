@@ -277,7 +277,11 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 			reset: async () => {
 				await powered.get(planned.name)?.machine.qmp.execute('system_reset');
 			},
-			worked: async () => processorTimeOf(powered.get(planned.name)!.machine.pid),
+			worked: async () => {
+				// Who was stopped on purpose stands still; and a guest with nothing to do takes next to nothing of a processor that runs it itself.
+				const isStopped = faults.report().some(({machine, faults: wrong}) => machine === planned.name && showFaults(wrong).length > 0);
+				return isStopped || accelerator?.accelerator !== 'tcg' ? undefined : processorTimeOf(powered.get(planned.name)!.machine.pid);
+			},
 		};
 		const powerOnTime = performance.now();
 		const seconds = (): number => (performance.now() - powerOnTime) / 1000;
@@ -450,8 +454,13 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 
 		await keeper.update(() => ({state: 'booting', speed: pace}));
 		events({type: 'lab', reason: frozen === undefined ? 'booting' : 'forking', lab: name});
-		const limited = limitLogs(plan.machines.map(({name: machine}) => path.join(folder, consoleLogOf(machine))), {signal});
-		cleanup.add(async () => limited);
+		// A lab that broke is its owner's still, and its other machines go on.
+		const logging = new AbortController();
+		const limited = limitLogs(plan.machines.map(({name: machine}) => path.join(folder, consoleLogOf(machine))), {signal: logging.signal});
+		cleanup.add(async () => {
+			logging.abort();
+			await limited;
+		});
 		cleanup.add(async () => allOf([...powered.values()].map(async ({machine}) => machine.powerOff())));
 		cleanup.add(async () => faults.stop());
 		await together(signal, plan.machines.map((planned) => async (abort) => {

@@ -7,7 +7,7 @@ import {claimAnswered, dialAll} from './dial.ts';
 import {addressesOf, answeredBy, notAnswered, request, told} from './lookup.ts';
 import {forgetPaths, headerDifference, largeRequestFails, pathMtu, withoutPacketTooBig, withWideInvitation} from './path-mtu.ts';
 import {connectOften} from './services.ts';
-import {deployment, readPods, type Pod} from './test-server.ts';
+import {deployment, readPods, type Pod, watchFor} from './test-server.ts';
 import {nat64Of, wellKnownPrefix, withoutTranslator, withPrefix} from './translator.ts';
 
 /** New connections, one after the other, from each node. */
@@ -41,6 +41,7 @@ export async function nat64Story(context: StepContext): Promise<void> {
 	const pods = await step(`a Deployment of ${nodes.length} pods spreads over all nodes`, async () => {
 		await cluster.apply(deployment(lab, 'caller', nodes.length));
 		return eventually('all pods are ready', async () => {
+			await watchFor(context, 'Available', ['deployment/caller']);
 			const found = (await readPods(cluster, 'caller')).get('caller') ?? [];
 			claim(found.length === nodes.length && found.every((pod) => pod.ready), `${found.filter((pod) => pod.ready).length} of ${nodes.length} pods are ready`);
 			claim(new Set(found.map((pod) => pod.node)).size === nodes.length, 'two pods are on one node');

@@ -99,6 +99,18 @@ test('a command whose output nobody reads any more is run to its end', async (t)
 	await end();
 });
 
+test('a command whose reader leaves in the middle is run to its end', async (t) => {
+	for (const name of ['stdout', 'stderr'] as const) {
+		const {ssh, end} = await connected();
+		const reader = new PassThrough();
+		reader.once('data', () => {
+			reader.destroy();
+		});
+		t.is((await ssh.exec(`head -c 5000000 /dev/zero ${name === 'stderr' ? '>&2' : ''}; exit 4`, {pipe: {[name]: reader}, timeout: 30_000})).exitCode, 4);
+		await end();
+	}
+});
+
 test('output beyond the limit ends the command', async (t) => {
 	const {ssh, end} = await connected();
 	const error = await t.throwsAsync(ssh.exec('yes', {limit: 100_000}), {instanceOf: LabError});

@@ -30,7 +30,8 @@ function cluster(change: Partial<Record<'base' | 'etcd' | 'containerd' | 'kubern
 			needs: ['base'], roles: ['node'], provides: ['kv'],
 			options: {version: {default: '3.6.5', summary: 'version'}},
 			components: ({version}) => [component('etcd', version as string, {go: {module: 'go.etcd.io/etcd/server/v3', packages: {etcd: 'go.etcd.io/etcd/server/v3'}}})],
-			state: ['/var/lib/etcd'],
+			// The second is in the first.
+			state: ['/var/lib/etcd', '/var/lib/etcd/member'],
 			...change.etcd,
 		}),
 		overlay('containerd', {needs: ['base'], roles: ['node'], provides: ['cri'], components: () => [component('containerd')], ...change.containerd}),

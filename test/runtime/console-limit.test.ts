@@ -39,3 +39,13 @@ test('a log that was cut since is read from its beginning', async (t) => {
 		t.deepEqual(await tailOf(log, 10, 100), ['new']);
 	});
 });
+
+test('the end of a log that was just cut is that of both its parts', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const log = path.join(folder, 'log');
+		await writeFile(cutPartOf(log), 'one\ntwo\n');
+		await writeFile(log, 'three\n');
+		t.deepEqual(await tailOf(log, 2), ['two', 'three']);
+		t.deepEqual(await tailOf(log, 9, 2), ['ree']);
+	});
+});
