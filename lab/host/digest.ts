@@ -1,9 +1,7 @@
 /** Digests: SHA-256 in hex, of values, files and trees. */
 import {createHash} from 'node:crypto';
-import {createReadStream} from 'node:fs';
-import {lstat, readdir, readlink} from 'node:fs/promises';
+import {lstat, open, readdir, readlink} from 'node:fs/promises';
 import path from 'node:path';
-import {pipeline} from 'node:stream/promises';
 
 /** Canonical JSON: keys sorted, undefined left out, so that equal values have one text. */
 function canonical(value: unknown): string {
@@ -18,11 +16,26 @@ export function digestOf(value: unknown): string {
 	return createHash('sha256').update(canonical(value)).digest('hex');
 }
 
-/** The digest of a file's bytes. */
+/** Bytes that are read at once at most. */
+const pieceBytes = 1024 * 1024;
+
+/** The digest of a file's bytes. It is read into one buffer: a stream makes a new one for each piece, which costs as much as to digest it. */
 export async function digestFile(file: string): Promise<string> {
 	const hash = createHash('sha256');
-	await pipeline(createReadStream(file, {highWaterMark: 1024 * 1024}), hash);
-	return hash.digest('hex');
+	const handle = await open(file);
+	try {
+		const buffer = Buffer.allocUnsafe(Math.min(pieceBytes, (await handle.stat()).size + 1));
+		for (;;) {
+			const {bytesRead} = await handle.read(buffer, 0, buffer.length, null);
+			if (bytesRead === 0) {
+				return hash.digest('hex');
+			}
+
+			hash.update(buffer.subarray(0, bytesRead));
+		}
+	} finally {
+		await handle.close();
+	}
 }
 
 /** One entry of a tree, its path relative to the tree. */
