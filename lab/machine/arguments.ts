@@ -34,11 +34,10 @@ export const confinement: readonly string[] = [
 
 /**
  * How the guest's instructions are run, and the processor that it sees. Emulated, it has no AVX2: programs written in Go
- * hash and compare with it, and QEMU takes half as long again for that as for the same without. Nor does it say that it moves
- * strings of bytes quickly (ERMS): the kernel would copy and clear all memory byte by byte, which takes twice as long as by words.
+ * hash and compare with it, and QEMU takes half as long again for that as for the same without.
  */
 export function processorArguments(accelerator: MachineSpecification['accelerator'], cpus: number, entropy: readonly EntropySource[] = entropySources): string[] {
-	const model = accelerator === 'kvm' ? 'host' : 'max,avx2=off,erms=off';
+	const model = accelerator === 'kvm' ? 'host' : 'max,avx2=off';
 	return [
 		...(accelerator === 'kvm' ? ['-accel', 'kvm'] : ['-accel', 'tcg,thread=multi']),
 		'-cpu', entropy.includes('processor') ? model : `${model},rdrand=off,rdseed=off`,
