@@ -7,7 +7,7 @@ import {podsReachEachOther, withoutForwarding} from './pod-network.ts';
 import {clusterAddressDiffers, nobodyListensOnNodePort, serviceIsWhereItBelongs} from './proxy-mode.ts';
 import {askApiServer, podTalksToApiServer} from './service-account.ts';
 import {connectionsSpread, connectOften, nodeAddresses, nothingAnswers, podAnswers, readServices, seenClients, service, servicePort, urlOf, type Service} from './services.ts';
-import {deployment, readPods, watchFor, type Pod} from './test-server.ts';
+import {deployment, readPods, type Pod} from './test-server.ts';
 
 /** Pods of the Deployment that everything is spread over. */
 const replicas = 4;
@@ -36,7 +36,6 @@ export async function clusterNetwork(context: StepContext): Promise<ClusterStory
 	const {pods, single} = await step(`a Deployment of ${replicas} pods spreads over all nodes`, async () => {
 		await cluster.apply([deployment(lab, 'hello', replicas), deployment(lab, 'single', 1)]);
 		const found = await eventually('all pods are ready', async () => {
-			await watchFor(context, 'Available', ['deployment/hello', 'deployment/single']);
 			const every = await readPods(cluster, 'hello', 'single');
 			const all = [...every.values()].flat();
 			const ready = all.filter((pod) => pod.ready);

@@ -64,21 +64,11 @@ export function podOn(lab: LabTopology, node: string, name: string): object {
 	return {apiVersion: 'v1', kind: 'Pod', metadata: {name, labels: {app: name}}, spec: {nodeName: node, ...serverSpec(lab)}};
 }
 
-/**
- * Returns when all these objects have a condition, or after a while without: what they have is for the caller to see. To be told by the API server takes one
- * connection; to ask it each second takes one each, whose handshakes would keep a slow machine from what is waited for.
- */
-export async function watchFor({cluster}: StepContext, condition: string, objects: readonly string[]): Promise<void> {
-	await cluster.kubectl`wait --for=condition=${condition} --timeout=30s ${objects}`.catch(() => {});
-}
-
 /** Makes pods of the server, each on the node that is given for its name, and gives them in that order once all are ready. */
-export async function placePods(context: StepContext, places: Readonly<Record<string, string>>): Promise<Pod[]> {
-	const {lab, cluster, eventually} = context;
+export async function placePods({lab, cluster, eventually}: StepContext, places: Readonly<Record<string, string>>): Promise<Pod[]> {
 	const names = Object.keys(places);
 	await cluster.apply(names.map((name) => podOn(lab, places[name]!, name)));
 	return eventually(`the pods ${names.join(', ')} are ready`, async () => {
-		await watchFor(context, 'Ready', names.map((name) => `pod/${name}`));
 		const found = await readPods(cluster, ...names);
 		return names.map((name) => {
 			const [pod] = found.get(name) ?? [];
