@@ -11,7 +11,7 @@ const bufferBytes = 256 * 1024;
 /**
  * Reads all that comes over a connection that nothing was read of yet (`pauseOnConnect`).
  *
- * @param take is given each piece; it returns whether its memory may be written over, since nobody needs it any more
+ * @param take is given each piece; it returns whether somebody still needs its memory, which is not written over then
  * @returns the connection, in place of the one that was given
  */
 export function readIntoOwnBuffer(accepted: Socket, take: (chunk: Buffer) => boolean): Socket {
@@ -32,7 +32,7 @@ export function readIntoOwnBuffer(accepted: Socket, take: (chunk: Buffer) => boo
 		onread: {
 			buffer: () => buffer,
 			callback(length) {
-				if (!take(buffer.subarray(0, length))) {
+				if (take(buffer.subarray(0, length))) {
 					buffer = Buffer.allocUnsafeSlow(bufferBytes);
 				}
 

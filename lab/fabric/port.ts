@@ -85,7 +85,7 @@ export async function openPort({socket, onFrame, onBatch, onGone}: PortOptions):
 				next.destroy();
 			}
 
-			return !isNeeded;
+			return isNeeded;
 		});
 		connection = next;
 		next.on('error', () => {
@@ -143,10 +143,10 @@ export async function openPort({socket, onFrame, onBatch, onGone}: PortOptions):
 			pieces = [];
 			queued = 0;
 			const waits = connection.writableLength > 0;
-			let isOwn = true;
+			let isLent = false;
 			const bytesOf = ({buffer, start, end}: (typeof out)[number]): Buffer => {
 				const bytes = waits ? keepable(buffer, start, end) : buffer.subarray(start, end);
-				isOwn &&= bytes.buffer !== buffer.buffer;
+				isLent ||= bytes.buffer === buffer.buffer;
 				return bytes;
 			};
 
@@ -161,7 +161,7 @@ export async function openPort({socket, onFrame, onBatch, onGone}: PortOptions):
 				connection.uncork();
 			}
 
-			return !isOwn && connection.writableLength > 0;
+			return isLent && connection.writableLength > 0;
 		},
 		async close() {
 			connection?.destroy();

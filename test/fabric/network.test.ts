@@ -3,7 +3,7 @@ import {runInNewContext} from 'node:vm';
 import test from 'ava';
 import {headerBytes, longestFrame} from '../../lab/fabric/framing.ts';
 import type {DropReason} from '../../lab/fabric/counters.ts';
-import {type Network, type NetworkState} from '../../lab/fabric/network.ts';
+import type {Network, NetworkState} from '../../lab/fabric/network.ts';
 import {longestQueue} from '../../lab/fabric/port.ts';
 import {longestSwitchedFrame} from '../../lab/fabric/switch.ts';
 import type {Impairment} from '../../lab/spec/impairment.ts';
