@@ -51,19 +51,26 @@ export async function makeStages(plan: Plan, options: MakeOptions): Promise<Read
 		}
 
 		const {name, key} = stage;
-		const make = async (): Promise<void> => {
+		const endingAll = async <Value>(work: () => Promise<Value>): Promise<Value> => {
 			throwIfInterrupted(signal);
 			try {
-				made.set(name, await store.make({name, key, make: async (work) => makeRecipe(stage, made, work, options)}, {events, signal}));
+				return await work();
 			} catch (error) {
-				// Before the place is free: nothing else begins.
 				first ??= {error};
 				ending.abort(failure.interrupted(`the failure of ${name}`));
 				throw error;
 			}
 		};
 
-		await (heavy.has(stage.recipe.kind) ? places.use(make) : make());
+		const request = {
+			name, key,
+			make: async (work: StageWork) => makeRecipe(stage, made, work, options),
+			// No place is taken by what another command makes. A failure ends all before its place is free, so that nothing else begins.
+			...(heavy.has(stage.recipe.kind) && {turn: async <Value>(work: () => Promise<Value>) => places.use(async () => endingAll(work))}),
+		};
+		await endingAll(async () => {
+			made.set(name, await store.make(request, {events, signal}));
+		});
 	};
 
 	const start = async (name: string): Promise<void> => {

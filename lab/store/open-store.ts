@@ -133,7 +133,7 @@ class DiskStore implements Store {
 	}
 
 	async make(request: StageRequest, options: MakeOptions): Promise<MadeStage> {
-		const {name: stage, key} = request;
+		const {name: stage, key, turn = async (work) => work()} = request;
 		const {events, signal} = options;
 		const cached = async (): Promise<MadeStage | undefined> => {
 			const found = await this.find(key);
@@ -150,7 +150,7 @@ class DiskStore implements Store {
 		}
 
 		try {
-			return await withLock(this.#lock(key), async () => await cached() ?? this.#makeLocked(request, options), {
+			return await withLock(this.#lock(key), async () => await cached() ?? turn(async () => this.#makeLocked(request, options)), {
 				signal,
 				onWait(holder) {
 					events({type: 'stage', reason: 'waiting', stage, key, holder});
@@ -343,7 +343,8 @@ class DiskStore implements Store {
 	async #keep(folder: string, {name, key, writable}: StageRequest, seconds: () => number, log: string): Promise<MadeStage> {
 		const files = path.join(folder, filesName);
 		await makeReadOnly(files, writable);
-		const described = await describeFiles(files);
+		// Writing to the disk and reading take their time from different parts of a computer.
+		const [described] = await Promise.all([describeFiles(files), flushTree(folder)]);
 		const record: StageRecord = {name, key, ...described, marks: await readMarks(folder, described.entries), madeAt: Date.now(), seconds: seconds()};
 		await writeFile(path.join(folder, recordName), textOf(record), {mode: 0o444});
 		await rename(log, path.join(folder, logName));

@@ -26,6 +26,8 @@ export interface StageRequest {
 	/** Hex sha256 of everything that goes into it. */
 	readonly key: string;
 	readonly make: (work: StageWork) => Promise<void>;
+	/** Calls what it is given when this stage may be made: asked only where it is not there and nobody else makes it. Default: at once. */
+	readonly turn?: (<Value>(work: () => Promise<Value>) => Promise<Value>) | undefined;
 	/**
 	 * Files of the result, relative to `out`, that keep their owner's right to write, and to be read by nobody else: QEMU before 8.2 opens memory for
 	 * writing even where it maps it privately.

@@ -42,18 +42,21 @@ class FakeStore implements Store {
 	}
 
 	async make(request: StageRequest, options: {signal: AbortSignal}): Promise<MadeStage> {
+		const {turn: take = async (work) => work()} = request;
 		if (!this.there.has(request.key)) {
-			this.started.push(request.name);
-			this.#running += 1;
-			this.most = Math.max(this.most, this.#running);
-			try {
-				await this.#make(request, options.signal);
-			} finally {
-				this.#running -= 1;
-				this.ended.push(request.name);
-			}
+			await take(async () => {
+				this.started.push(request.name);
+				this.#running += 1;
+				this.most = Math.max(this.most, this.#running);
+				try {
+					await this.#make(request, options.signal);
+				} finally {
+					this.#running -= 1;
+					this.ended.push(request.name);
+				}
 
-			this.there.add(request.key);
+				this.there.add(request.key);
+			});
 		}
 
 		return (await this.find(request.key))!;
@@ -107,6 +110,28 @@ test('at most two heavy stages are made at once, and light ones beside them', as
 	const light = new FakeStore();
 	await makeStages(plan(...['a', 'b', 'c', 'd'].map((name) => stage(name, [], name, 'disk'))), {store: light, events: noEvents, signal});
 	t.is(light.most, 4);
+});
+
+test('what another command makes takes no place from what this one can make', async (t) => {
+	const store = new FakeStore();
+	const make = store.make.bind(store);
+	let tell: (() => void) | undefined;
+	const elsewhere = new Promise<void>((resolve) => {
+		tell = resolve;
+	});
+	store.make = async (request, options) => {
+		if (request.name === 'c') {
+			tell!();
+		} else {
+			await elsewhere;
+			store.there.add(request.key);
+		}
+
+		return make(request, options);
+	};
+
+	await makeStages(plan(...['a', 'b', 'c'].map((name) => stage(name))), {store, events: noEvents, signal});
+	t.deepEqual(store.started, ['c']);
 });
 
 test('when all is there, nothing is made', async (t) => {
