@@ -1,14 +1,18 @@
 /** What the options of `vmlab link set` ask for. */
 import type {LinkChange} from '../fabric/link-setting.ts';
 import {failure} from '../host/failure.ts';
+import {type FrameMatch, matchKeys} from '../spec/frame-match.ts';
 import {type FlapDeclaration, type ImpairmentDeclaration, parseFlap, parseImpairment} from '../spec/impairment.ts';
 import {problemsOf} from '../spec/schema.ts';
 
 /** A change of a link that is still to be named. */
 export type UnnamedChange = LinkChange extends infer Change ? Change extends LinkChange ? Omit<Change, 'link'> : never : never;
 
+/** What the options say of the frames that are meant: words that nobody has looked at. */
+type MatchOptions = {readonly [Key in keyof FrameMatch]?: (FrameMatch[Key] extends number | undefined ? number : string) | undefined};
+
 /** What the options say of a link; numbers may be none. */
-export interface LinkOptions {
+export interface LinkOptions extends MatchOptions {
 	readonly from?: boolean | undefined;
 	readonly to?: boolean | undefined;
 	readonly cut?: boolean | undefined;
@@ -25,17 +29,6 @@ export interface LinkOptions {
 	readonly seed?: number | undefined;
 	readonly carrier?: 'up' | 'down' | undefined;
 	readonly flap?: string | undefined;
-	readonly family?: string | undefined;
-	readonly protocol?: string | undefined;
-	readonly port?: number | undefined;
-	readonly sourcePort?: number | undefined;
-	readonly destinationPort?: number | undefined;
-	readonly address?: string | undefined;
-	readonly source?: string | undefined;
-	readonly destination?: string | undefined;
-	readonly mac?: string | undefined;
-	readonly sourceMac?: string | undefined;
-	readonly destinationMac?: string | undefined;
 }
 
 /** Without what was not given. */
@@ -45,9 +38,9 @@ function given<Values extends object>(values: Values): Partial<Values> {
 
 /** The changes that options ask for. Throws `usage` for what cannot be. */
 export function wantedChanges(options: LinkOptions): UnnamedChange[] {
-	const {from, to, cut, burst, limit, carrier, flap, family, protocol, port, sourcePort, destinationPort, address, source, destination, mac, sourceMac, destinationMac} = options;
+	const {from, to, cut, burst, limit, carrier, flap, port, sourcePort, destinationPort} = options;
 	const {loss, delay, jitter, reorder, duplicate, corrupt, rate, mtu, seed} = options;
-	const match = given({family, protocol, port, sourcePort, destinationPort, address, source, destination, mac, sourceMac, destinationMac});
+	const match = given(Object.fromEntries(matchKeys.map((key) => [key, options[key]])));
 	const [enter, leave, inBurst] = burst === undefined ? [] : parts('burst', burst, 2, 3, 'how likely a burst begins and ends at a frame, and what is lost in it: 1%,25% or 1%,25%,80%');
 	const declared = given({
 		cut: cut === true ? true : undefined, loss, burst: burst === undefined ? undefined : given({enter, leave, loss: inBurst}),

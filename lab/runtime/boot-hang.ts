@@ -37,31 +37,45 @@ export interface StartingMachine {
 	readonly patience?: number;
 }
 
+/** What is looked for in a machine before it is started again. */
+interface Hang {
+	/** What the machine did not do, or did, for which it is started again. */
+	readonly told: string;
+	/** Waits for it: false where there is none to wait for any more. */
+	readonly hangs: () => Promise<boolean>;
+}
+
+/** Starts a machine again each time that it hangs. Never rejects: what it is of no use to start again is told by those who wait for its answer. */
+async function restartEachTime({events, signal, reset}: StartingMachine, next: (resets: number) => Hang): Promise<void> {
+	for (let resets = 0; resets < mostResets; resets++) {
+		const {told, hangs} = next(resets);
+		if (!await hangs() || signal.aborted) {
+			return;
+		}
+
+		events({type: 'note', level: 'warning', text: `${told}: it is started again`});
+		await reset().catch(() => {});
+	}
+}
+
 /**
  * Waits for the first line on a machine's console, which its first process writes, and resets a machine that writes none.
  * Never rejects: a machine that stays silent is told of by those who wait for its answer.
  */
-export async function awaitFirstProcess({name, folder, pace, events, signal, reset, consoleFrom, patience}: StartingMachine): Promise<void> {
+export async function awaitFirstProcess(machine: StartingMachine): Promise<void> {
+	const {name, folder, pace, signal, consoleFrom, patience} = machine;
 	const log = path.join(folder, consoleLogOf(name));
-	let deadline = patience ?? Math.max(shortestPatience, kernelDeadline * pace);
-	for (let resets = 0; resets < mostResets && !signal.aborted; resets++) {
-		try {
-			await until(
+	await restartEachTime(machine, (resets) => {
+		const deadline = (patience ?? Math.max(shortestPatience, kernelDeadline * pace)) * 2 ** resets;
+		return {
+			told: `${name} did not come to its first process within ${Math.round(deadline / 1000)} s`,
+			hangs: async () => until(
 				`${name} runs its first process`,
-				async () => ((await tailOf(log, 1, consoleFrom)).length > 0 ? {met: true, value: undefined} : {met: false, seen: 'an empty console'}),
+				async () => ((await tailOf(log, 1, consoleFrom)).length > 0 ? {met: true, value: false} : {met: false, seen: 'an empty console'}),
 				{deadline, signal},
-			);
-			return;
-		} catch {
-			if (signal.aborted) {
-				return;
-			}
-		}
-
-		events({type: 'note', level: 'warning', text: `${name} did not come to its first process within ${Math.round(deadline / 1000)} s: it is started again`});
-		await reset().catch(() => {});
-		deadline *= 2;
-	}
+			).catch(() => true),
+		};
+	});
 }
 
 /**
@@ -69,11 +83,13 @@ export async function awaitFirstProcess({name, folder, pace, events, signal, res
  *
  * @param machine.patience milliseconds of standing still before each reset; the same whatever the pace, since it is this computer's work that is looked at
  */
-export async function restartWhenStill({name, events, signal, reset, worked, patience = stillFor}: StartingMachine): Promise<void> {
-	for (let resets = 0; resets < mostResets && !signal.aborted; resets++) {
+export async function restartWhenStill(machine: StartingMachine): Promise<void> {
+	const {name, signal, worked, patience = stillFor} = machine;
+	await restartEachTime(machine, () => {
 		let [work, since] = [-leastWork, performance.now()];
-		try {
-			await until(
+		return {
+			told: `${name} stood still for ${Math.round(patience / 1000)} s in the middle of its boot`,
+			hangs: async () => until(
 				`${name} stands still`,
 				async () => {
 					const now = await worked();
@@ -81,20 +97,11 @@ export async function restartWhenStill({name, events, signal, reset, worked, pat
 						[work, since] = [now ?? work, performance.now()];
 					}
 
-					return performance.now() - since >= patience ? {met: true, value: undefined} : {met: false, seen: `${now ?? 'nobody knows how many'} s of work`};
+					return performance.now() - since >= patience ? {met: true, value: true} : {met: false, seen: `${now ?? 'nobody knows how many'} s of work`};
 				},
 				// As long as it is waited for: the signal ends it.
 				{deadline: Number.POSITIVE_INFINITY, interval: patience / 10, signal},
-			);
-		} catch {
-			return;
-		}
-
-		if (signal.aborted) {
-			return;
-		}
-
-		events({type: 'note', level: 'warning', text: `${name} stood still for ${Math.round(patience / 1000)} s in the middle of its boot: it is started again`});
-		await reset().catch(() => {});
-	}
+			).catch(() => false),
+		};
+	});
 }
