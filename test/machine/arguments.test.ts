@@ -28,7 +28,7 @@ test('the process is marked with the lab and the machine', (t) => {
 
 test('KVM gives the host\'s processor, TCG the best that it can emulate, with a thread for each', (t) => {
 	t.deepEqual([...values('-accel', {accelerator: 'kvm'}), ...values('-cpu', {accelerator: 'kvm'})], ['kvm', 'host']);
-	t.deepEqual([...values('-accel'), ...values('-cpu'), ...values('-smp')], ['tcg,thread=multi', 'max,avx2=off', '2']);
+	t.deepEqual([...values('-accel'), ...values('-cpu'), ...values('-smp')], ['tcg,thread=multi', 'max,avx2=off,erms=off,fsrm=off', '2']);
 });
 
 test('memory is a shared file', (t) => {
@@ -102,13 +102,13 @@ test('without the device a machine has none, and nothing else is another', (t) =
 
 test('without the processor\'s random numbers it has no instructions for them, and the kernel is told not to count any', (t) => {
 	const changes = {entropy: ['boot', 'virtio-rng'], append: ['quiet', 'random.trust_cpu=on']} as const;
-	t.deepEqual([...values('-cpu', changes), ...values('-cpu', {...changes, accelerator: 'kvm'})], ['max,avx2=off,rdrand=off,rdseed=off', 'host,rdrand=off,rdseed=off']);
-	t.deepEqual(values('-append', changes), ['quiet random.trust_cpu=on random.trust_cpu=off'], 'the last one holds');
+	t.deepEqual([...values('-cpu', changes), ...values('-cpu', {...changes, accelerator: 'kvm'})], ['max,avx2=off,erms=off,fsrm=off,rdrand=off,rdseed=off', 'host,rdrand=off,rdseed=off']);
+	t.deepEqual(values('-append', changes), ['quiet random.trust_cpu=on norandmaps random.trust_cpu=off'], 'the last one holds');
 	t.true(values('-device', changes).some((value) => value.startsWith('virtio-rng-pci')));
 });
 
 test('without the seed of the boot the kernel is told not to count it', (t) => {
-	t.deepEqual(values('-append', {entropy: ['processor', 'virtio-rng']}), ['console=ttyS0 quiet random.trust_bootloader=off']);
+	t.deepEqual(values('-append', {entropy: ['processor', 'virtio-rng']}), ['console=ttyS0 quiet norandmaps random.trust_bootloader=off']);
 });
 
 test('a machine without any source keeps the id by which a fork is seen, and the line on which it gets random numbers', (t) => {
@@ -153,8 +153,12 @@ test('console, monitor and the line to a fork are sockets that do not wait, and 
 });
 
 test('kernel, initramfs and arguments are given as they are', (t) => {
-	const odd = {kernel: '/a,b/vmlinuz', initramfs: '/a,b/initramfs', append: ['vmlab.layers=2', 'systemd.mask=a,b']};
+	const odd = {accelerator: 'kvm' as const, kernel: '/a,b/vmlinuz', initramfs: '/a,b/initramfs', append: ['vmlab.layers=2', 'systemd.mask=a,b']};
 	t.deepEqual([...values('-kernel', odd), ...values('-initrd', odd), ...values('-append', odd)], ['/a,b/vmlinuz', '/a,b/initramfs', 'vmlab.layers=2 systemd.mask=a,b']);
+});
+
+test('programs of an emulated machine are at the same addresses each time', (t) => {
+	t.deepEqual([...values('-append'), ...values('-append', {accelerator: 'kvm'})], ['console=ttyS0 quiet norandmaps', 'console=ttyS0 quiet']);
 });
 
 test('a comma in a path is doubled wherever QEMU splits at commas', (t) => {
