@@ -1,12 +1,18 @@
 /** Installs packages of the host, on distributions where that can be done unattended. */
 import {userInfo} from 'node:os';
+import path from 'node:path';
 import {type Distribution, installCommands, packageNames, readDistribution} from './distribution.ts';
 import {LabError} from './error.ts';
 import {failure} from './failure.ts';
+import {folders} from './folder.ts';
+import {withLock} from './lock.ts';
 import {findProgram, run, runAttached} from './program.ts';
 
 /** What apt-get is told to bring its lists up to date. */
 const updateLists = ['update', '--quiet=2'];
+
+/** Seconds that another program may keep the packages of the host for itself: a fresh machine brings itself up to date. */
+const othersSeconds = 300;
 
 /** How packages are installed. */
 export interface InstallOptions {
@@ -116,7 +122,19 @@ interface Prefix {
 	readonly attached: boolean;
 }
 
-async function apt(prefix: Prefix, args: readonly string[], {signal, say}: InstallOptions): Promise<void> {
+/** One at a time: two that download at once take each other's files away, where apt-get is set to keep none (as in container images). Others are waited for. */
+async function apt(prefix: Prefix, args: readonly string[], options: InstallOptions): Promise<void> {
+	const {signal, say} = options;
+	const [verb = '', ...words] = args;
+	await withLock(path.join(folders().runtime, 'apt.lock'), async () => aptAlone(prefix, [verb, '-o', `DPkg::Lock::Timeout=${othersSeconds}`, ...words], options), {
+		signal,
+		onWait(holder) {
+			say(`Waiting for ${holder}, which uses apt-get`);
+		},
+	});
+}
+
+async function aptAlone(prefix: Prefix, args: readonly string[], {signal, say}: InstallOptions): Promise<void> {
 	const [program = 'env', ...rest] = [...prefix.words, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', ...args];
 	if (prefix.attached) {
 		const exitCode = await runAttached(program, rest, {signal, stdout: 'stderr'});

@@ -12,19 +12,24 @@ export interface Caller {
 	run(...words: readonly string[]): Promise<CommandResult>;
 }
 
-/** A node as a caller, by its IPv6 address. */
-export function nodeCaller(node: MachineHandle): Caller {
-	return {title: node.name, address: addressOf(node.machine, 'ipv6'), run: async (...words) => node.try$`${words}`};
+/** How programs are run in a machine's own network. */
+export function onMachine(machine: MachineHandle): Pick<Caller, 'run'> {
+	return {run: async (...words) => machine.try$`${words}`};
 }
 
-/** A pod as a caller: programs of its node, in its network (namespaces(7)). The node's resolv.conf names the cluster's DNS, as the pod's does. */
-export async function podCaller({node}: StepContext, pod: Pod): Promise<Caller> {
+/** A node as a caller, by its IPv6 address. */
+export function nodeCaller(node: MachineHandle): Caller {
+	return {title: node.name, address: addressOf(node.machine, 'ipv6'), ...onMachine(node)};
+}
+
+/** A pod as a caller, by its address of the cluster's first family: programs of its node, in its network (namespaces(7)). The node's resolv.conf names the cluster's DNS, as the pod's does. */
+export async function podCaller({node, lab: {families: [family = 'ipv6']}}: StepContext, pod: Pod): Promise<Caller> {
 	const {stdout} = await node(pod.node).$`
 		for pid in $(grep -lx agnhost /proc/[0-9]*/comm 2>/dev/null | cut -d / -f 3); do
 			[ "$(nsenter --target $pid --uts uname -n)" != ${pod.name} ] || { echo $pid; exit; }
 		done`;
 	claim(/^\d+$/.test(stdout), `no process of pod ${pod.name} is on ${pod.node}`);
-	return {title: `pod ${pod.name} on ${pod.node}`, address: addressIn('ipv6', pod.addresses, pod.name), run: async (...words) => node(pod.node).try$`nsenter --target ${stdout} --net ${words}`};
+	return {title: `pod ${pod.name} on ${pod.node}`, address: addressIn(family, pod.addresses, pod.name), run: async (...words) => node(pod.node).try$`nsenter --target ${stdout} --net ${words}`};
 }
 
 /** Has all callers do something at once, and claims that none has a problem: `look` gives a sentence, or nothing. */

@@ -1,7 +1,10 @@
 /** The story of a cluster's network, in whatever families the lab has: pods, DNS, the API server, Services, the way in. */
 import {addressAt, claim, type Family, type MutationDeclaration, type StepContext} from 'vmlab';
 import {addressIn, addressOf} from './address.ts';
+import {onMachine, podCaller} from './caller.ts';
 import {claimAnswered, dialAll, type Dial} from './dial.ts';
+import {familiesAreInOrder} from './family-order.ts';
+import {addressesOf} from './lookup.ts';
 import {nodesAreReady} from './node-state.ts';
 import {podsReachEachOther, withoutForwarding} from './pod-network.ts';
 import {clusterAddressDiffers, nobodyListensOnNodePort, serviceIsWhereItBelongs} from './proxy-mode.ts';
@@ -97,6 +100,10 @@ export async function clusterNetwork(context: StepContext): Promise<ClusterStory
 		}, {deadline: '60s'});
 	});
 
+	if (families.length > 1) {
+		await step(`nodes, pods and Services have their addresses in the order ${families.join(', ')}`, async () => familiesAreInOrder(context, families, [hello.name, local.name, hairpin.name]));
+	}
+
 	await step('a ClusterIP Service answers on every node', async () => {
 		for (const family of families) {
 			await Promise.all(nodes.map(async (node) => eventually(`${hello.name} answers on ${node.name} (${family})`, async () => {
@@ -135,6 +142,14 @@ export async function clusterNetwork(context: StepContext): Promise<ClusterStory
 		await eventually('each name is answered in a pod on every node', async () => {
 			claimAnswered('names', await dialAll(context, family, from.flatMap((pod) => names.map((host) => ({from: pod, host, port: servicePort, to: host})))), () => pods.map(({name}) => name));
 		}, {deadline: '30s'});
+		for (const pod of from) {
+			const caller = await podCaller(context, pod);
+			for (const each of families) {
+				const found = await addressesOf(caller, each === 'ipv4' ? 'A' : 'AAAA', `${hello.name}.default.svc.cluster.local`);
+				claim(found === addressIn(each, hello.cluster, hello.name), `${caller.title} gets other addresses (${each}): \`${found}\``);
+			}
+		}
+
 		for (const node of nodes) {
 			for (const each of families) {
 				const {stdout} = await node.$`getent ${each === 'ipv4' ? 'ahostsv4' : 'ahostsv6'} ${`${hello.name}.default.svc.cluster.local`}`;
@@ -166,7 +181,7 @@ export async function clusterNetwork(context: StepContext): Promise<ClusterStory
 		const url = urlOf(addressIn(family, hello.external, hello.name), servicePort);
 		const counts = await step(`${connections} new connections from ${tester.name} over the router to ${url} are all answered, evenly by all pods`, async () => {
 			await eventually('the Service answers from outside', async () => {
-				const {answers, problems} = await connectOften(tester, 10, url);
+				const {answers, problems} = await connectOften(onMachine(tester), 10, url);
 				claim(answers.length === 10, `${answers.length} of 10 connections are answered`, problems);
 			}, {deadline: '60s'});
 			return connectionsSpread(tester, connections, url, pods);

@@ -10,7 +10,7 @@ import {connectOften} from './services.ts';
 import {deployment, readPods, type Pod} from './test-server.ts';
 import {nat64Of, wellKnownPrefix, withoutTranslator, withPrefix} from './translator.ts';
 
-/** New connections, one after the other, from each node. */
+/** New connections, one after the other, from a node and from a pod. */
 const connections = 400;
 /** An address that is nobody's private one (RFC 1918) and in no documentation: the server gets it where that counts. */
 const publicAddress = '12.34.0.1';
@@ -139,12 +139,15 @@ export async function nat64Story(context: StepContext): Promise<void> {
 		}
 	});
 
-	await step(`${connections} new connections from ${nodes[0]?.name} are all answered`, async () => {
-		const [node] = nodes;
-		claim(node !== undefined, 'the lab has no node');
-		const {answers, problems} = await connectOften(node, connections, urlOf(translated));
-		claim(answers.length === connections && answers.every((answer) => answer === server.name), `${connections - answers.filter((answer) => answer === server.name).length} of ${connections} new connections were not answered by ${server.name}`, problems.slice(0, 10));
-	});
+	const last = nodes.at(-1)?.name ?? '';
+	for (const [title, caller] of [[nodes[0]?.name, callers[0]], [`a pod on ${last}`, callers[nodes.length + pods.findIndex(({node}) => node === last)]]] as const) {
+		await step(`${connections} new connections from ${title} are all answered`, async () => {
+			claim(caller !== undefined, 'the lab has no such node or pod');
+			const {answers, problems} = await connectOften(caller, connections, urlOf(translated));
+			const right = answers.filter((answer) => answer === server.name).length;
+			claim(right === connections, `${connections - right} of ${connections} new connections were not answered by ${server.name}`, problems.slice(0, 10));
+		});
+	}
 
 	await step(nat64.translator === 'tayga' ? 'tayga keeps an IPv4 address for each caller, and no connections' : 'jool keeps the callers\' connections, with ports of the router\'s own IPv4 address', async () => {
 		await eventually('each caller is known to the translator', async () => {

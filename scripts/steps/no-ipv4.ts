@@ -1,5 +1,7 @@
 /** A lab without IPv4: neither in what machines have, nor in what the cluster says, nor on the wire. */
 import {claim, type StepContext} from 'vmlab';
+import {noneHasProblem, podCaller} from './caller.ts';
+import type {Pod} from './test-server.ts';
 
 /** Claims that outside of the maintenance VRF and 127/8 no machine has an IPv4 address, route or listening socket; but for ssh, which is the host's way in. */
 export async function machinesHaveNoIpv4({lab, machine}: StepContext): Promise<void> {
@@ -47,6 +49,14 @@ export async function clusterHasNoIpv4({cluster, node, lab}: StepContext): Promi
 		const [a, aaaa] = [await ask('A'), await ask('AAAA')];
 		claim(a === '' && aaaa.includes(':'), `on ${host} DNS has for ${name} the IPv4 address \`${a}\` and the IPv6 address \`${aaaa}\``);
 	}
+}
+
+/** Claims that pods have no IPv4 address in their networks, whatever the cluster says of them; but for the loopback's. */
+export async function podsHaveNoIpv4(context: StepContext, pods: readonly Pod[]): Promise<void> {
+	await noneHasProblem(await Promise.all(pods.map(async (pod) => podCaller(context, pod))), 'IPv6 alone', async (caller) => {
+		const {stdout, exitCode} = await caller.run('ip', '-4', '-oneline', 'address', 'show', 'scope', 'global');
+		return exitCode === 0 && stdout === '' ? undefined : `ip(8) ends with ${exitCode} and says \`${stdout}\``;
+	});
 }
 
 /** Claims that all networks have carried IPv6, and since the boot no frame of IPv4 or ARP. Gives how much they carried. */

@@ -1,6 +1,7 @@
 /** Services: by their cluster address, on the nodes' ports, and by an external address over the router. */
 import {addressAt, claim, countEach, findUneven, urlHost, type ClusterHandle, type Family, type LabTopology, type MachineHandle, type PerFamily} from 'vmlab';
 import {addressIn} from './address.ts';
+import {onMachine, type Caller} from './caller.ts';
 import {byFamily, serverPort, type Pod} from './test-server.ts';
 
 /** The port of all Services here. */
@@ -79,12 +80,11 @@ export interface Connections {
 }
 
 /**
- * Makes new TCP connections from a machine, one after the other, with one request each. One curl makes them all, since
+ * Makes new TCP connections, one after the other, with one request each. One curl makes them all, since
  * starting it takes longer than a connection; `Connection: close` makes it open a new one each time, and that it did is checked.
  */
-export async function connectOften(machine: MachineHandle, count: number, url: string): Promise<Connections> {
-	const numbered = `${url}?[1-${count}]`;
-	const {stdout, stderr} = await machine.try$`curl -sS --max-time ${patience} -H 'Connection: close' -w ' %{http_code} %{num_connects}\n' ${numbered}`;
+export async function connectOften({run}: Pick<Caller, 'run'>, count: number, url: string): Promise<Connections> {
+	const {stdout, stderr} = await run('curl', '-sS', '--max-time', String(patience), '-H', 'Connection: close', '-w', String.raw` %{http_code} %{num_connects}\n`, `${url}?[1-${count}]`);
 	const lines = stdout.split('\n').filter((line) => line.trim() !== '');
 	const answers = lines.flatMap((line) => {
 		const [, answer] = /^(\S+) 200 1$/.exec(line) ?? [];
@@ -95,7 +95,7 @@ export async function connectOften(machine: MachineHandle, count: number, url: s
 
 /** Claims that so many new connections are all answered, and that each pod gets its share of them. */
 export async function connectionsSpread(machine: MachineHandle, count: number, url: string, pods: readonly Pod[]): Promise<Map<string, number>> {
-	const {answers, problems} = await connectOften(machine, count, url);
+	const {answers, problems} = await connectOften(onMachine(machine), count, url);
 	claim(answers.length === count, `${count - answers.length} of ${count} new connections from ${machine.name} to ${url} were not answered`, problems.slice(0, 10));
 	const counts = countEach(answers);
 	const uneven = findUneven(counts, pods.map(({name}) => name));
@@ -105,7 +105,7 @@ export async function connectionsSpread(machine: MachineHandle, count: number, u
 
 /** The client addresses that pods saw of new connections from a machine: '192.168.2.221', without the port. */
 export async function seenClients(machine: MachineHandle, count: number, url: string): Promise<string[]> {
-	const {answers, problems} = await connectOften(machine, count, url);
+	const {answers, problems} = await connectOften(onMachine(machine), count, url);
 	claim(answers.length === count, `${count - answers.length} of ${count} connections to ${url} were not answered`, problems.slice(0, 10));
 	return [...countEach(answers.map((answer) => answer.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1'))).keys()];
 }

@@ -1,6 +1,7 @@
 import test from 'ava';
 import type {Distribution} from '../../lab/host/distribution.ts';
 import {availablePackages, installPackages, refreshPackageLists} from '../../lab/host/install.ts';
+import {withTemporaryFolder} from '../../lab/host/temporary.ts';
 import {withPrograms} from '../rig/programs.ts';
 
 const debian: Distribution = {name: 'Debian GNU/Linux 12 (bookworm)', family: 'debian', codename: 'bookworm'};
@@ -14,7 +15,7 @@ test.serial('on Debian apt-get installs, after what it will install was said', a
 		const calls = (await log()).filter((line) => line.startsWith('apt-get '));
 		t.is(calls.length, 2);
 		t.regex(calls[0]!, /^apt-get update/);
-		t.regex(calls[1]!, /^apt-get install --yes .*--no-install-recommends .*cpio fakeroot$/);
+		t.regex(calls[1]!, /^apt-get install .*--yes .*--no-install-recommends .*cpio fakeroot$/);
 	});
 });
 
@@ -24,6 +25,15 @@ test.serial('what apt-get fails with is told', async (t) => {
 		const error = await t.throwsAsync(installPackages(['cpio'], {signal, distribution: debian, say: (text) => said.push(text)}), {code: 'program-failed'});
 		t.like(error, {kind: 'host'});
 		t.true(said.some((line) => line.includes('E: Unable to locate package')));
+	});
+});
+
+test.serial('two that install at once do it one after the other', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		await withPrograms({'apt-get': `mkdir '${folder}/busy' || exit 7; sleep 0.2; rmdir '${folder}/busy'`, sudo: 'shift; exec "$@"'}, async (log) => {
+			await Promise.all(['cpio', 'fakeroot'].map(async (name) => installPackages([name], {signal, distribution: debian, say() {}})));
+			t.is((await log()).filter((line) => line.startsWith('apt-get ')).length, 4);
+		});
 	});
 });
 

@@ -73,6 +73,14 @@ function working(): Answer {
 			return {stdout: !token ? '{}\n403' : command.includes('secrets\n') || command.includes('/kube-system/secrets') ? 'User "system:serviceaccount:default:default" cannot list\n403' : '{}\n200'};
 		}
 
+		if (command.includes('--uts')) {
+			return {stdout: '4711'};
+		}
+
+		if (command.includes('dig +short')) {
+			return {stdout: '12.0.0.50'};
+		}
+
 		if (command.startsWith('getent')) {
 			return command.includes('nobody') ? {exitCode: 2} : {stdout: '12.0.0.50 STREAM hello.default.svc.cluster.local\n12.0.0.50 DGRAM\n'};
 		}
@@ -133,6 +141,12 @@ test('A token that is not needed is no proof', async (t) => {
 	const answer = working();
 	const {error} = await play(t, (call, signal) => (call.command.includes('[ no = no ]') ? {stdout: '{}\n200'} : answer(call, signal)));
 	t.regex(error?.message ?? '', /^control: without the token/);
+});
+
+test('A pod whose DNS has another address fails its step', async (t) => {
+	const works = working();
+	const {error} = await play(t, (call, signal) => (call.command.includes('dig +short') && call.machine === 'node-2' ? {stdout: '12.0.0.51'} : works(call, signal)));
+	t.regex(error?.message ?? '', /^cluster DNS answers .*: pod hello-c on node-2 gets other addresses \(ipv4\): `12\.0\.0\.51`$/);
 });
 
 test('A client address that a policy does not promise fails its step', async (t) => {

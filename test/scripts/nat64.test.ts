@@ -7,7 +7,7 @@ import {largeRequestFails, pathMtu, withoutPacketTooBig, withWideInvitation} fro
 import {nat64Of, withoutTranslator, withPrefix} from '../../scripts/steps/translator.ts';
 import {createFakeLab, topology, type Answer} from '../scenario/fake-lab.ts';
 
-const lab = {...topology, options: {nat64: {translator: 'tayga', dns64: 'coredns', prefix: 'fd00:64::/96'}}};
+const lab = {...topology, families: ['ipv6'] as const, options: {nat64: {translator: 'tayga', dns64: 'coredns', prefix: 'fd00:64::/96'}}};
 
 function contextOf(answer: Answer): StepContext & {calls: string[]} {
 	const fake = createFakeLab(answer);

@@ -3,6 +3,7 @@ import {openMachines} from '../../lab/scenario/machine-handle.ts';
 import type {StepContext} from '../../lab/scenario/scenario.ts';
 import {tryConnection} from '../../scripts/steps/connection.ts';
 import {claimAnswered, dialAll} from '../../scripts/steps/dial.ts';
+import {familiesAreInOrder} from '../../scripts/steps/family-order.ts';
 import {changeProxy} from '../../scripts/steps/kube-proxy.ts';
 import {acrossNodes, onOneNode, podsDoNotReachEachOther, podsReachEachOther, withoutForwarding} from '../../scripts/steps/pod-network.ts';
 import {connectionsSpread, nodeAddresses, nothingAnswers, seenClients, urlOf} from '../../scripts/steps/services.ts';
@@ -142,4 +143,19 @@ test('URLs have IPv6 addresses in brackets', (t) => {
 
 test('A lab without the test server says what to do', (t) => {
 	t.throws(() => deployment(topology, 'hello', 4), {message: /no agnhost image/});
+});
+
+test('Addresses in another order than the cluster\'s are told, with whose they are', async (t) => {
+	const [four, six] = ['192.168.1.1', '1000::1'];
+	const clusterOf = (podIPs: readonly string[]): StepContext => ({cluster: {async get(kind: string) {
+		return {items: {
+			nodes: ['node-1', 'node-2'].map((name) => ({metadata: {name}, spec: {podCIDRs: ['1100::/64', '11.0.0.0/24']}, status: {addresses: [{type: 'Hostname', address: name}, {type: 'InternalIP', address: six}, {type: 'InternalIP', address: four}]}})),
+			pods: [{metadata: {name: 'a'}, status: {podIPs: podIPs.map((ip) => ({ip}))}}],
+			services: [{metadata: {name: 'hello'}, spec: {clusterIPs: ['fd00::1', '12.0.0.1']}}],
+		}[kind]};
+	}}}) as unknown as StepContext;
+	await t.notThrowsAsync(familiesAreInOrder(clusterOf([six, four]), ['ipv6', 'ipv4'], ['hello']));
+	await t.throwsAsync(familiesAreInOrder(clusterOf([four, six]), ['ipv6', 'ipv4'], ['hello']), {message: 'the order is to be ipv6, ipv4: pod a has 192.168.1.1, 1000::1'});
+	await t.throwsAsync(familiesAreInOrder(clusterOf([six]), ['ipv6', 'ipv4'], ['hello']), {message: /pod a has 1000::1$/});
+	await t.throwsAsync(familiesAreInOrder(clusterOf([six, four]), ['ipv4', 'ipv6'], ['hello']), {message: /node node-1 has 1000::1, 192/});
 });
