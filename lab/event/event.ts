@@ -35,11 +35,14 @@ export type MachineEvent =
 	| {type: 'machine'; reason: 'fault'; lab: string; machine: string; fault: string}
 	| {type: 'machine'; reason: 'recovered'; lab: string; machine: string; fault: string; seconds: number};
 
-/** A wait: it has a sentence, a deadline and a last observation. One that is given up, since what was seen ends all hope, has expired. Seconds. */
+/**
+ * A wait: it has a sentence, a deadline and a last observation. One that is given up, since what was seen ends all hope, has expired. Seconds. Those of a
+ * scenario's steps name it.
+ */
 export type WaitEvent =
-	| {type: 'wait'; reason: 'started'; sentence: string; deadline: number}
-	| {type: 'wait'; reason: 'met'; sentence: string; seconds: number}
-	| {type: 'wait'; reason: 'expired'; sentence: string; seconds: number; last: string};
+	| {type: 'wait'; reason: 'started'; sentence: string; deadline: number; scenario?: string}
+	| {type: 'wait'; reason: 'met'; sentence: string; seconds: number; scenario?: string}
+	| {type: 'wait'; reason: 'expired'; sentence: string; seconds: number; last: string; scenario?: string};
 
 /**
  * A scenario and its steps. A step inside another names it as `parent`; within one parent titles are unique.
@@ -69,6 +72,8 @@ export interface NoteEvent {
 	type: 'note';
 	level: 'info' | 'warning';
 	text: string;
+	/** Whose steps say it. */
+	scenario?: string;
 	/** Always so on this computer, whatever lab it is about: reports say it once. */
 	once?: true;
 }
@@ -84,3 +89,10 @@ export type EventSink = (event: LabEvent) => void;
 
 /** A sink that forgets, for callers who do not want to know. */
 export const noEvents: EventSink = () => {};
+
+/** A sink for what happens in a scenario: waits and notes are told as its own. */
+export function ofScenario(scenario: string, events: EventSink): EventSink {
+	return (event) => {
+		events(event.type === 'wait' || event.type === 'note' ? {...event, scenario} : event);
+	};
+}

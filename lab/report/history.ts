@@ -40,9 +40,20 @@ export interface LabSpan extends Span {
 	forked: boolean;
 }
 
+/** A sentence for the person. */
+export interface Note {
+	readonly at: number;
+	readonly level: 'info' | 'warning';
+	readonly text: string;
+}
+
 /** A step of a scenario. */
 export interface StepSpan extends Span {
 	readonly parent?: string;
+	/** What it waited for, ended or not. */
+	readonly waits: WaitSpan[];
+	/** What was said in it, or after it before the next one: figures above all. */
+	readonly notes: Note[];
 }
 
 /** A scenario with its steps. */
@@ -50,6 +61,8 @@ export interface ScenarioSpan extends Span {
 	readonly summary: string;
 	readonly lab: string;
 	readonly steps: StepSpan[];
+	/** What was said before its first step. */
+	readonly notes: Note[];
 	evidence?: {readonly path: string; readonly files: number};
 }
 
@@ -57,6 +70,8 @@ export interface ScenarioSpan extends Span {
 export interface WaitSpan extends Span {
 	/** Seconds. */
 	readonly deadline: number;
+	/** Of one that expired. */
+	last?: string;
 }
 
 /** Something that was wrong with a machine on purpose, in words. It ends as done. */
@@ -78,7 +93,8 @@ export interface History {
 	/** Waits that go on, and those that expired. */
 	readonly waits: WaitSpan[];
 	readonly topologies: TopologyEvent[];
-	readonly notes: Array<{readonly at: number; readonly level: 'info' | 'warning'; readonly text: string}>;
+	/** But for those of scenarios. */
+	readonly notes: Note[];
 }
 
 /** The history before the first event. */
@@ -209,7 +225,9 @@ export function addEvent(history: History, event: TimedEvent): void {
 
 		case 'wait': {
 			if (event.reason === 'started') {
-				history.waits.push({name: event.sentence, start: at, state: 'running', deadline: event.deadline});
+				const wait: WaitSpan = {name: event.sentence, start: at, state: 'running', deadline: event.deadline};
+				history.waits.push(wait);
+				runningStep(history, event.scenario)?.waits.push(wait);
 				break;
 			}
 
@@ -218,7 +236,10 @@ export function addEvent(history: History, event: TimedEvent): void {
 			if (span !== undefined && event.reason === 'expired') {
 				span.state = 'failed';
 				span.end = at;
-			} else if (index !== -1) {
+				span.last = event.last;
+			} else if (span !== undefined) {
+				span.state = 'done';
+				span.end = at;
 				history.waits.splice(index, 1);
 			}
 
@@ -227,22 +248,22 @@ export function addEvent(history: History, event: TimedEvent): void {
 
 		case 'scenario': {
 			if (event.reason === 'started') {
-				history.scenarios.push({name: event.scenario, summary: event.summary, lab: event.lab, start: at, state: 'running', steps: []});
+				history.scenarios.push({name: event.scenario, summary: event.summary, lab: event.lab, start: at, state: 'running', steps: [], notes: []});
 				break;
 			}
 
-			endSpan(last(history.scenarios, ({name, state}) => name === event.scenario && state === 'running'), at, event.reason === 'failed' ? event.error : undefined);
+			endSpan(runningScenario(history, event.scenario), at, event.reason === 'failed' ? event.error : undefined);
 			break;
 		}
 
 		case 'step': {
-			const scenario = last(history.scenarios, ({name, state}) => name === event.scenario && state === 'running');
+			const scenario = runningScenario(history, event.scenario);
 			if (scenario === undefined) {
 				break;
 			}
 
 			if (event.reason === 'started') {
-				scenario.steps.push({name: event.step, start: at, state: 'running', ...(event.parent === undefined ? {} : {parent: event.parent})});
+				scenario.steps.push({name: event.step, start: at, state: 'running', waits: [], notes: [], ...(event.parent === undefined ? {} : {parent: event.parent})});
 				break;
 			}
 
@@ -275,12 +296,22 @@ export function addEvent(history: History, event: TimedEvent): void {
 
 		case 'note': {
 			if (!isToldAgain(history, event)) {
-				history.notes.push({at, level: event.level, text: event.text});
+				const scenario = runningScenario(history, event.scenario);
+				(runningStep(history, event.scenario) ?? last(scenario?.steps ?? [], ({parent}) => parent === undefined) ?? scenario ?? history).notes.push({at, level: event.level, text: event.text});
 			}
 
 			break;
 		}
 	}
+}
+
+function runningScenario({scenarios}: History, scenario: string | undefined): ScenarioSpan | undefined {
+	return last(scenarios, ({name, state}) => name === scenario && state === 'running');
+}
+
+/** The innermost step of a scenario that goes on. */
+function runningStep(history: History, scenario: string | undefined): StepSpan | undefined {
+	return last(runningScenario(history, scenario)?.steps ?? [], ({state}) => state === 'running');
 }
 
 function addFault(history: History, event: Extract<MachineEvent, {reason: 'fault' | 'recovered' | 'reset'}>, at: number): void {

@@ -5,7 +5,7 @@ import path from 'node:path';
 import type {TimedEvent} from '../event/event.ts';
 import {formatBytes, formatSeconds} from './duration.ts';
 import {formatPlace} from './error-text.ts';
-import {foldEvents, type History, type LabSpan, type ReportedError, type ScenarioSpan, type Span, type StepSpan} from './history.ts';
+import {foldEvents, type History, type LabSpan, type Note, type ReportedError, type ScenarioSpan, type Span, type StepSpan} from './history.ts';
 import {Markup, markup} from './markup.ts';
 import {printableLine} from './printable.ts';
 import {style} from './style.ts';
@@ -78,6 +78,7 @@ function scenarioSection(scenario: ScenarioSpan, history: History, options: Html
 <h2 class="${scenario.state}">${states[scenario.state].sign} ${scenario.name} <small>${states[scenario.state].word}, ${formatSeconds(seconds)}</small></h2>
 <p class="summary">${scenario.summary}</p>
 ${scenario.error !== undefined && scenario.error.message !== lastStepError?.message ? errorBlock(scenario.error, options) : undefined}
+${scenario.notes.length === 0 ? undefined : markup`<ul class="said">${scenario.notes.map(noteItem)}</ul>`}
 <ol class="steps">${scenario.steps.filter(({parent}) => parent === undefined).map((step) => stepItem(step, scenario, history, options))}</ol>
 ${evidence === undefined ? undefined : markup`<p>Evidence: ${evidencePlace(evidence.path, options.folder)} (${evidence.files} files)</p>`}
 <h3>Time</h3>
@@ -108,7 +109,28 @@ function stepItem(step: StepSpan, scenario: ScenarioSpan, history: History, opti
 	const inner = step.parent === undefined ? scenario.steps.filter(({parent}) => parent === step.name) : [];
 	// The error of an inner step is that of the outer one too.
 	const isInnerError = inner.some(({error}) => error !== undefined && error.message === step.error?.message);
-	return markup`<li class="${step.state}"><span class="sign" title="${states[step.state].word}">${states[step.state].sign}</span> ${step.name} <small>${formatSeconds((endOf(step, history) - step.start) / 1000)}</small>${inner.length === 0 ? undefined : markup`<ol class="steps">${inner.map((each) => stepItem(each, scenario, history, options))}</ol>`}${step.error === undefined || isInnerError ? undefined : errorBlock(step.error, options)}</li>`;
+	return markup`<li class="${step.state}">${sign(step)} ${step.name} <small>${took(step, history)}</small>${inner.length === 0 ? undefined : markup`<ol class="steps">${inner.map((each) => stepItem(each, scenario, history, options))}</ol>`}${step.error === undefined || isInnerError ? undefined : errorBlock(step.error, options)}${saidList(step, history)}</li>`;
+}
+
+function sign({state}: Span): Markup {
+	return markup`<span class="sign" title="${states[state].word}">${states[state].sign}</span>`;
+}
+
+function took(span: Span, history: History): string {
+	return formatSeconds((endOf(span, history) - span.start) / 1000);
+}
+
+/** What a step waited for, with what was seen last where that did not come, and what it said. */
+function saidList({waits, notes}: StepSpan, history: History): Markup | undefined {
+	const items = [
+		...waits.map((wait) => markup`<li class="${wait.state}">${sign(wait)} waited until ${wait.name} <small>${took(wait, history)} of ${formatSeconds(wait.deadline)}${wait.last === undefined ? '' : `; last seen: ${wait.last}`}</small></li>`),
+		...notes.map(noteItem),
+	];
+	return items.length === 0 ? undefined : markup`<ul class="said">${items}</ul>`;
+}
+
+function noteItem({level, text}: Note): Markup {
+	return markup`<li class="${level}">${level === 'warning' ? '! ' : ''}${text}</li>`;
 }
 
 function errorBlock(error: ReportedError | undefined, options: HtmlOptions): Markup | undefined {
@@ -164,7 +186,7 @@ function stagesSection(history: History): Markup | undefined {
 }
 
 function notesSection(history: History): Markup | undefined {
-	return history.notes.length === 0 ? undefined : markup`<section><h2>Notes</h2><ul>${history.notes.map(({level, text}) => markup`<li class="${level}">${level === 'warning' ? '! ' : ''}${text}</li>`)}</ul></section>`;
+	return history.notes.length === 0 ? undefined : markup`<section><h2>Notes</h2><ul>${history.notes.map(noteItem)}</ul></section>`;
 }
 
 function anchor(name: string): string {

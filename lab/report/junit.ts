@@ -48,7 +48,11 @@ function scenarioSuite(scenario: ScenarioSpan, end: number): Suite {
 		start: scenario.start,
 		seconds: secondsOf(scenario, end),
 		cases: [...steps, ...outside],
-		output: scenario.evidence === undefined ? [] : [`evidence: ${scenario.evidence.path} (${scenario.evidence.files} files)`],
+		output: [
+			...scenario.notes.map(({text}) => text),
+			...scenario.steps.flatMap(({name, notes}) => notes.map(({text}) => `${name}: ${text}`)),
+			...(scenario.evidence === undefined ? [] : [`evidence: ${scenario.evidence.path} (${scenario.evidence.files} files)`]),
+		],
 	};
 }
 

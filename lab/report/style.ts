@@ -24,6 +24,7 @@ h1.done, h2.done, li.done > .sign { color: var(--good); } h1.failed, h2.failed, 
 section { margin: 20px 0; padding: 18px 20px; background: var(--card); border: 1px solid var(--line); border-radius: 8px; }
 p { margin: 4px 0; overflow-wrap: anywhere; } .summary { font-size: 14px; }
 .steps { margin: 10px 0; padding: 0; list-style: none; } .steps .steps { margin: 2px 0 4px 24px; } .steps li { padding: 2px 0; } .sign { display: inline-block; width: 1.2em; }
+.said { margin: 0 0 4px 1.2em; padding: 0; list-style: none; color: var(--soft); font-size: 13px; } .steps .said li { padding: 0; } .said li { overflow-wrap: anywhere; }
 .error { margin: 8px 0 12px; padding: 10px 14px; border-left: 3px solid var(--bad); background: var(--code); border-radius: 0 6px 6px 0; } .error .code { font-family: ui-monospace, monospace; font-size: 12px; }
 pre { margin: 8px 0; overflow-x: auto; white-space: pre-wrap; overflow-wrap: anywhere; } pre, code { font: 12.5px/1.45 ui-monospace, monospace; }
 a { color: var(--machine); } .wide { overflow-x: auto; }

@@ -1,5 +1,5 @@
 /** Runs a scenario's steps against a running lab. */
-import type {EventSink} from '../event/event.ts';
+import {ofScenario, type EventSink} from '../event/event.ts';
 import {asLabError, LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import {interruption} from '../host/interruption.ts';
@@ -187,7 +187,8 @@ function verdict(thrown: unknown, signal: AbortSignal): LabError {
 }
 
 function createContext(run: ScenarioRun, parts: {story: Story; machine: (name: string) => MachineHandle; scope: StepScope; fabric: LinkHandle; host: StepContext['host']; signal: AbortSignal}): StepContext {
-	const {lab, events} = run;
+	const {lab} = run;
+	const events = ofScenario(run.name, run.events);
 	const {story, machine, scope, fabric, host, signal} = parts;
 	const cluster = openCluster(lab, signal);
 	const began = Date.now();

@@ -10,6 +10,14 @@ test('The page says how it went, with each step, stage, machine and network', (t
 	}
 });
 
+test('A step shows what it waited for and what it said, and notes of nobody\'s steps stand at the end', (t) => {
+	const page = htmlReport(passedRun).replaceAll(/<[^>]*>/g, ' ').replaceAll(/\s+/g, ' ');
+	t.regex(page, /✔ each pod reaches each other pod 4\.0 s ✔ from node-1 1\.9 s ✔ waited until hello-c answers 1\.5 s of 5 min Connections by pod: hello-a 98, hello-b 104 /);
+	t.regex(page, /Notes ! KVM cannot be used here, so machines run under TCG: 7\.2 times slower/);
+	t.is(page.split('Connections by pod').length, 2);
+	t.regex(htmlReport(failedRun).replaceAll(/<[^>]*>/g, ' ').replaceAll(/\s+/g, ' '), /✖ waited until pairs answer 19 s of 19 s; last seen: 2 of 12 are silent The pods are hello-a/);
+});
+
 test('A failed step has its error once, with its place and details', (t) => {
 	const page = htmlReport(failedRun, {sources: '/project', folder: '/reports'});
 	t.is(page.split('pod hello-a on node-1 -&gt; pod hello-c on node-2').length, 2);

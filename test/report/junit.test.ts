@@ -14,6 +14,10 @@ test('A scenario is a testsuite, and each step a testcase', (t) => {
 	t.deepEqual(testsuite.testcase.map((each: any) => each['@name']), ['all nodes are Ready', 'each pod reaches each other pod', 'each pod reaches each other pod / from node-1']);
 });
 
+test('What steps said is in the output of their suite', (t) => {
+	t.regex(junitXml(passedRun), /<system-out>each pod reaches each other pod: Connections by pod: hello-a 98, hello-b 104<\/system-out>/);
+});
+
 test('A claim that failed is a failure, with the whole error as its text', (t) => {
 	const {testsuite} = read(junitXml(failedRun));
 	t.like(testsuite, {'@failures': '1', '@errors': '0'});
