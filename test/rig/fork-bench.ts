@@ -26,12 +26,15 @@ export interface ForkBench {
 	stages(name: string): Promise<MadeStage[]>;
 }
 
+/** The lab of it, as its script has it. */
+export const labDeclaration = '{machines: {node: {count: 2, memory: \'512MiB\'}}, overlays: [\'base\', \'iptools\']}';
+
 const script = `import {defineScenario} from 'vmlab';
 
 export default defineScenario({
 	summary: 'Two nodes on one network',
 	budget: '2m',
-	lab: {machines: {node: {count: 2, memory: '512MiB'}}, overlays: ['base', 'iptools']},
+	lab: ${labDeclaration},
 	async steps({step, node}) {
 		await step('node-1 reaches node-2', async () => {
 			await node('node-1').$\`ping -c 2 -i 0.2 -W 20 192.168.1.2\`;

@@ -86,6 +86,35 @@ test.serial('after kill -9 of a fork\'s supervisor nothing of it is left, and th
 	await bench.expect(t, 0, ['cache', 'verify']);
 });
 
+test.serial('after kill -9 of who forks a lab nothing of it is left, and the frozen lab is as it was', async (t) => {
+	t.timeout(long);
+	const outcome = await runUntil(['run', scenario], /forking the frozen lab/, 'SIGKILL');
+	t.is(outcome.code, 'SIGKILL', outcomeText(outcome));
+	await noProcesses(scenario);
+	await nothingLeft(t, scenario);
+	await bench.expect(t, 0, ['cache', 'verify']);
+	await bench.expect(t, 0, ['run', scenario]);
+});
+
+test.serial('after kill -9 of the supervisor that freezes its lab the command fails, and nothing of either is left', async (t) => {
+	t.timeout(long);
+	await bench.expect(t, 0, ['up', scenario, '--name', 'one']);
+	const {supervisor} = await statusOf(t, 'one');
+	const freezing = bench.run(['freeze', 'one', 'half']);
+	const scratch = path.join(bench.cache, 'scratch');
+	await until('the lab is being frozen', async () => {
+		const begun = await readdir(scratch).catch(() => []);
+		return begun.length > 0 ? {met: true, value: undefined} : {met: false, seen: 'nothing in the scratch folder'};
+	}, {deadline: 60_000, interval: 5});
+	process.kill(supervisor.pid, 'SIGKILL');
+	const outcome = await freezing;
+	t.is(outcome.code, 6, outcomeText(outcome));
+	await noProcesses('one');
+	await nothingLeft(t, 'one');
+	t.deepEqual(await bench.stages('frozen half'), []);
+	await bench.expect(t, 0, ['cache', 'verify']);
+});
+
 test.serial('what a fork that starts or runs is made of is not pruned', async (t) => {
 	t.timeout(long);
 	let running = true;

@@ -4,7 +4,7 @@ import path from 'node:path';
 import test from 'ava';
 import type {LinkReport} from '../../lab/fabric/link.ts';
 import {readEvents} from '../rig/events-file.ts';
-import {forkBenchFor, scenario} from '../rig/fork-bench.ts';
+import {forkBenchFor, labDeclaration, scenario} from '../rig/fork-bench.ts';
 
 const bench = forkBenchFor(test);
 const long = 20 * 60_000;
@@ -14,8 +14,8 @@ const script = (steps: string): string => `import {claim, defineScenario, descri
 export default defineScenario({
 	summary: 'Two nodes on one network, and what is wrong with their links',
 	budget: '2m',
-	lab: {machines: {node: {count: 2, memory: '512MiB'}}, overlays: ['base', 'iptools']},
-	async steps({step, refuted, node, fabric, note}) {
+	lab: ${labDeclaration},
+	async steps({step, refuted, eventually, node, fabric, note}) {
 		const [one, two] = [node('node-1'), node('node-2')];
 		/** How many pings are answered, and the quickest answer in milliseconds. */
 		const ping = async (count) => {
@@ -70,6 +70,15 @@ const impairments = script(`
 			claim(await carrier() === '0', 'the guest has a carrier still');
 			claim((await ping(2)).answered === 0, 'pings are answered');
 		});
+		await step('the guest sees a cable that comes and goes', async () => {
+			const changes = async () => Number((await two.$\`cat /sys/class/net/eth1/carrier_changes\`).stdout);
+			const before = await changes();
+			await fabric.carrier('node-2@cluster', {up: '1s', down: '1s'});
+			await eventually('it has come and gone twice', async () => {
+				const seen = await changes() - before;
+				claim(seen >= 4, \`the carrier has changed \${seen} times\`);
+			}, {deadline: '20s'});
+		});
 		await step('and in again', async () => {
 			claim(await carrier() === '1', 'the guest has no carrier');
 			claim((await ping(3)).answered > 0, 'no ping is answered');
@@ -102,6 +111,15 @@ test.serial('the frames of a failed step are with its evidence', async (t) => {
 	const frames = await readFile(path.join(place!, 'frames.pcapng'));
 	t.true(frames.includes(Buffer.alloc(32, 0xbb)), 'the ping of the failed step is not there');
 	t.false(frames.includes(Buffer.alloc(32, 0xaa)), 'the ping of the step before is there');
+	for (const machine of ['node-1', 'node-2']) {
+		for (const [file, content] of Object.entries({
+			'console.log': /./, 'journal.txt': /systemd/, 'dmesg.txt': /Linux version/, routes: /192\.168\.1\.0\/24/, neighbours: /192\.168\.1\.\d/, nftables: /^/, iptables: /^/, ipvs: /^/, conntrack: /^/,
+		})) {
+			const text = await readFile(path.join(place!, machine, file), 'utf8');
+			t.regex(text, content, `${machine}/${file}`);
+			t.notRegex(text, /could not be had|\(exit code/, `${machine}/${file}`);
+		}
+	}
 });
 
 test.serial('what is set on a link is frozen and forked with the lab', async (t) => {

@@ -5,4 +5,6 @@ import {testChange} from '../rig/red.ts';
 
 const bench = benchFor(test);
 
-testChange(test, bench, 'ipv4');
+for (const scenario of ['ipv4', 'router-on-a-stick']) {
+	testChange(test, bench, scenario);
+}
