@@ -1,5 +1,5 @@
 /** The README tells the truth where a test can see it. */
-import {readFile, stat} from 'node:fs/promises';
+import {readdir, readFile, stat} from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import {filesFor} from '../lab/cli/init.ts';
@@ -39,5 +39,17 @@ test('the overlay and the scenario that the README shows are what `vmlab init he
 	for (const [file, written] of Object.entries(filesFor('hello')).filter(([name]) => !name.endsWith('.md'))) {
 		const shown = `${file.endsWith('.service') ? '#' : '//'} ${file}\n${written}`.replaceAll('\t', '    ').replaceAll(/^(?=.)/gm, '    ');
 		t.true(text.includes(shown), shown);
+	}
+});
+
+test('each scenario is run by `npm test`, or named among those that it leaves to others', async (t) => {
+	const folders = await Promise.all(['scripts', 'test/vm'].map(async (folder) => readdir(path.join(packageFolder, folder))));
+	const [scripts = [], tests = []] = folders.map((names) => names.filter((name) => name.endsWith('.ts')));
+	const tested = (await Promise.all(tests.map(async (name) => readFile(path.join(packageFolder, 'test/vm', name), 'utf8')))).join('\n');
+	const left = (await readFile(readmeFile, 'utf8')).split('\n').find((line) => line.startsWith('- `npm test` leaves to'))?.split(', and all variants')[0] ?? '';
+	for (const scenario of scripts.map((name) => path.basename(name, '.ts'))) {
+		const isRun = new RegExp(`'run', '${scenario}'|for \\(const scenario of \\[[^\\]]*'${scenario}'`).test(tested);
+		const isLeft = left.includes(`\`${scenario}\``) || (scenario.startsWith('bug-') && left.includes('`bug-*`'));
+		t.true(isRun !== isLeft, `${scenario} is ${isRun ? '' : 'not '}run by test/vm, and ${isLeft ? '' : 'not '}named as left out`);
 	}
 });
