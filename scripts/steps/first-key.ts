@@ -14,6 +14,8 @@ export interface FirstKey {
 	/** How often getrandom(2), told not to wait, had nothing for openssl; and the seconds that openssl waited in it otherwise. */
 	readonly refused: number;
 	readonly waited: number;
+	/** When systemd had started all of the boot's units. */
+	readonly booted: number;
 }
 
 /** Where a machine has the calls of getrandom(2), as strace(1) wrote them. */
@@ -43,6 +45,8 @@ export async function readFirstKey(machine: MachineHandle): Promise<FirstKey> {
 	const {name} = machine;
 	const {stdout: log} = await machine.$`dmesg`;
 	const calls = readCalls(await machine.readFile(callsFile), name);
+	const {stdout: finished} = await machine.$`systemctl show --property=FinishTimestampMonotonic --value`;
+	claim(Number(finished) > 0, `systemd of ${name} has not finished its boot: \`${finished}\``);
 	return {
 		machine: name,
 		seeded: timeOf(log, 'random: crng init done', name),
@@ -51,13 +55,14 @@ export async function readFirstKey(machine: MachineHandle): Promise<FirstKey> {
 		made: timeOf(log, 'first-key: made', name),
 		bits: Number(await machine.readFile('/run/first-key/bits')),
 		...calls,
+		booted: Number(finished) / 1e6,
 	};
 }
 
 /** One line about it. */
-export function tellFirstKey({machine, seeded, userSpace, asked, made, bits, refused, waited}: FirstKey): string {
+export function tellFirstKey({machine, seeded, userSpace, asked, made, bits, refused, waited, booted}: FirstKey): string {
 	return `${machine}: random numbers at ${seeded.toFixed(2)} s, first process at ${userSpace.toFixed(2)} s, key asked for at ${asked.toFixed(2)} s with ${bits} of 256 bits, made in ${(made - asked).toFixed(2)} s, `
-		+ `of which getrandom(2) waited ${waited.toFixed(3)} s${refused === 0 ? '' : ` (and refused ${refused} ${refused === 1 ? 'time' : 'times'} that did not want to wait)`}`;
+		+ `of which getrandom(2) waited ${waited.toFixed(3)} s${refused === 0 ? '' : ` (and refused ${refused} ${refused === 1 ? 'time' : 'times'} that did not want to wait)`}; boot done at ${booted.toFixed(2)} s`;
 }
 
 /** Claims that the kernel had random numbers when the key was asked for. */

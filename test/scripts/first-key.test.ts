@@ -21,13 +21,13 @@ const log = `[    0.000000] Command line: console=ttyS0
 function machine(files: Readonly<Record<string, string>>, dmesg = log): MachineHandle {
 	return {
 		name: 'starved-1',
-		$: async () => ({stdout: dmesg, stderr: '', exitCode: 0}),
+		$: async ([command = '']: TemplateStringsArray) => ({stdout: command === 'dmesg' ? dmesg : '7250000', stderr: '', exitCode: 0}),
 		readFile: async (path: string) => files[path] ?? '',
 	} as unknown as MachineHandle;
 }
 
-const waited: FirstKey = {machine: 'starved-1', seeded: 5.2, userSpace: 1.5, asked: 4.1, made: 5.6, bits: 12, refused: 1, waited: 0.9124};
-const prompt: FirstKey = {machine: 'usual-1', seeded: 0.01, userSpace: 1.5, asked: 4.1, made: 4.6, bits: 256, refused: 0, waited: 0.0002};
+const waited: FirstKey = {machine: 'starved-1', seeded: 5.2, userSpace: 1.5, asked: 4.1, made: 5.6, bits: 12, refused: 1, waited: 0.9124, booted: 7.25};
+const prompt: FirstKey = {machine: 'usual-1', seeded: 0.01, userSpace: 1.5, asked: 4.1, made: 4.6, bits: 256, refused: 0, waited: 0.0002, booted: 5};
 
 test('What openssl was refused and what it waited for are told apart', (t) => {
 	t.is(readCalls(waitingTrace, 'x').refused, 1);
@@ -40,7 +40,7 @@ test('A record is read from the kernel\'s log and the files of the first key', a
 	const record = await readFirstKey(machine({'/run/first-key/getrandom': waitingTrace, '/run/first-key/bits': '12\n'}));
 	t.deepEqual({...record, waited: Number(record.waited.toFixed(4))}, waited);
 	t.is(tellFirstKey(record), 'starved-1: random numbers at 5.20 s, first process at 1.50 s, key asked for at 4.10 s with 12 of 256 bits, made in 1.50 s, '
-		+ 'of which getrandom(2) waited 0.912 s (and refused 1 time that did not want to wait)');
+		+ 'of which getrandom(2) waited 0.912 s (and refused 1 time that did not want to wait); boot done at 7.25 s');
 });
 
 test('A log that lacks a line, or has it twice, is no record', async (t) => {
