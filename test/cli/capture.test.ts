@@ -13,6 +13,7 @@ import {ethernetFrame, everybody, mac} from '../fabric/ethernet-frame.ts';
 import {connectNic, type Nic} from '../fabric/nic.ts';
 import {ip, tcp} from '../fabric/packets.ts';
 import {vmlab, vmlabProgram} from '../rig/command.ts';
+import {startLive} from '../rig/wireshark.ts';
 import {createStandIns, standInPlan, standInStages, withStateFolder} from '../runtime/stand-ins.ts';
 
 /** A lab whose machines are nothing, and whose networks are real. */
@@ -79,6 +80,31 @@ test.serial('frames come live on standard output, until Ctrl-C', async (t) => {
 		t.deepEqual(frames.map(({link, direction, bytes}) => [link, direction, bytes.length]), [['node-1@cluster', 'from', 54]]);
 		t.is(links.length, 2, 'with its statistics');
 		t.regex(said, /^Capturing on one, until Ctrl-C\n[^]*1 frame captured\n$/);
+	});
+});
+
+test.serial('Wireshark shows frames as they come, and why one was dropped', async (t) => {
+	await withLab(async ({nics: [a, b]}) => {
+		t.is((await vmlab(['link', 'set', 'one', 'node-2', '--cut'])).code, 0);
+		const wireshark = await startLive(['frame.interface_name', 'tcp.dstport', 'frame.comment']);
+		const capture = spawn(process.execPath, [vmlabProgram, 'capture', 'one'], {stdio: ['ignore', 'pipe', 'ignore'], env: {...process.env, NO_COLOR: '1'}});
+		const ended = Promise.all([once(capture, 'close'), once(wireshark, 'close')]);
+		capture.stdout.pipe(wireshark.stdin);
+		let [shown, said] = ['', ''];
+		wireshark.stdout.on('data', (chunk: Buffer) => {
+			shown += chunk.toString();
+		});
+		wireshark.stderr.on('data', (chunk: Buffer) => {
+			said += chunk.toString();
+		});
+		await until('Wireshark shows the frame on both links', async () => {
+			a!.send(web);
+			return shown.split('\n').length > 2 ? {met: true, value: undefined} : {met: false, seen: shown + said};
+		}, {deadline: 60_000, interval: 200});
+		capture.kill('SIGINT');
+		await ended;
+		t.deepEqual(shown.split('\n').slice(0, 2).sort(), ['node-1@cluster\t80\t', 'node-2@cluster\t80\tdropped: the link is cut'], said);
+		t.is(b!.got.length, 0);
 	});
 });
 

@@ -1,4 +1,5 @@
 /** Wireshark's programs for tests: what others make of a capture of ours. */
+import {type ChildProcessWithoutNullStreams, spawn} from 'node:child_process';
 import {installPackages} from '../../lab/host/install.ts';
 import {findProgram, run} from '../../lab/host/program.ts';
 import {timeLimit} from '../../lab/host/wait.ts';
@@ -25,6 +26,12 @@ export async function fieldsOf(file: string, fields: readonly string[], filter =
 	await ensurePrograms();
 	const {stdout} = await run('tshark', ['-n', '-r', file, '-T', 'fields', '-E', 'separator=/t', ...fields.flatMap((field) => ['-e', field]), ...(filter === '' ? [] : ['-Y', filter])]);
 	return stdout === '' ? [] : stdout.split('\n').map((line) => line.split('\t'));
+}
+
+/** Wireshark's own capture engine on a capture that comes live, as `wireshark -k -i -` has it: the fields of each frame, a line each, on its standard output. */
+export async function startLive(fields: readonly string[]): Promise<ChildProcessWithoutNullStreams> {
+	await ensurePrograms();
+	return spawn('tshark', ['-n', '-l', '-i', '-', '-T', 'fields', '-E', 'separator=/t', ...fields.flatMap((field) => ['-e', field])]);
 }
 
 /** What capinfos(1) says of a file. */
