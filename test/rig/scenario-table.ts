@@ -49,10 +49,13 @@ export async function scenarioTable(): Promise<string> {
 	return markdownTable(['scenario', 'families', 'kube-proxy', 'what it proves', 'turns red when', 'time'], await Promise.all((await listScenarios(roots)).map(async (name) => {
 		const {scenario} = await loadScenario(name, roots);
 		const variants = Object.keys(scenario.variants ?? {});
-		const seconds = times[name];
+		const told = [name, ...variants.map((variant) => `${name}-${variant}`)].flatMap((run, index) => {
+			const seconds = times[run];
+			return seconds === undefined ? [] : [`${index === 0 ? '' : `@${variants[index - 1]} `}${formatSeconds(seconds)}`];
+		});
 		return [
 			`\`${name}\`${variants.length === 0 ? '' : `, ${variants.map((variant) => `\`@${variant}\``).join(', ')}`}`, familiesOf(scenario), proxyModesOf(scenario), scenario.summary,
-			scenario.mutation?.summary ?? '', seconds === undefined ? '' : formatSeconds(seconds),
+			scenario.mutation?.summary ?? '', told.join(', '),
 		];
 	})));
 }
