@@ -108,7 +108,8 @@ test.serial('after kill -9 of the supervisor that freezes its lab the command fa
 	}, {deadline: 60_000, interval: 5});
 	process.kill(supervisor.pid, 'SIGKILL');
 	const outcome = await freezing;
-	t.is(outcome.code, 6, outcomeText(outcome));
+	t.is(outcome.code, 70, outcomeText(outcome));
+	t.regex(outcome.stderr, /The supervisor of the lab one was lost/);
 	await noProcesses('one');
 	await nothingLeft(t, 'one');
 	t.deepEqual(await bench.stages('frozen half'), []);
