@@ -1,16 +1,20 @@
 /** A lab that several commands may want up at once: one of them starts it. */
 import {LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
+import type {LabRecord} from '../runtime/lab-record.ts';
 import {runningLabs} from './lab-choice.ts';
 
+/** The lab that is wanted. */
+type Wanted = Pick<LabRecord, 'name' | 'planKey'>;
+
 /**
- * Starts a lab, unless one of that name is up or being started.
+ * Starts a lab, unless it is up or being started.
  *
  * @returns what is to be said where it is somebody else's doing that there is one
- * @throws what `start` throws; `lab-runs` where the one that there is has failed, or ends
+ * @throws what `start` throws; `lab-runs` where the one of that name has failed, or ends; `lab-differs` where it is made of something else
  */
-export async function startOnce(name: string, start: () => Promise<void>): Promise<string | undefined> {
-	const before = await findOther(name);
+export async function startOnce(wanted: Wanted, start: () => Promise<void>): Promise<string | undefined> {
+	const before = await findOther(wanted);
 	if (before !== undefined) {
 		return before;
 	}
@@ -20,7 +24,7 @@ export async function startOnce(name: string, start: () => Promise<void>): Promi
 		return undefined;
 	} catch (error) {
 		// A name is taken when all is built, which takes a while: another command may have been sooner.
-		const other = error instanceof LabError && error.code === 'lab-runs' ? await findOther(name) : undefined;
+		const other = error instanceof LabError && error.code === 'lab-runs' ? await findOther(wanted) : undefined;
 		if (other === undefined) {
 			throw error;
 		}
@@ -30,10 +34,14 @@ export async function startOnce(name: string, start: () => Promise<void>): Promi
 }
 
 /** What is to be said of a lab that is there already. */
-async function findOther(name: string): Promise<string | undefined> {
+async function findOther({name, planKey}: Wanted): Promise<string | undefined> {
 	const lab = (await runningLabs()).find((candidate) => candidate.name === name);
 	if (lab?.state === 'failed' || lab?.state === 'stopping') {
 		throw failure.labRuns(name, lab.state);
+	}
+
+	if (lab !== undefined && lab.planKey !== planKey) {
+		throw failure.labDiffers(name, lab.scenario);
 	}
 
 	return lab && (lab.state === 'ready' ? `The lab ${name} is up already.` : `The lab ${name} is being started by another command.`);

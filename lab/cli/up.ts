@@ -22,11 +22,11 @@ export const verb = defineVerb({
 	async run({scenario: scenarioName, set, cold, clock: time, name: chosen}, {signal, output, outputChosen}) {
 		const clock = parseClock(time);
 		const name = chosen ?? labNameOf(scenarioName);
-		const other = await startOnce(name, async () => {
-			const [{scenario, file}, store] = await Promise.all([loadScenario(scenarioName), openStore()]);
-			// Before anything is built for it.
-			checkLabName(name);
-			const plan = await preparePlan(scenario.lab, {settings: set, file});
+		const {scenario, file} = await loadScenario(scenarioName);
+		checkLabName(name);
+		const plan = await preparePlan(scenario.lab, {settings: set, file});
+		const other = await startOnce({name, planKey: plan.key}, async () => {
+			const store = await openStore();
 			await withTerminal(async (events) => {
 				const evidence = evidenceFolderOf(name);
 				const made = await makeChain({plan, store, events, signal, evidence, scenario: scenarioName, cold});

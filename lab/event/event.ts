@@ -41,6 +41,8 @@ export type MachineEvent =
  */
 export type WaitEvent =
 	| {type: 'wait'; reason: 'started'; sentence: string; deadline: number; scenario?: string}
+	/** It goes on, and is told now and then with what was seen last. */
+	| {type: 'wait'; reason: 'unmet'; sentence: string; seconds: number; last: string; scenario?: string}
 	| {type: 'wait'; reason: 'met'; sentence: string; seconds: number; scenario?: string}
 	| {type: 'wait'; reason: 'expired'; sentence: string; seconds: number; last: string; scenario?: string};
 

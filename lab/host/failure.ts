@@ -448,6 +448,15 @@ export const failure = {
 		});
 	},
 
+	/** A lab of that name lives, and is made of something else than what is wanted. */
+	labDiffers(lab: string, scenario: string | undefined): LabError {
+		return new LabError({
+			code: 'lab-differs', kind: 'usage',
+			message: `A lab \`${lab}\` is there already, and is another one${scenario === undefined ? '' : `: of the scenario ${scenario}, as that was when it was started`}`,
+			hint: `Other options, an edited overlay or another scenario make another lab. End it with \`vmlab down ${lab}\`, or give the new one another name with \`--name\`.`,
+		});
+	},
+
 	/** The machines' memory fits nowhere. Sizes as a person reads them. */
 	noRoomForMemory(needed: string, places: readonly string[]): LabError {
 		return new LabError({

@@ -6,6 +6,9 @@ import {failure} from './failure.ts';
 /** What one look at the awaited thing gave: it holds, with a value, or not yet, with what was seen instead. */
 export type Observation<Value> = {met: true; value: Value} | {met: false; seen: string};
 
+/** How often it is told what is seen, in milliseconds. */
+const tellEvery = 10_000;
+
 /** How long, and how often, is looked. */
 export interface WaitOptions {
 	/** Milliseconds until the wait expires, already scaled to the machine's speed. */
@@ -31,6 +34,7 @@ export async function until<Value>(
 	const start = performance.now();
 	let last = 'nothing yet';
 	let pause = interval / 10;
+	let told = start;
 	events({type: 'wait', reason: 'started', sentence, deadline: deadline / 1000});
 	for (;;) {
 		signal?.throwIfAborted();
@@ -56,6 +60,11 @@ export async function until<Value>(
 			const seconds = (performance.now() - start) / 1000;
 			events({type: 'wait', reason: 'expired', sentence, seconds, last});
 			throw failure.waitExpired(sentence, seconds, last);
+		}
+
+		if (performance.now() - told >= tellEvery) {
+			told = performance.now();
+			events({type: 'wait', reason: 'unmet', sentence, seconds: (told - start) / 1000, last});
 		}
 
 		await delay(Math.min(pause, left), undefined, {signal});

@@ -70,7 +70,7 @@ export interface ScenarioSpan extends Span {
 export interface WaitSpan extends Span {
 	/** Seconds. */
 	readonly deadline: number;
-	/** Of one that expired. */
+	/** What was seen last, of one that is not met. */
 	last?: string;
 }
 
@@ -233,13 +233,16 @@ export function addEvent(history: History, event: TimedEvent): void {
 
 			const index = history.waits.findLastIndex(({name, state}) => name === event.sentence && state === 'running');
 			const span = history.waits[index];
-			if (span !== undefined && event.reason === 'expired') {
+			if (span !== undefined && event.reason === 'unmet') {
+				span.last = event.last;
+			} else if (span !== undefined && event.reason === 'expired') {
 				span.state = 'failed';
 				span.end = at;
 				span.last = event.last;
 			} else if (span !== undefined) {
 				span.state = 'done';
 				span.end = at;
+				delete span.last;
 				history.waits.splice(index, 1);
 			}
 

@@ -38,7 +38,7 @@ export interface TerminalReport {
 	close(): void;
 }
 
-/** How often what goes on is redrawn, and how often plain lines tell a stage's progress. Milliseconds. */
+/** How often what goes on is redrawn, and how often plain lines tell a stage's progress, and what a wait sees. Milliseconds. */
 const redrawEvery = 200;
 const progressEvery = 30_000;
 /** A wait is worth a plain line from this many seconds on. */
@@ -126,6 +126,7 @@ function createLines({chalk, color, live, history}: Appearance): (event: TimedEv
 	const going = chalk.cyan('…');
 	const took = (seconds: number): string => chalk.dim(` ${formatSeconds(seconds)}`);
 	const toldProgress = new Map<string, number>();
+	const toldWaits = new Map<string, number>();
 	let cached = 0;
 	// Once there were several at a time, all lines say which one they are about.
 	let severalLabs = false;
@@ -254,6 +255,16 @@ function createLines({chalk, color, live, history}: Appearance): (event: TimedEv
 					return [`  ${bad} ${printableLine(event.sentence)}${took(event.seconds)}: ${chalk.dim('last seen:')} ${printableLine(event.last, 150)}`];
 				}
 
+				if (event.reason === 'unmet') {
+					if (live || event.at - (toldWaits.get(event.sentence) ?? -Infinity) < progressEvery) {
+						return [];
+					}
+
+					toldWaits.set(event.sentence, event.at);
+					const {deadline} = history.waits.findLast(({name}) => name === event.sentence) ?? {};
+					return [`  ${going} ${printableLine(event.sentence)}?${took(event.seconds)}${chalk.dim(deadline === undefined ? '' : ` of ${formatSeconds(deadline)}`)}: ${printableLine(event.last, 150)}`];
+				}
+
 				return !live && event.reason === 'met' && event.seconds >= longWait ? [`  ${done} ${printableLine(event.sentence)}${took(event.seconds)}`] : [];
 			}
 
@@ -339,6 +350,6 @@ export function liveView(history: History, now: number, chalk: ChalkInstance, co
 		...history.labs.filter(({end, state, stopping}) => end === undefined && (state === 'running' || stopping)).map(({name, start, stopping}) => row('', `lab ${name}${stopping ? ': stopping' : ''}`, start)),
 		...history.machines.filter(({state, end}) => state === 'running' && end === undefined).map(({name, lab, start, answers}) => row('  ', severalAtOnce(history.labs) ? `${lab}/${name}` : name, start, isForked(history, lab) ? 'waking up' : answers === undefined ? 'booting' : 'getting ready')),
 		...history.scenarios.filter(({state}) => state === 'running').flatMap(({name: scenario, steps}) => steps.filter(({state}) => state === 'running').map(({name, parent, start}) => row(parent === undefined ? '  ' : '    ', severalAtOnce(history.scenarios) ? `${scenario}: ${name}` : name, start))),
-		...history.waits.filter(({state}) => state === 'running').map(({name, start, deadline}) => row('  ', `until ${name}`, start, `of ${formatSeconds(deadline)}`)),
+		...history.waits.filter(({state}) => state === 'running').map(({name, start, deadline, last}) => row('  ', `until ${name}`, start, `of ${formatSeconds(deadline)}${last === undefined ? '' : `: ${last}`}`)),
 	];
 }

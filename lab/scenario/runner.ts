@@ -39,6 +39,8 @@ export interface ScenarioRun {
 }
 
 /** For `eventually` without options. */
+/** Deadlines that are so many times longer than declared are told. */
+const toldSpeed = 2;
 const defaultDeadline: Duration = '30s';
 const defaultInterval: Duration = '1s';
 /** How long evidence may take at KVM speed after a failure. */
@@ -91,6 +93,10 @@ export async function runScenario(run: ScenarioRun): Promise<void> {
 		opened ??= createContext({...run, events}, {story, machine: machines.handle, scope, fabric, host: $, signal: ending.signal});
 		return opened;
 	};
+
+	if (lab.speed >= toldSpeed) {
+		ofScenario(name, events)({type: 'note', level: 'info', text: `Deadlines are ${Math.round(lab.speed)} times what is declared here, where guests are slower and share processors: the budget of ${scenario.budget} is ${Math.round(budget / 60_000)} min`});
+	}
 
 	/** The end of a scenario that did what it should. */
 	const pass = (): void => {
@@ -213,8 +219,19 @@ function createContext(run: ScenarioRun, parts: {story: Story; machine: (name: s
 			const alarm = setTimeout(() => {
 				over.abort();
 			}, deadline);
+			let seen: unknown;
+			const look = async (): Promise<Awaited<ReturnType<typeof observe>>> => {
+				try {
+					return await withCommandSignal(over.signal, observe);
+				} catch (error) {
+					// A command that the deadline cut short says nothing about what is waited for: the look before it does.
+					seen = over.signal.aborted && seen !== undefined ? seen : error;
+					throw seen;
+				}
+			};
+
 			try {
-				return await until(sentence, async () => ({met: true, value: await withCommandSignal(over.signal, observe)}), {
+				return await until(sentence, async () => ({met: true, value: await look()}), {
 					deadline, interval: milliseconds(options.interval ?? defaultInterval), signal, events,
 				});
 			} finally {

@@ -14,7 +14,7 @@ async function layOutLab(name: string, state: LabState): Promise<void> {
 test.serial('where no lab of that name is, it is started, and there is nothing to say', async (t) => {
 	await withStateFolder(async () => {
 		let starts = 0;
-		t.is(await startOnce('one', async () => {
+		t.is(await startOnce({name: 'one', planKey: 'k'}, async () => {
 			starts++;
 		}), undefined);
 		t.is(starts, 1);
@@ -25,14 +25,21 @@ test.serial('one that is up or being started is not started again', async (t) =>
 	await withStateFolder(async () => {
 		await layOutLab('up', 'ready');
 		await layOutLab('coming', 'booting');
-		t.regex(await startOnce('up', async () => t.fail()) ?? '', /up is up already/);
-		t.regex(await startOnce('coming', async () => t.fail()) ?? '', /coming is being started by another command/);
+		t.regex(await startOnce({name: 'up', planKey: 'k'}, async () => t.fail()) ?? '', /up is up already/);
+		t.regex(await startOnce({name: 'coming', planKey: 'k'}, async () => t.fail()) ?? '', /coming is being started by another command/);
+	});
+});
+
+test.serial('one that is made of something else is not taken for the one that is wanted', async (t) => {
+	await withStateFolder(async () => {
+		await layOutLab('up', 'ready');
+		await t.throwsAsync(startOnce({name: 'up', planKey: 'other'}, async () => t.fail()), {code: 'lab-differs', message: 'A lab `up` is there already, and is another one'});
 	});
 });
 
 test.serial('one that another command begins to start while we build is that command\'s', async (t) => {
 	await withStateFolder(async () => {
-		const said = await startOnce('one', async () => {
+		const said = await startOnce({name: 'one', planKey: 'k'}, async () => {
 			await layOutLab('one', 'starting');
 			// As two commands that have built everything: the second is refused the name.
 			await claimLab({name: 'one', planKey: 'k'});
@@ -44,8 +51,8 @@ test.serial('one that another command begins to start while we build is that com
 test.serial('one that failed, or ends, is in the way, whenever that is seen', async (t) => {
 	await withStateFolder(async () => {
 		await layOutLab('failed', 'failed');
-		await t.throwsAsync(startOnce('failed', async () => t.fail()), {code: 'lab-runs'});
-		await t.throwsAsync(startOnce('late', async () => {
+		await t.throwsAsync(startOnce({name: 'failed', planKey: 'k'}, async () => t.fail()), {code: 'lab-runs'});
+		await t.throwsAsync(startOnce({name: 'late', planKey: 'k'}, async () => {
 			await layOutLab('late', 'stopping');
 			await claimLab({name: 'late', planKey: 'k'});
 		}), {code: 'lab-runs', message: /stopping/});
@@ -54,7 +61,7 @@ test.serial('one that failed, or ends, is in the way, whenever that is seen', as
 
 test.serial('what fails for another reason is told as that, though a lab is there by then', async (t) => {
 	await withStateFolder(async () => {
-		await t.throwsAsync(startOnce('one', async () => {
+		await t.throwsAsync(startOnce({name: 'one', planKey: 'k'}, async () => {
 			await layOutLab('one', 'ready');
 			throw failure.interrupted('SIGINT');
 		}), {code: 'interrupted'});

@@ -136,3 +136,11 @@ test('A terminal without room for a live part gets the plain lines, beginnings a
 
 	t.true(isLive({isTTY: true, columns: 80, rows: 24, write() {}}, {}));
 });
+
+test('Plain lines tell a long wait every half minute, with what is seen; a terminal shows it all the time', (t) => {
+	const wait = {type: 'wait', sentence: 'pods are ready'} as const;
+	const seen = (seconds: number): TimedEvent => ({...wait, reason: 'unmet', seconds, last: `${seconds} of 50`, at: start + seconds * 1000});
+	const run: TimedEvent[] = [{...wait, reason: 'started', deadline: 300, at: start}, ...[10, 20, 30, 40, 50].map(seen)];
+	t.deepEqual(show(run).split('\n'), ['  … pods are ready? 10 s of 5 min: 10 of 50', '  … pods are ready? 40 s of 5 min: 40 of 50', '']);
+	t.regex(liveView(foldEvents(run), start + 55_000, new Chalk({level: 0}), 80).join('\n'), /until pods are ready 55 s  of 5 min: 50 of 50/);
+});

@@ -1,8 +1,10 @@
 /** What steps do to machines, and that it is put back: once, in reverse order, and what was done to links with it. */
+import path from 'node:path';
 import test from 'ava';
 import {plainLink} from '../../lab/fabric/link-setting.ts';
 import type {LabError} from '../../lab/host/error.ts';
 import {failure} from '../../lab/host/failure.ts';
+import {withTemporaryFolder} from '../../lab/host/temporary.ts';
 import {changedFaults, type MachineChange} from '../../lab/runtime/machine-change.ts';
 import {runScenario} from '../../lab/scenario/runner.ts';
 import {defineScenario, type StepContext} from '../../lab/scenario/scenario.ts';
@@ -103,12 +105,12 @@ test('a step within another puts back what the outer one had done, and the outer
 });
 
 test('a step that fails puts its machines back before evidence is asked for, and does not wait until they are ready', async (t) => {
-	const {told, error} = await play(async ({step, node}) => {
+	const {told, error} = await withTemporaryFolder(async (folder) => play(async ({step, node}) => {
 		await step('one', async () => {
 			await node('node-1').kill();
 			throw new Error('it does not come back');
 		});
-	}, {evidence: '/nowhere'});
+	}, {evidence: path.join(folder, 'evidence')}));
 	t.is(error?.message, 'one: it does not come back');
 	t.deepEqual(told.slice(0, 3), ['node-1 kill', 'node-1 put', 'evidence while node-1 is well']);
 	t.false(told.includes('node-1 ready'));

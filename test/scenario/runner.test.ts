@@ -229,6 +229,16 @@ test('A command that hangs ends with the wait around it', async (t) => {
 	t.regex(failedWith(t, outcome, 'step-failed', 1).details.join('\n'), /`curl slow` on node-1 did not end/);
 });
 
+test('A command that is cut short by the end of its wait does not hide what was seen before', async (t) => {
+	let looks = 0;
+	const outcome = await play(async ({step, eventually, node}) => {
+		await step('it comes', async () => {
+			await eventually('the server answers', async () => node('node-1').$`curl slow`, {deadline: '300ms', interval: '10ms'});
+		});
+	}, {answer: async (_call, signal) => (++looks > 2 ? hang(signal) : {exitCode: 28, stderr: 'curl: (28) timed out'})});
+	t.regex(failedWith(t, outcome, 'step-failed', 1).details.join('\n'), /curl slow` on node-1 .*28/);
+});
+
 test('A scenario that takes longer than its budget ends with exit code 124 and the step that was running', async (t) => {
 	const outcome = await play(async ({step}) => {
 		await step('the long one', async () => hang(undefined));
