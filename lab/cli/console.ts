@@ -15,10 +15,12 @@ import {defineVerb} from './verb.ts';
 
 /** Ctrl-], as telnet(1) has it. */
 const leave = 0x1d;
+/** Milliseconds without a word after the end of what was typed by a program. */
+const quietAfterInput = 2000;
 
 export const verb = defineVerb({
 	options: (command) => command
-		.positional('names', {type: 'string', array: true, demandOption: true, describe: '[lab] machine'})
+		.positional('names', {type: 'string', array: true, demandOption: true, describe: '[lab] machine; Ctrl-] leaves its console'})
 		.option('log', {type: 'boolean', default: false, describe: 'Print what it wrote so far, and leave'}),
 	async run({names, log}, {signal}) {
 		const {lab, machine} = await chooseMachine(names);
@@ -55,6 +57,12 @@ export const verb = defineVerb({
 				} else {
 					socket.write(chunk);
 				}
+			});
+			// Of a pipe that has ended nothing more is typed: when the guest has said no more for a while, that was its answer.
+			stdin.once('end', () => {
+				socket.setTimeout(quietAfterInput, () => {
+					socket.destroy();
+				});
 			});
 			await new Promise<void>((resolve, reject) => {
 				socket.once('close', () => {

@@ -23,7 +23,10 @@ export function ownLabs(labs: readonly LabRecord[]): LabRecord[] {
 
 /** The lab of that name, or the only one that runs, but for those that make stages. Throws `no-such-lab` or `lab-not-clear`. */
 export async function chooseLab(name: string | undefined): Promise<LabRecord> {
-	const {cleared, labs} = await clearedAndRunning();
+	return chooseOf(await clearedAndRunning(), name);
+}
+
+async function chooseOf({cleared, labs}: Awaited<ReturnType<typeof clearedAndRunning>>, name: string | undefined): Promise<LabRecord> {
 	if (name === undefined) {
 		const own = ownLabs(labs);
 		const [only] = own;
@@ -49,7 +52,20 @@ export async function chooseMachine(names: readonly string[]): Promise<{lab: Lab
 		throw failure.usage('One machine is to be named: `MACHINE`, or `LAB MACHINE`', 'A command comes after `--`.');
 	}
 
-	const lab = await chooseLab(second === undefined ? undefined : first);
+	const found = await clearedAndRunning();
+	const {labs} = found;
+	const meant = labs.find(({name}) => name === first);
+	const [only] = ownLabs(labs);
+	const isMachine = only?.machines.some(({name}) => name === first) === true;
+	if (second === undefined && meant !== undefined && !isMachine) {
+		throw failure.usage(`\`${first}\` is a lab, and one of its machines is to be named too`, `It has ${meant.machines.map(({name}) => name).join(', ')}.`);
+	}
+
+	if (second !== undefined && meant === undefined && isMachine) {
+		throw failure.usage(`\`${first}\` is a machine of the lab ${only!.name}, and no lab`, 'Its form: `LAB MACHINE`, or `MACHINE` where one lab runs; a command comes after `--`.');
+	}
+
+	const lab = await chooseOf(found, second === undefined ? undefined : first);
 	return {lab, machine: machineOf(lab, second ?? first)};
 }
 

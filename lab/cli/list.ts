@@ -8,11 +8,18 @@ export const verb = defineVerb({
 	options: (command) => command.option('scenarios', {type: 'boolean', default: false, describe: 'The scenarios instead of the labs'}),
 	async run({scenarios}, {output}) {
 		if (scenarios) {
-			const all = await Promise.all((await listScenarios()).map(async (name) => {
-				const {scenario: {summary, lab, budget}, file} = await loadScenario(name);
-				return {name, summary, budget, overlays: lab.overlays, file};
+			const loaded = await Promise.allSettled((await listScenarios()).map(async (name) => {
+				const {scenario: {summary, lab, budget, variants = {}}, file} = await loadScenario(name);
+				return {name, summary, budget, overlays: lab.overlays, variants: Object.keys(variants), file};
 			}));
-			await print(output, all, (rows) => ({columns: ['SCENARIO', 'SUMMARY'], rows: rows.map(({name, summary}) => [name, summary])}));
+			const all = loaded.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
+			await print(output, all, (rows) => ({columns: ['SCENARIO', 'VARIANTS', 'SUMMARY'], rows: rows.map(({name, variants, summary}) => [name, variants.map((variant) => `@${variant}`).join(' '), summary])}));
+			// One broken file does not hide the others, and is told.
+			const broken = loaded.find((outcome) => outcome.status === 'rejected');
+			if (broken !== undefined) {
+				throw broken.reason;
+			}
+
 			return;
 		}
 

@@ -1,17 +1,20 @@
 /** The prompt of `vmlab run --break`: commands on the machines of a lab whose scenario has just failed. */
 import {createInterface} from 'node:readline';
 import type {LabError} from '../host/error.ts';
+import {failure} from '../host/failure.ts';
 import {say} from './output.ts';
 import type {ScenarioLab} from '../scenario/scenario-lab.ts';
 
-/** Reads `MACHINE COMMAND` lines until Ctrl-D, `exit` or an abort. Without a terminal it returns at once. */
+/** Refuses to stop for a prompt where there is no terminal for it: before anything is built. Throws `usage`. */
+export function checkTerminal(): void {
+	if (!process.stdin.isTTY) {
+		throw failure.usage('--break needs a terminal for its prompt', 'Leave the lab up with --keep, and look into it with `vmlab exec`.');
+	}
+}
+
+/** Reads `MACHINE COMMAND` lines until Ctrl-D, `exit` or an abort. There is a terminal. */
 export async function promptInLab(lab: ScenarioLab, error: LabError, signal: AbortSignal): Promise<void> {
 	const names = lab.plan.topology.machines.map(({name}) => name);
-	if (!process.stdin.isTTY) {
-		say('--break needs a terminal for its prompt: the lab is taken down.');
-		return;
-	}
-
 	say(`\n${error.message}\nThe lab ${lab.name} is alive. MACHINE COMMAND runs a command, \`exit\` takes it down. Machines: ${names.join(', ')}.`);
 	const prompt = createInterface({
 		input: process.stdin, output: process.stderr, prompt: `${lab.name}> `, signal,

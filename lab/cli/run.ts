@@ -16,6 +16,7 @@ import {openStore} from '../store/open-store.ts';
 import {clockOption, parseClock} from './clock.ts';
 import {wholeNumber} from './option-values.ts';
 import {print, say} from './output.ts';
+import {checkTerminal} from './prompt.ts';
 import {withReport} from './reporting.ts';
 import {type PreparedRun, runPrepared, type RunResult} from './run-scenario.ts';
 import {addSettings} from './settings.ts';
@@ -43,6 +44,10 @@ export const verb = defineVerb({
 
 		if (mutate && (checkpoint || from !== undefined)) {
 			throw failure.usage(`--mutate does not go together with ${checkpoint ? '--checkpoint' : '--from'}`, 'Its change is made in a lab of its own, from the first step on.');
+		}
+
+		if (stop) {
+			checkTerminal();
 		}
 
 		const clock = parseClock(time);

@@ -408,6 +408,11 @@ export const failure = {
 		return new LabError({code: 'usage', kind: 'usage', message, ...(hint && {hint})});
 	},
 
+	/** Options of the command line that no overlay of the lab takes: one problem a line. */
+	badSettings(problems: readonly string[]): LabError {
+		return new LabError({code: 'bad-setting', kind: 'usage', message: 'What `--set` asks for cannot be', details: problems, hint: '`vmlab overlay show NAME` has the options of an overlay.'});
+	},
+
 	/** Packages that vmlab cannot install itself. `advice` is the whole sentence on how to. */
 	installByHand(distribution: string, packages: readonly string[], advice: string): LabError {
 		return new LabError({

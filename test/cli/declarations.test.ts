@@ -76,6 +76,16 @@ test('--project names the folder as VMLAB_PROJECT does', async (t) => {
 	});
 });
 
+test('a file that cannot be read is told, and hides no other scenario', async (t) => {
+	await withProject({...project, 'scripts/bad.ts': 'export default {{{'}, async ({folder}) => {
+		const {code, stdout, stderr} = await vmlab(['list', '--scenarios'], {env: {VMLAB_PROJECT: folder}});
+		t.is(code, 3);
+		t.regex(stderr, /bad\.ts:1/);
+		t.regex(stdout, /^small /m);
+		t.regex(stdout, /^nat64 +@jool @unbound @jool-unbound /m);
+	});
+});
+
 const wrong = test.macro(async (t, files: ProjectFiles, words: string[], code: number, expected: RegExp) => {
 	await withProject({...project, ...files}, async ({folder}) => {
 		const outcome = await vmlab(words, {env: {VMLAB_PROJECT: folder, VMLAB_CACHE_DIR: path.join(folder, 'cache')}});
@@ -87,7 +97,7 @@ const wrong = test.macro(async (t, files: ProjectFiles, words: string[], code: n
 
 test('an unknown scenario is suggested a known one', wrong, {}, ['plan', 'smal'], 3, /no scenario `smal`[^]*Did you mean `small`/);
 test('an unknown overlay is told', wrong, {'scripts/bad.ts': scenarioSource(['smalll'])}, ['plan', 'bad'], 3, /no overlay `smalll`[^]*small/);
-test('an unknown option of an overlay is told', wrong, {}, ['plan', 'small', '--set', 'small.wrod=x'], 3, /wrod[^]*word/);
+test('an unknown option of an overlay is told', wrong, {}, ['plan', 'small', '--set', 'small.wrod=x'], 2, /wrod[^]*word/);
 test('a setting that is none is told', wrong, {}, ['plan', 'small', '--set', 'nonsense'], 2, /nonsense/);
 test('a file that does not parse is told with its place', wrong, {'scripts/bad.ts': 'export default {{{'}, ['plan', 'bad'], 3, /bad\.ts:1/);
 test('a wrong shape is told with its place', wrong, {'scripts/bad.ts': scenarioSource(['small'], ', imgae: "x"')}, ['plan', 'bad'], 3, /imgae[^]*image/);
