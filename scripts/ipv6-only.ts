@@ -7,10 +7,11 @@
 import {defineScenario, type StepContext} from 'vmlab';
 import {clusterLab} from './labs/kubernetes.ts';
 import {addressIn} from './steps/address.ts';
+import {podCaller} from './steps/caller.ts';
 import {clusterNetwork} from './steps/cluster-network.ts';
 import {podAnswersFromOutside, routerHasNeighbour, withPodsOnLink} from './steps/neighbour-proxy.ts';
 import {nodesAreReady} from './steps/node-state.ts';
-import {clusterHasNoIpv4, machinesHaveNoIpv4, podsHaveNoIpv4, wireHasNoIpv4} from './steps/no-ipv4.ts';
+import {callersHaveNoIpv4, clusterHasNoIpv4, machinesHaveNoIpv4, wireHasNoIpv4} from './steps/no-ipv4.ts';
 import {controllerManagerGivesSubnets} from './steps/pod-subnets.ts';
 import {reboot} from './steps/reboot.ts';
 import {connectionsSpread, servicePort, urlOf} from './steps/services.ts';
@@ -24,7 +25,7 @@ async function steps(context: StepContext): Promise<void> {
 	note(`It was given ${given}`);
 
 	const {pods, hello} = await clusterNetwork(context);
-	await step('pods have no IPv4 address in their own networks', async () => podsHaveNoIpv4(context, pods));
+	await step('pods have no IPv4 address in their own networks', async () => callersHaveNoIpv4(await Promise.all(pods.map(async (pod) => podCaller(context, pod)))));
 
 	const [pod] = pods.filter(({node: name}) => name === 'node-2');
 	await step('the tester reaches a pod that its router takes for a neighbour: the node answers for it (ndppd)', async () => withPodsOnLink(context, pod!, async () => {

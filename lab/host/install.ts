@@ -8,11 +8,10 @@ import {folders} from './folder.ts';
 import {withLock} from './lock.ts';
 import {findProgram, run, runAttached} from './program.ts';
 
+/** Waits for seconds while another program has the packages of the host for itself: a fresh machine brings itself up to date. */
+const waitForOthers = ['-o', 'DPkg::Lock::Timeout=300'];
 /** What apt-get is told to bring its lists up to date. */
-const updateLists = ['update', '--quiet=2'];
-
-/** Seconds that another program may keep the packages of the host for itself: a fresh machine brings itself up to date. */
-const othersSeconds = 300;
+const updateLists = ['update', '--quiet=2', ...waitForOthers];
 
 /** How packages are installed. */
 export interface InstallOptions {
@@ -56,7 +55,7 @@ export async function installPackages(packages: readonly string[], options: Inst
 	say(`Installing with apt-get: ${packages.join(' ')}`);
 	// The lists of a fresh machine are empty or old, and an old list names packages that the mirror no longer has.
 	await apt(prefix, updateLists, options);
-	await apt(prefix, ['install', '--yes', '--quiet=2', '--no-install-recommends', '-o', 'Dpkg::Use-Pty=0', ...packages], options);
+	await apt(prefix, ['install', '--yes', '--quiet=2', '--no-install-recommends', '-o', 'Dpkg::Use-Pty=0', ...waitForOthers, ...packages], options);
 }
 
 /**
@@ -125,8 +124,7 @@ interface Prefix {
 /** One at a time: two that download at once take each other's files away, where apt-get is set to keep none (as in container images). Others are waited for. */
 async function apt(prefix: Prefix, args: readonly string[], options: InstallOptions): Promise<void> {
 	const {signal, say} = options;
-	const [verb = '', ...words] = args;
-	await withLock(path.join(folders().runtime, 'apt.lock'), async () => aptAlone(prefix, [verb, '-o', `DPkg::Lock::Timeout=${othersSeconds}`, ...words], options), {
+	await withLock(path.join(folders().runtime, 'apt.lock'), async () => aptAlone(prefix, args, options), {
 		signal,
 		onWait(holder) {
 			say(`Waiting for ${holder}, which uses apt-get`);

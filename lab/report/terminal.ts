@@ -125,8 +125,17 @@ function createLines({chalk, color, live, history}: Appearance): (event: TimedEv
 	const bad = chalk.red('✖');
 	const going = chalk.cyan('…');
 	const took = (seconds: number): string => chalk.dim(` ${formatSeconds(seconds)}`);
-	const toldProgress = new Map<string, number>();
-	const toldWaits = new Map<string, number>();
+	const toldAt = new Map<string, number>();
+	/** Is a plain line due of what goes on? The live part shows it all the time. */
+	const isDue = (what: string, at: number): boolean => {
+		if (live || at - (toldAt.get(what) ?? -Infinity) < progressEvery) {
+			return false;
+		}
+
+		toldAt.set(what, at);
+		return true;
+	};
+
 	let cached = 0;
 	// Once there were several at a time, all lines say which one they are about.
 	let severalLabs = false;
@@ -158,12 +167,7 @@ function createLines({chalk, color, live, history}: Appearance): (event: TimedEv
 					}
 
 					case 'progress': {
-						if (live || event.at - (toldProgress.get(event.stage) ?? -Infinity) < progressEvery) {
-							return [];
-						}
-
-						toldProgress.set(event.stage, event.at);
-						return [`${going} ${stage}: ${printableLine(event.text, 150)}`];
+						return isDue(`stage ${event.stage}`, event.at) ? [`${going} ${stage}: ${printableLine(event.text, 150)}`] : [];
 					}
 
 					case 'made': {
@@ -256,11 +260,10 @@ function createLines({chalk, color, live, history}: Appearance): (event: TimedEv
 				}
 
 				if (event.reason === 'unmet') {
-					if (live || event.at - (toldWaits.get(event.sentence) ?? -Infinity) < progressEvery) {
+					if (!isDue(`wait ${event.sentence}`, event.at)) {
 						return [];
 					}
 
-					toldWaits.set(event.sentence, event.at);
 					const {deadline} = history.waits.findLast(({name}) => name === event.sentence) ?? {};
 					return [`  ${going} ${printableLine(event.sentence)}?${took(event.seconds)}${chalk.dim(deadline === undefined ? '' : ` of ${formatSeconds(deadline)}`)}: ${printableLine(event.last, 150)}`];
 				}

@@ -38,9 +38,9 @@ export interface ScenarioRun {
 	readonly mutate?: boolean;
 }
 
-/** For `eventually` without options. */
 /** Deadlines that are so many times longer than declared are told. */
 const toldSpeed = 2;
+/** For `eventually` without options. */
 const defaultDeadline: Duration = '30s';
 const defaultInterval: Duration = '1s';
 /** How long evidence may take at KVM speed after a failure. */
@@ -225,7 +225,7 @@ function createContext(run: ScenarioRun, parts: {story: Story; machine: (name: s
 					return await withCommandSignal(over.signal, observe);
 				} catch (error) {
 					// A command that the deadline cut short says nothing about what is waited for: the look before it does.
-					seen = over.signal.aborted && seen !== undefined ? seen : error;
+					seen = over.signal.aborted ? seen ?? error : error;
 					throw seen;
 				}
 			};

@@ -344,11 +344,14 @@ class DiskStore implements Store {
 		const files = path.join(folder, filesName);
 		await makeReadOnly(files, writable);
 		// Writing to the disk and reading take their time from different parts of a computer.
-		const [described] = await Promise.all([describeFiles(files), flushTree(folder)]);
+		const [described] = await Promise.all([describeFiles(files), flushTree(files)]);
 		const record: StageRecord = {name, key, ...described, marks: await readMarks(folder, described.entries), madeAt: Date.now(), seconds: seconds()};
 		await writeFile(path.join(folder, recordName), textOf(record), {mode: 0o444});
 		await rename(log, path.join(folder, logName));
-		await flushTree(folder);
+		for (const each of [recordName, logName, '.']) {
+			await flush(path.join(folder, each));
+		}
+
 		await rename(folder, this.#stage(key));
 		await flush(this.#stages);
 		return madeStage(this.#stage(key), record);

@@ -1,7 +1,6 @@
 /** A lab without IPv4: neither in what machines have, nor in what the cluster says, nor on the wire. */
 import {claim, type StepContext} from 'vmlab';
-import {noneHasProblem, podCaller} from './caller.ts';
-import type {Pod} from './test-server.ts';
+import {type Caller, noneHasProblem} from './caller.ts';
 
 /** Claims that outside of the maintenance VRF and 127/8 no machine has an IPv4 address, route or listening socket; but for ssh, which is the host's way in. */
 export async function machinesHaveNoIpv4({lab, machine}: StepContext): Promise<void> {
@@ -51,11 +50,12 @@ export async function clusterHasNoIpv4({cluster, node, lab}: StepContext): Promi
 	}
 }
 
-/** Claims that pods have no IPv4 address in their networks, whatever the cluster says of them; but for the loopback's. */
-export async function podsHaveNoIpv4(context: StepContext, pods: readonly Pod[]): Promise<void> {
-	await noneHasProblem(await Promise.all(pods.map(async (pod) => podCaller(context, pod))), 'IPv6 alone', async (caller) => {
+/** Claims that callers have no IPv4 address in their networks, whatever the cluster says of them; but for the loopback's, and for lines of ip(8) that are `excepted`. */
+export async function callersHaveNoIpv4(callers: readonly Caller[], excepted: (line: string) => boolean = () => false): Promise<void> {
+	await noneHasProblem(callers, 'IPv6 alone', async (caller) => {
 		const {stdout, exitCode} = await caller.run('ip', '-4', '-oneline', 'address', 'show', 'scope', 'global');
-		return exitCode === 0 && stdout === '' ? undefined : `ip(8) ends with ${exitCode} and says \`${stdout}\``;
+		const foreign = stdout.split('\n').filter((line) => line !== '' && !excepted(line));
+		return exitCode === 0 && foreign.length === 0 ? undefined : `ip(8) ends with ${exitCode} and says ${foreign.join('; ')}`;
 	});
 }
 
