@@ -1,6 +1,6 @@
 /** The story of three machines that differ in what their kernels have random numbers from at boot. */
 import {claim, type LabDeclaration, type MachineHandle, type MutationDeclaration, type StepContext} from 'vmlab';
-import {callsFile, claimAtOnce, claimWaited, readFirstKey, tellFirstKey} from './first-key.ts';
+import {bootDone, callsFile, claimAtOnce, claimWaited, readFirstKey, tellFirstKey} from './first-key.ts';
 import {reboot} from './reboot.ts';
 
 /** Their lab. */
@@ -38,9 +38,10 @@ async function sourcesOf(machine: MachineHandle): Promise<string> {
 	return stdout.split('\n').join(', ');
 }
 
-/** Reboots a machine, and claims that its first key is made anew: that comes before ssh, so who answers has it. */
+/** Reboots a machine, waits until that boot is done, and claims that its first key is made anew. */
 async function rebootForKey(context: StepContext, machine: MachineHandle): Promise<void> {
 	await reboot(context, [machine]);
+	await context.eventually(`${machine.name} has finished its boot`, async () => bootDone(machine), {deadline: '60s'});
 	await machine.$`systemctl is-active vmlab-first-key.service`;
 }
 

@@ -50,7 +50,7 @@ export async function withPage<Value>(file: string, size: {width: number; height
 	return withTemporaryFolder(async (profile) => {
 		// Its own sandbox wants rights that root in a container does not have; it opens one file of ours.
 		const child = spawn(program, ['--headless', '--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-component-update', '--no-first-run', '--remote-debugging-pipe', `--user-data-dir=${path.join(profile, 'profile')}`], {
-			stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'], detached: true, env: {...process.env, HOME: profile},
+			stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'], detached: true, env: {...process.env, HOME: profile, TMPDIR: profile},
 		});
 		const ended = once(child, 'close');
 		try {
