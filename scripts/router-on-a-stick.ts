@@ -74,6 +74,14 @@ export default defineScenario({
 			}
 		});
 
+		await step('while one VLAN of the trunk is cut, the router reaches the hosts of the other alone', async () => {
+			await fabric.cut('router-1@trunk', {match: {vlan: 10}});
+			for (const family of lab.families) {
+				await claimNotReached(router, addressOf(one.machine, family));
+				await claimReached(router, addressOf(other.machine, family), 1);
+			}
+		});
+
 		await step('they reach each other again when it is whole', async () => {
 			for (const family of lab.families) {
 				await claimPath(lab, one, other, family, ['router-1']);

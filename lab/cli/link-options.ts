@@ -38,7 +38,7 @@ function given<Values extends object>(values: Values): Partial<Values> {
 
 /** The changes that options ask for. Throws `usage` for what cannot be. */
 export function wantedChanges(options: LinkOptions): UnnamedChange[] {
-	const {from, to, cut, burst, limit, carrier, flap, port, sourcePort, destinationPort} = options;
+	const {from, to, cut, burst, limit, carrier, flap, port, sourcePort, destinationPort, vlan} = options;
 	const {loss, delay, jitter, reorder, duplicate, corrupt, rate, mtu, seed} = options;
 	const match = given(Object.fromEntries(matchKeys.map((key) => [key, options[key]])));
 	const [enter, leave, inBurst] = burst === undefined ? [] : parts('burst', burst, 2, 3, 'how likely a burst begins and ends at a frame, and what is lost in it: 1%,25% or 1%,25%,80%');
@@ -48,7 +48,7 @@ export function wantedChanges(options: LinkOptions): UnnamedChange[] {
 		limit: limit === undefined ? undefined : /^\d+$/.test(limit) ? Number(limit) : limit,
 	});
 	const direction = from === true ? 'from' : to === true ? 'to' : undefined;
-	const numbers = {mtu, seed, port, 'source-port': sourcePort, 'destination-port': destinationPort};
+	const numbers = {mtu, seed, port, 'source-port': sourcePort, 'destination-port': destinationPort, vlan};
 	const nonsense = Object.entries(numbers).find(([, value]) => Number.isNaN(value));
 	if (nonsense !== undefined) {
 		throw failure.usage(`--${nonsense[0]} is a number`, 'See `vmlab link --help`.');
@@ -84,9 +84,12 @@ export function wantedChanges(options: LinkOptions): UnnamedChange[] {
 	return changes;
 }
 
+/** A key of an impairment's declaration where a sentence names it. */
+const declaredKey = new RegExp(`\`(?:(?:match|burst)\\.)?(jitter|delay|rate|limit|loss|enter|leave|reorder|duplicate|corrupt|mtu|cut|seed|burst|${matchKeys.join('|')})\``, 'g');
+
 /** The option that declares a value, for what is said of a declaration's keys: `match.sourcePort` is --source-port. */
 function withOptions(problem: string): string {
-	return problem.replaceAll(/`(?:(?:match|burst)\.)?(jitter|delay|rate|limit|loss|enter|leave|reorder|duplicate|corrupt|mtu|cut|seed|burst|family|protocol|port|sourcePort|destinationPort|address|source|destination|mac|sourceMac|destinationMac)`/g, (_, key: string) =>
+	return problem.replaceAll(declaredKey, (_, key: string) =>
 		(key === 'enter' || key === 'leave' ? `--burst (${key})` : `--${key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`));
 }
 

@@ -82,7 +82,8 @@ export const verb = defineVerb({
 		.option('destination', {type: 'string', requiresArg: true, describe: 'Frames to this IP address alone'})
 		.option('mac', {type: 'string', requiresArg: true, describe: 'Frames with this MAC address on either side alone'})
 		.option('source-mac', {type: 'string', requiresArg: true, describe: 'Frames from this MAC address alone'})
-		.option('destination-mac', {type: 'string', requiresArg: true, describe: 'Frames to this MAC address alone'}),
+		.option('destination-mac', {type: 'string', requiresArg: true, describe: 'Frames to this MAC address alone'})
+		.option('vlan', {type: 'number', requiresArg: true, describe: 'Frames with the tag of this VLAN alone, on a link to a trunk'}),
 	async run(args, {signal, output, outputChosen}) {
 		const {action, machine, network} = args;
 		if (action !== 'list' && (args.lab === undefined || (action === 'set' && machine === undefined))) {

@@ -77,7 +77,7 @@ export interface Flow {
 }
 
 /** Which flows are meant: all that is said must be true at some link, on the way there. */
-export type FlowQuery = Omit<FrameMatch, 'mac' | 'sourceMac' | 'destinationMac' | 'protocol'> & {readonly protocol?: ProtocolName};
+export type FlowQuery = Omit<FrameMatch, 'mac' | 'sourceMac' | 'destinationMac' | 'vlan' | 'protocol'> & {readonly protocol?: ProtocolName};
 
 /** Sequence numbers count modulo 2 to the 32. */
 const sequenceSpace = 0x1_0000_0000;

@@ -12,10 +12,10 @@ const plain: Readonly<Record<string, FrameMatch>> = {
 /** What a value is for, by the words before it. */
 const valued: Readonly<Record<string, keyof FrameMatch>> = {
 	host: 'address', 'src host': 'source', 'dst host': 'destination', port: 'port', 'src port': 'sourcePort', 'dst port': 'destinationPort',
-	'ether host': 'mac', 'ether src': 'sourceMac', 'ether dst': 'destinationMac', 'ether src host': 'sourceMac', 'ether dst host': 'destinationMac',
+	'ether host': 'mac', 'ether src': 'sourceMac', 'ether dst': 'destinationMac', 'ether src host': 'sourceMac', 'ether dst host': 'destinationMac', vlan: 'vlan',
 };
 
-const form = 'A filter is made of ip, ip6, arp, tcp, udp, sctp, icmp, icmp6, [src|dst] host ADDRESS, [src|dst] port NUMBER and ether [src|dst] host MAC, all of which must be true: "tcp port 80 and host 192.168.1.1".';
+const form = 'A filter is made of ip, ip6, arp, tcp, udp, sctp, icmp, icmp6, [src|dst] host ADDRESS, [src|dst] port NUMBER, ether [src|dst] host MAC and vlan NUMBER, all of which must be true: "tcp port 80 and host 192.168.1.1".';
 
 /**
  * Reads a filter: `tcp port 80 and host 192.168.1.1`. `and` may be left out, as between `tcp` and `port`.
@@ -55,16 +55,16 @@ export function parseFilter(text: string): FrameMatch {
 			throw failure.usage(`The filter \`${text}\` ends where \`${phrase}\` needs a value`, form);
 		}
 
-		set({[field]: /[pP]ort$/.test(field) ? portOf(text, value) : value});
+		set({[field]: field === 'vlan' || /[pP]ort$/.test(field) ? numberOf(text, phrase, value) : value});
 		at += count + 1;
 	}
 
 	return checkMatch(match);
 }
 
-function portOf(text: string, value: string): number {
+function numberOf(text: string, phrase: string, value: string): number {
 	if (!/^\d+$/.test(value)) {
-		throw failure.usage(`The filter \`${text}\` has \`${value}\` where a port's number must be`, form);
+		throw failure.usage(`The filter \`${text}\` has \`${value}\` where the number of \`${phrase}\` must be`, form);
 	}
 
 	return Number(value);
@@ -75,6 +75,6 @@ function unknownWord(text: string, word: string): Error {
 		return failure.usage(`The filter \`${text}\` has \`${word}\`, which filters of the fabric do not know`, `${form} For more, write all frames to a file and filter there (Wireshark, tshark -Y).`);
 	}
 
-	const meant = suggest(word, [...Object.keys(plain), 'host', 'port', 'ether', 'src', 'dst']);
+	const meant = suggest(word, [...Object.keys(plain), 'host', 'port', 'ether', 'src', 'dst', 'vlan']);
 	return failure.usage(`The filter \`${text}\` has the word \`${word}\`, which means nothing there`, meant === undefined ? form : `Did you mean \`${meant}\`? ${form}`);
 }

@@ -2,6 +2,7 @@
 import {Address4, Address6} from 'ip-address';
 import {checkMatch, type FrameMatch} from '../spec/frame-match.ts';
 import {arpPlaces, etherTypeAt, etherTypes, ipv4Places, ipv6Places, isEthernetArp, isIpv4, isIpv6, payloadAt, protocolNumbers, transportOfIpv4, transportOfIpv6, withPorts} from './frame.ts';
+import {tagOf} from './vlan.ts';
 
 /** Is this frame, from `start` to `end` of the buffer and without QEMU's header, one of those that are meant? One that was cut off is not, where what is asked for was cut. */
 export type FramePredicate = (buffer: Buffer, start: number, end: number) => boolean;
@@ -44,7 +45,7 @@ function portBytes(port: number | undefined): Uint8Array | undefined {
  * @throws what `checkMatch` throws
  */
 export function framePredicate(match: FrameMatch | undefined): FramePredicate | undefined {
-	const {family, protocol, port, sourcePort, destinationPort, address, source, destination, mac, sourceMac, destinationMac} = checkMatch(match ?? {});
+	const {family, protocol, port, sourcePort, destinationPort, address, source, destination, mac, sourceMac, destinationMac, vlan} = checkMatch(match ?? {});
 	const macs = bytesOfSides(macBytes(mac), macBytes(sourceMac), macBytes(destinationMac));
 	const ports = bytesOfSides(portBytes(port), portBytes(sourcePort), portBytes(destinationPort));
 	const wanted = [address, source, destination].map((text) => addressBytes(text));
@@ -59,7 +60,7 @@ export function framePredicate(match: FrameMatch | undefined): FramePredicate | 
 	};
 	const needsTransport = number !== undefined || ports !== undefined;
 	const looksInside = family !== undefined || protocol !== undefined || ports !== undefined || addresses !== undefined;
-	if (macs === undefined && !looksInside) {
+	if (macs === undefined && vlan === undefined && !looksInside) {
 		return undefined;
 	}
 
@@ -73,7 +74,7 @@ export function framePredicate(match: FrameMatch | undefined): FramePredicate | 
 	};
 
 	return (buffer, start, end) => {
-		if (end - start < 14 || (macs !== undefined && !macs(buffer, start + 6, start))) {
+		if (end - start < 14 || (macs !== undefined && !macs(buffer, start + 6, start)) || (vlan !== undefined && tagOf(buffer, start, end) !== vlan)) {
 			return false;
 		}
 

@@ -30,11 +30,13 @@ export interface FrameMatch {
 	readonly mac?: string;
 	readonly sourceMac?: string;
 	readonly destinationMac?: string;
+	/** The number in a frame's outermost tag (IEEE 802.1Q), 1 to 4094: on links to a trunk, where frames have one. */
+	readonly vlan?: number;
 }
 
 /** All that a match can say, in the order in which it is told. */
 export const matchKeys = [
-	'family', 'protocol', 'port', 'sourcePort', 'destinationPort', 'address', 'source', 'destination', 'mac', 'sourceMac', 'destinationMac',
+	'family', 'protocol', 'port', 'sourcePort', 'destinationPort', 'address', 'source', 'destination', 'mac', 'sourceMac', 'destinationMac', 'vlan',
 ] as const satisfies ReadonlyArray<keyof FrameMatch>;
 
 const portKeys = ['port', 'sourcePort', 'destinationPort'] as const;
@@ -71,6 +73,17 @@ function portForm(port: number): number {
 	return port;
 }
 
+/** IEEE 802.1Q, table 9-2: 0 is no VLAN, and 4095 is reserved. */
+export const vlanRange = {least: 1, most: 4094} as const;
+
+function vlanForm(vlan: number): number {
+	if (!Number.isInteger(vlan) || vlan < vlanRange.least || vlan > vlanRange.most) {
+		throw failure.badValue('VLAN', String(vlan), `a number from ${vlanRange.least} to ${vlanRange.most}`);
+	}
+
+	return vlan;
+}
+
 /** What contradicts itself in a match, so that no frame is meant: where that is, and why. Undefined where nothing does. */
 export function contradiction(match: FrameMatch): {readonly key: keyof FrameMatch; readonly why: string; readonly suggestion: string} | undefined {
 	const {family, protocol} = match;
@@ -103,7 +116,8 @@ export function checkMatch(match: FrameMatch): FrameMatch {
 		const value = match[key];
 		return (portKeys as readonly string[]).includes(key) ? portForm(value as number)
 			: (addressKeys as readonly string[]).includes(key) ? addressForm(value as string)
-				: (macKeys as readonly string[]).includes(key) ? macForm(value as string) : value;
+				: (macKeys as readonly string[]).includes(key) ? macForm(value as string)
+					: key === 'vlan' ? vlanForm(value as number) : value;
 	};
 
 	const checked = Object.fromEntries(matchKeys.flatMap((key) => (match[key] === undefined ? [] : [[key, form(key)]]))) as FrameMatch;

@@ -7,7 +7,7 @@ import {z} from 'zod';
 import {suggest} from '../host/suggestion.ts';
 import {entropySources} from './entropy.ts';
 import {families} from './family.ts';
-import {contradiction, type FrameMatch, frameProtocols} from './frame-match.ts';
+import {contradiction, type FrameMatch, frameProtocols, vlanRange} from './frame-match.ts';
 import {linkDirections} from './impairment.ts';
 import {admitValue, allowedValues} from './option.ts';
 import type {OptionDeclaration} from './overlay.ts';
@@ -130,12 +130,13 @@ const queueLimit = z.custom<number | string>(
 	{error: `must be a number of frames from 1 to ${mostWaiting.frames}, or a size such as 256KiB (at most ${mostWaiting.size} ever wait)`},
 );
 const ipAddress = text.refine((value) => isIP(value) !== 0, {error: 'must be an IPv4 or IPv6 address, such as 192.168.1.1 or 1000::1'});
+const vlanId = z.int().min(vlanRange.least).max(vlanRange.most);
 const linkDirection = z.enum(linkDirections as [string, ...string[]]);
 const frameMatch = z.strictObject({
 	family: family.optional(), protocol: z.enum(frameProtocols as [string, ...string[]]).optional(),
 	port: port.optional(), sourcePort: port.optional(), destinationPort: port.optional(),
 	address: ipAddress.optional(), source: ipAddress.optional(), destination: ipAddress.optional(),
-	mac: macAddress.optional(), sourceMac: macAddress.optional(), destinationMac: macAddress.optional(),
+	mac: macAddress.optional(), sourceMac: macAddress.optional(), destinationMac: macAddress.optional(), vlan: vlanId.optional(),
 }).superRefine((match, context) => {
 	const wrong = contradiction(match as FrameMatch);
 	if (wrong !== undefined) {
@@ -174,8 +175,6 @@ const machineNetworks = z.custom<readonly string[] | Readonly<Record<string, rea
 	(value) => words.safeParse(value).success || z.record(text, words).safeParse(value).success,
 	{error: 'must be a list of names of networks, or such a list for each machine: {\'router-1\': [\'left\', \'right\']}'},
 );
-/** IEEE 802.1Q, table 9-2: 0 is no VLAN, and 4095 is reserved. */
-const vlanId = z.int().min(1).max(4094);
 const network = z.strictObject({
 	subnets: perFamily.optional(), families: z.array(family).min(1).max(2).optional(), mtu: z.int().min(576).max(65_535).optional(),
 	kind: z.enum(['lan', 'point-to-point']).optional(), vlans: z.record(text, vlanId).optional(),

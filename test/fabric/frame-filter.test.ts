@@ -52,6 +52,7 @@ test(filter, 'src host 10.0.0.2', {source: '10.0.0.2'}, ['answer']);
 test(filter, 'dst host 1000:0::0002 and port 53', {destination: '1000::2', port: 53}, ['dns']);
 test(filter, `ether src ${mac(2)}`, {sourceMac: mac(2)}, ['answer']);
 test(filter, `ether host ${mac(2).toUpperCase()} tcp`, {mac: mac(2), protocol: 'tcp'}, ['web', 'answer']);
+test(filter, 'vlan 7 and udp', {vlan: 7, protocol: 'udp'}, ['tagged']);
 test(filter, 'tcp and host 1000::1', {protocol: 'tcp', address: '1000::1'}, []);
 
 const refused = test.macro<[text: string, expected: RegExp]>({
@@ -67,7 +68,9 @@ test(refused, 'not tcp', /`not`/);
 test(refused, 'tpc', /the word `tpc`, which means nothing/);
 test(refused, 'tcp udp', /two things at once: tcp and udp/);
 test(refused, 'port', /ends where `port` needs a value/);
-test(refused, 'port http', /`http` where a port's number must be/);
+test(refused, 'port http', /`http` where the number of `port` must be/);
+test(refused, 'vlan blue', /`blue` where the number of `vlan` must be/);
+test(refused, 'vlan 4095', /`4095` is not a VLAN/);
 test(refused, 'port 70000', /`70000` is not a port/);
 test(refused, 'host 192.168.1.300', /`192.168.1.300` is not a address/);
 test(refused, 'ether host 02:00', /`02:00` is not a MAC address/);

@@ -99,6 +99,15 @@ test('an address is that of a packet, with all its fragments, or of an ARP messa
 	t.deepEqual(meant({address: twos, protocol: 'udp', port: 443}), ['udp6', 'firstFragment6', 'atomicFragment6']);
 });
 
+test('a VLAN is the one of the outermost tag of 802.1Q', (t) => {
+	t.deepEqual(meant({vlan: 7}), ['tagged4']);
+	t.deepEqual(meant({vlan: 8}), []);
+	t.deepEqual(meant({vlan: 7, protocol: 'tcp', sourceMac: '02:00:00:00:00:01'}), ['tagged4']);
+	t.deepEqual(meant({vlan: 7, family: 'ipv6'}), []);
+	t.throws(() => framePredicate({vlan: 0}), {code: 'bad-value'});
+	t.throws(() => framePredicate({vlan: 4095}), {code: 'bad-value'});
+});
+
 /** Whether a frame is meant, by what it is decoded to. */
 function isMeant(match: FrameMatch, buffer: Buffer, start: number, end: number): boolean {
 	const frame = decodeFrame(buffer, start, end);
@@ -113,6 +122,7 @@ function isMeant(match: FrameMatch, buffer: Buffer, start: number, end: number):
 			&& (match.protocol !== 'icmp' || packet.family === 'ipv4') && (match.protocol !== 'icmpv6' || packet.family === 'ipv6')))
 		&& sides(match.port, match.sourcePort, match.destinationPort, packet?.ports?.source, packet?.ports?.destination)
 		&& sides(match.address, match.source, match.destination, packet?.source ?? arp?.sender, packet?.destination ?? arp?.target)
+		&& (match.vlan === undefined || (end - start >= 18 && buffer.readUInt16BE(start + 12) === 0x8100 && (buffer.readUInt16BE(start + 14) & 0xfff) === match.vlan))
 		&& sides(match.mac, match.sourceMac, match.destinationMac, macAt(start + 6), macAt(start));
 }
 
@@ -120,7 +130,7 @@ test('the bytes of a frame are taken as what it is decoded to, whole, cut short 
 	const values: {readonly [Key in keyof FrameMatch]-?: ReadonlyArray<NonNullable<FrameMatch[Key]>>} = {
 		family: ['ipv4', 'ipv6'], protocol: ['arp', 'icmp', 'icmpv6', 'tcp', 'udp', 'sctp'], port: [443], sourcePort: [40_000], destinationPort: [443, 0],
 		address: ['192.168.1.2', `2020${':2020'.repeat(7)}`], source: ['192.168.1.1'], destination: [`2020${':2020'.repeat(7)}`],
-		mac: ['02:00:00:00:00:01'], sourceMac: ['02:00:00:00:00:01'], destinationMac: ['02:00:00:00:00:02'],
+		mac: ['02:00:00:00:00:01'], sourceMac: ['02:00:00:00:00:01'], destinationMac: ['02:00:00:00:00:02'], vlan: [7],
 	};
 	const matches: FrameMatch[] = matchKeys.flatMap((key) => values[key].map((value) => ({[key]: value})));
 	matches.push({family: 'ipv6', protocol: 'udp', destinationPort: 443}, {protocol: 'tcp', address: '192.168.1.2'});
