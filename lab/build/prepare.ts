@@ -3,6 +3,7 @@ import {existsSync} from 'node:fs';
 import {homedir} from 'node:os';
 import path from 'node:path';
 import {digestOf} from '../host/digest.ts';
+import {LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import type {LabDeclaration} from '../spec/lab.ts';
 import {type DeclarationRoots, declarationRoots, listOverlays, loadImage, type LoadedOverlay, loadOverlay} from '../spec/load.ts';
@@ -29,10 +30,23 @@ export interface PrepareOptions {
 /**
  * The plan of a lab.
  *
- * @throws declaration errors (exit code 3): those of loading and of makePlan, and folders or files that are not there;
+ * @throws `bad-setting` (exit code 2) where a lab is refused that without `settings` would be none: no file is to be corrected; declaration errors (exit code 3): those of loading and of makePlan, and folders or files that are not there;
  * `local-build-incomplete` (exit code 5) for a folder that has none of the programs that it is named for
  */
 export async function preparePlan(lab: LabDeclaration, options: PrepareOptions = {}): Promise<Plan> {
+	const {settings = [], ...declared} = options;
+	try {
+		return await planWith(lab, options);
+	} catch (error) {
+		if (settings.length === 0 || !(error instanceof LabError) || error.code !== 'bad-declaration' || await planWith(lab, declared).then(() => false, () => true)) {
+			throw error;
+		}
+
+		throw failure.badSettings(error.details ?? []);
+	}
+}
+
+async function planWith(lab: LabDeclaration, options: PrepareOptions): Promise<Plan> {
 	const {roots = declarationRoots(), environment = process.env, file} = options;
 	const shape = problemsOf('lab', lab);
 	if (shape.length > 0) {

@@ -15,12 +15,12 @@ import {defineVerb} from './verb.ts';
 
 /** Ctrl-], as telnet(1) has it. */
 const leave = 0x1d;
-/** Milliseconds without a word after the end of what was typed by a program. */
-const quietAfterInput = 2000;
+/** Milliseconds, at KVM speed, without a word after the end of what was typed by a program. */
+const quietAfterInput = 5000;
 
 export const verb = defineVerb({
 	options: (command) => command
-		.positional('names', {type: 'string', array: true, demandOption: true, describe: '[lab] machine; Ctrl-] leaves its console'})
+		.positional('names', {type: 'string', array: true, demandOption: true, describe: '[lab] machine; Ctrl-] leaves its console, and so does the end of piped input when the machine has been silent for a while after it'})
 		.option('log', {type: 'boolean', default: false, describe: 'Print what it wrote so far, and leave'}),
 	async run({names, log}, {signal}) {
 		const {lab, machine} = await chooseMachine(names);
@@ -60,7 +60,7 @@ export const verb = defineVerb({
 			});
 			// Of a pipe that has ended nothing more is typed: when the guest has said no more for a while, that was its answer.
 			stdin.once('end', () => {
-				socket.setTimeout(quietAfterInput, () => {
+				socket.setTimeout(quietAfterInput * Math.max(1, lab.speed), () => {
 					socket.destroy();
 				});
 			});

@@ -55,8 +55,8 @@ export async function chooseMachine(names: readonly string[]): Promise<{lab: Lab
 	const found = await clearedAndRunning();
 	const {labs} = found;
 	const meant = labs.find(({name}) => name === first);
-	const [only] = ownLabs(labs);
-	const isMachine = only?.machines.some(({name}) => name === first) === true;
+	const [only, ...others] = ownLabs(labs);
+	const isMachine = others.length === 0 && only?.machines.some(({name}) => name === first) === true;
 	if (second === undefined && meant !== undefined && !isMachine) {
 		throw failure.usage(`\`${first}\` is a lab, and one of its machines is to be named too`, `It has ${meant.machines.map(({name}) => name).join(', ')}.`);
 	}

@@ -1,7 +1,10 @@
 /** `vmlab list`: the labs that run, or the scenarios that there are. */
+import {asLabError} from '../host/error.ts';
+import {renderError} from '../report/error-text.ts';
+import {hasColor} from '../report/terminal.ts';
 import {listScenarios, loadScenario} from '../spec/load.ts';
 import {runningLabs} from './lab-choice.ts';
-import {print} from './output.ts';
+import {print, say} from './output.ts';
 import {defineVerb} from './verb.ts';
 
 export const verb = defineVerb({
@@ -14,10 +17,14 @@ export const verb = defineVerb({
 			}));
 			const all = loaded.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
 			await print(output, all, (rows) => ({columns: ['SCENARIO', 'VARIANTS', 'SUMMARY'], rows: rows.map(({name, variants, summary}) => [name, variants.map((variant) => `@${variant}`).join(' '), summary])}));
-			// One broken file does not hide the others, and is told.
-			const broken = loaded.find((outcome) => outcome.status === 'rejected');
-			if (broken !== undefined) {
-				throw broken.reason;
+			// Broken files do not hide the others, and are told: the last one by the end of the command.
+			const broken = loaded.flatMap((outcome) => (outcome.status === 'rejected' ? [asLabError(outcome.reason)] : []));
+			for (const error of broken.slice(0, -1)) {
+				say(renderError(error.toJSON(), {color: hasColor(process.stderr)}));
+			}
+
+			if (broken.length > 0) {
+				throw broken.at(-1)!;
 			}
 
 			return;

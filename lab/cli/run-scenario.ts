@@ -1,6 +1,6 @@
 /** One run of one scenario: build, boot or fork, run the steps, take the lab down. */
 import path from 'node:path';
-import type {EventSink} from '../event/event.ts';
+import {type EventSink, ofScenario} from '../event/event.ts';
 import {asLabError, type LabError} from '../host/error.ts';
 import type {Plan} from '../plan/plan.ts';
 import {attachLab} from '../runtime/attached-lab.ts';
@@ -67,11 +67,11 @@ export async function runPrepared({name, scenario, loaded, plan: declared}: Prep
 	const start = performance.now();
 	let told = false;
 	let evidence: string | undefined;
-	const events: EventSink = (event) => {
+	const events = ofScenario(name, (event) => {
 		told ||= event.type === 'scenario' && event.reason === 'failed' && event.scenario === name;
 		evidence = event.type === 'evidence' && event.scenario === name ? event.path : evidence;
 		work.events(event);
-	};
+	});
 
 	const folder = path.join(work.evidence, name);
 	const seconds = (): number => (performance.now() - start) / 1000;

@@ -5,7 +5,7 @@ import type {LabRecord} from '../runtime/lab-record.ts';
 import {runningLabs} from './lab-choice.ts';
 
 /** The lab that is wanted. */
-type Wanted = Pick<LabRecord, 'name' | 'planKey'>;
+type Wanted = Pick<LabRecord, 'name' | 'labKey'>;
 
 /**
  * Starts a lab, unless it is up or being started.
@@ -34,13 +34,13 @@ export async function startOnce(wanted: Wanted, start: () => Promise<void>): Pro
 }
 
 /** What is to be said of a lab that is there already. */
-async function findOther({name, planKey}: Wanted): Promise<string | undefined> {
+async function findOther({name, labKey}: Wanted): Promise<string | undefined> {
 	const lab = (await runningLabs()).find((candidate) => candidate.name === name);
 	if (lab?.state === 'failed' || lab?.state === 'stopping') {
 		throw failure.labRuns(name, lab.state);
 	}
 
-	if (lab !== undefined && lab.planKey !== planKey) {
+	if (lab !== undefined && lab.labKey !== labKey) {
 		throw failure.labDiffers(name, lab.scenario);
 	}
 

@@ -1,5 +1,6 @@
 /** `vmlab up`: a lab by a scenario's name, without its steps, which goes on when we end. */
 import {preparePlan} from '../build/prepare.ts';
+import {labKey} from '../plan/plan-key.ts';
 import {makeChain} from '../runtime/chain.ts';
 import {checkLabName} from '../runtime/lab-record.ts';
 import {evidenceFolderOf} from '../runtime/last-words.ts';
@@ -25,7 +26,7 @@ export const verb = defineVerb({
 		const {scenario, file} = await loadScenario(scenarioName);
 		checkLabName(name);
 		const plan = await preparePlan(scenario.lab, {settings: set, file});
-		const other = await startOnce({name, planKey: plan.key}, async () => {
+		const other = await startOnce({name, labKey: labKey(plan)}, async () => {
 			const store = await openStore();
 			await withTerminal(async (events) => {
 				const evidence = evidenceFolderOf(name);

@@ -44,7 +44,9 @@ export type WaitEvent =
 	/** It goes on, and is told now and then with what was seen last. */
 	| {type: 'wait'; reason: 'unmet'; sentence: string; seconds: number; last: string; scenario?: string}
 	| {type: 'wait'; reason: 'met'; sentence: string; seconds: number; scenario?: string}
-	| {type: 'wait'; reason: 'expired'; sentence: string; seconds: number; last: string; scenario?: string};
+	| {type: 'wait'; reason: 'expired'; sentence: string; seconds: number; last: string; scenario?: string}
+	/** It was not met, and nobody waits for it any more: what it was a part of has ended. */
+	| {type: 'wait'; reason: 'given-up'; sentence: string; seconds: number; last: string; scenario?: string};
 
 /**
  * A scenario and its steps. A step inside another names it as `parent`; within one parent titles are unique.
@@ -92,7 +94,7 @@ export type EventSink = (event: LabEvent) => void;
 /** A sink that forgets, for callers who do not want to know. */
 export const noEvents: EventSink = () => {};
 
-/** A sink for what happens in a scenario: waits and notes are told as its own. */
+/** A sink for what happens in the run of a scenario, the boot of its lab included: waits and notes are told as its own. */
 export function ofScenario(scenario: string, events: EventSink): EventSink {
 	return (event) => {
 		events(event.type === 'wait' || event.type === 'note' ? {...event, scenario} : event);

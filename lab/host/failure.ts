@@ -5,6 +5,12 @@
 import {type FailureDescription, LabError, type SourcePlace} from './error.ts';
 import {suggest} from './suggestion.ts';
 
+/** A command in one line, cut where it is long. */
+function shortened(command: string): string {
+	const words = command.trim().replaceAll(/\s+/g, ' ');
+	return words.length > 160 ? `${words.slice(0, 160)}...` : words;
+}
+
 /** `a, b and c` */
 function list(names: readonly string[]): string {
 	return names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
@@ -127,11 +133,16 @@ export const failure = {
 	/** A command of a scenario ended with another exit code than it should: the claim failed. `last` is the end of its output. */
 	commandFailed(command: string, where: string, outcome: string, last: readonly string[], place?: SourcePlace): LabError {
 		const end = last.at(-1);
-		const words = command.trim().replaceAll(/\s+/g, ' ');
-		const shown = words.length > 160 ? `${words.slice(0, 160)}...` : words;
 		return new LabError({
-			code: 'command-failed', kind: 'scenario', message: `\`${shown}\` on ${where} ${outcome}${end === undefined ? '' : `: ${end}`}`,
+			code: 'command-failed', kind: 'scenario', message: `\`${shortened(command)}\` on ${where} ${outcome}${end === undefined ? '' : `: ${end}`}`,
 			details: last, ...(place && {where: place}),
+		});
+	},
+
+	/** A command of a scenario was ended because the wait around it was over: what it would have said is not known. */
+	commandCutShort(command: string, where: string): LabError {
+		return new LabError({
+			code: 'command-cut-short', kind: 'scenario', message: `\`${shortened(command)}\` on ${where} did not end before the wait around it did`,
 		});
 	},
 

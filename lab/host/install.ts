@@ -1,17 +1,16 @@
 /** Installs packages of the host, on distributions where that can be done unattended. */
 import {userInfo} from 'node:os';
-import path from 'node:path';
 import {type Distribution, installCommands, packageNames, readDistribution} from './distribution.ts';
 import {LabError} from './error.ts';
 import {failure} from './failure.ts';
-import {folders} from './folder.ts';
 import {withLock} from './lock.ts';
 import {findProgram, run, runAttached} from './program.ts';
+import {until} from './wait.ts';
 
-/** Waits for seconds while another program has the packages of the host for itself: a fresh machine brings itself up to date. */
-const waitForOthers = ['-o', 'DPkg::Lock::Timeout=300'];
-/** What apt-get is told to bring its lists up to date. */
-const updateLists = ['update', '--quiet=2', ...waitForOthers];
+/** Seconds to wait while another program has the packages of the host for itself: a fresh machine brings itself up to date. */
+const patience = 300;
+/** What is locked while one of ours uses apt-get: a folder of root's that all may read, and that nobody else locks like this (apt-get has record locks on files). */
+const aptFolder = '/var/lib/apt';
 
 /** How packages are installed. */
 export interface InstallOptions {
@@ -54,8 +53,8 @@ export async function installPackages(packages: readonly string[], options: Inst
 
 	say(`Installing with apt-get: ${packages.join(' ')}`);
 	// The lists of a fresh machine are empty or old, and an old list names packages that the mirror no longer has.
-	await apt(prefix, updateLists, options);
-	await apt(prefix, ['install', '--yes', '--quiet=2', '--no-install-recommends', '-o', 'Dpkg::Use-Pty=0', ...waitForOthers, ...packages], options);
+	await updateLists(prefix, options);
+	await apt(prefix, ['install', '--yes', '--quiet=2', '--no-install-recommends', '-o', 'Dpkg::Use-Pty=0', '-o', `DPkg::Lock::Timeout=${patience}`, ...packages], options);
 }
 
 /**
@@ -76,7 +75,7 @@ export async function refreshPackageLists(options: InstallOptions): Promise<void
 
 	say('Bringing the lists of packages up to date with apt-get');
 	try {
-		await apt(prefix, updateLists, options);
+		await updateLists(prefix, options);
 	} catch (error) {
 		if (!(error instanceof LabError) || error.code !== 'program-failed') {
 			throw error;
@@ -121,10 +120,30 @@ interface Prefix {
 	readonly attached: boolean;
 }
 
+/** Brings the lists up to date. For another program that does so too apt-get itself does not wait: its option is about packages alone. */
+async function updateLists(prefix: Prefix, options: InstallOptions): Promise<void> {
+	const failed = await until('no other program has the lists of packages for itself', async () => {
+		try {
+			await apt(prefix, ['update', '--quiet=2'], options);
+		} catch (error) {
+			if (error instanceof LabError && error.details?.some((line) => line.includes('Could not get lock')) === true) {
+				return {met: false, seen: error.details.at(-1) ?? error.message};
+			}
+
+			return {met: true, value: error};
+		}
+
+		return {met: true, value: undefined};
+	}, {deadline: patience * 1000, interval: 5000, signal: options.signal});
+	if (failed !== undefined) {
+		throw failed;
+	}
+}
+
 /** One at a time: two that download at once take each other's files away, where apt-get is set to keep none (as in container images). Others are waited for. */
 async function apt(prefix: Prefix, args: readonly string[], options: InstallOptions): Promise<void> {
 	const {signal, say} = options;
-	await withLock(path.join(folders().runtime, 'apt.lock'), async () => aptAlone(prefix, args, options), {
+	await withLock(aptFolder, async () => aptAlone(prefix, args, options), {
 		signal,
 		onWait(holder) {
 			say(`Waiting for ${holder}, which uses apt-get`);

@@ -13,7 +13,7 @@ const tellEvery = 10_000;
 export interface WaitOptions {
 	/** Milliseconds until the wait expires, already scaled to the machine's speed. */
 	readonly deadline: number;
-	/** Milliseconds between two looks; grows from a tenth of this. Default 1000. */
+	/** Milliseconds between two looks at most; the pause grows from a tenth of this. Default 1000. */
 	readonly interval?: number;
 	readonly signal?: AbortSignal | undefined;
 	readonly events?: EventSink;
@@ -32,32 +32,41 @@ export async function until<Value>(
 ): Promise<Value> {
 	const {deadline, interval = 1000, signal, events = noEvents} = options;
 	const start = performance.now();
+	const secondsSoFar = (): number => (performance.now() - start) / 1000;
+	/** Tells that nobody waits any more, before it rejects. */
+	const throwIfAborted = (): void => {
+		if (signal?.aborted) {
+			events({type: 'wait', reason: 'given-up', sentence, seconds: secondsSoFar(), last});
+			signal.throwIfAborted();
+		}
+	};
+
 	let last = 'nothing yet';
 	let pause = interval / 10;
 	let told = start;
 	events({type: 'wait', reason: 'started', sentence, deadline: deadline / 1000});
 	for (;;) {
-		signal?.throwIfAborted();
+		throwIfAborted();
 		try {
 			const observation = await observe(signal);
 			if (observation.met) {
-				events({type: 'wait', reason: 'met', sentence, seconds: (performance.now() - start) / 1000});
+				events({type: 'wait', reason: 'met', sentence, seconds: secondsSoFar()});
 				return observation.value;
 			}
 
 			last = observation.seen;
 		} catch (error) {
-			signal?.throwIfAborted();
+			throwIfAborted();
 			last = error instanceof Error ? error.message : String(error);
 			if (isFinal(error)) {
-				events({type: 'wait', reason: 'expired', sentence, seconds: (performance.now() - start) / 1000, last});
+				events({type: 'wait', reason: 'expired', sentence, seconds: secondsSoFar(), last});
 				throw error;
 			}
 		}
 
 		const left = deadline - (performance.now() - start);
 		if (left <= 0) {
-			const seconds = (performance.now() - start) / 1000;
+			const seconds = secondsSoFar();
 			events({type: 'wait', reason: 'expired', sentence, seconds, last});
 			throw failure.waitExpired(sentence, seconds, last);
 		}
@@ -67,7 +76,8 @@ export async function until<Value>(
 			events({type: 'wait', reason: 'unmet', sentence, seconds: (told - start) / 1000, last});
 		}
 
-		await delay(Math.min(pause, left), undefined, {signal});
+		// Why it was aborted counts, which the next look begins with.
+		await delay(Math.min(pause, left), undefined, {signal}).catch(() => {});
 		pause = Math.min(pause * 1.5, interval);
 	}
 }

@@ -86,8 +86,8 @@ export function machineArguments(spec: MachineSpecification): string[] {
 }
 
 /**
- * Kernel arguments for an emulated machine. QEMU finds what it has translated by its virtual address (before 8.0 by that alone, see `CF_PCREL`), so a program
- * that is at another address each time it is started is translated anew each time: starting one takes four times as long as without.
+ * Kernel arguments for an emulated machine. QEMU finds what it has translated by its physical address and, before 8.0, its virtual one too (see
+ * `CF_PCREL`), so a program that is at another address each time it is started is translated anew each time: starting one takes four times as long as without.
  */
 const emulatedArguments: readonly string[] = ['norandmaps'];
 

@@ -31,15 +31,10 @@ export interface PlanInput extends ResolutionInput {
 /** The name of the image of a lab that does not say. */
 export const defaultImage = 'bookworm';
 
-/** What a lab is refused for: where all of it is the command line's doing, no file is to be corrected. */
-function refusal(problems: readonly string[], where: {readonly file: string} | undefined): Error {
-	return problems.every((problem) => problem.startsWith('--set ')) ? failure.badSettings(problems) : failure.badDeclaration('the lab', problems, where);
-}
-
 /**
  * Makes the plan of a lab.
  *
- * @throws `bad-setting` where only `--set` is wrong, `bad-declaration` with all problems at once, `overlay-collision`, and what resolveOverlays throws
+ * @throws `bad-declaration` with all problems at once, `overlay-collision`, and what resolveOverlays throws
  */
 export function makePlan(input: PlanInput): Plan {
 	const {lab} = input;
@@ -58,7 +53,7 @@ export function makePlan(input: PlanInput): Plan {
 	];
 	if (early.length > 0) {
 		// The functions of overlays are not asked about a lab that is wrong: what they would say of it helps nobody.
-		throw refusal(early, where);
+		throw failure.badDeclaration('the lab', early, where);
 	}
 
 	const problems: string[] = [];
@@ -99,7 +94,7 @@ export function makePlan(input: PlanInput): Plan {
 	const access = accessOf(present, topology, forwards, problems);
 	const all = [...new Set([...problems, ...collisions])];
 	if (all.length > 0) {
-		throw problems.length === 0 ? failure.overlayCollision(all) : refusal(all, where);
+		throw problems.length === 0 ? failure.overlayCollision(all) : failure.badDeclaration('the lab', all, where);
 	}
 
 	const plan = {

@@ -13,3 +13,8 @@ export function planKey({topology: {options: _options, ...topology}, ...plan}: O
 	const stages = plan.stages.map(({name, key}) => [name, key]);
 	return digestOf({topology, machines, egress, overlays, kernelArguments, stages});
 }
+
+/** What makes two running labs the same to who uses them: all that they are made of, and what is done about them when they are up. Hex sha256. */
+export function labKey({key, forwards, links = []}: Pick<Plan, 'key' | 'forwards' | 'links'>): string {
+	return digestOf({key, forwards, links});
+}

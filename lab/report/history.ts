@@ -70,8 +70,9 @@ export interface ScenarioSpan extends Span {
 export interface WaitSpan extends Span {
 	/** Seconds. */
 	readonly deadline: number;
-	/** What was seen last, of one that is not met. */
+	/** What was seen last, of one that is not met. One that was given up has an end, and is never met or failed: it stays `running`. */
 	last?: string;
+	readonly scenario?: string | undefined;
 }
 
 /** Something that was wrong with a machine on purpose, in words. It ends as done. */
@@ -225,13 +226,13 @@ export function addEvent(history: History, event: TimedEvent): void {
 
 		case 'wait': {
 			if (event.reason === 'started') {
-				const wait: WaitSpan = {name: event.sentence, start: at, state: 'running', deadline: event.deadline};
+				const wait: WaitSpan = {name: event.sentence, start: at, state: 'running', deadline: event.deadline, scenario: event.scenario};
 				history.waits.push(wait);
 				runningStep(history, event.scenario)?.waits.push(wait);
 				break;
 			}
 
-			const index = history.waits.findLastIndex(({name, state}) => name === event.sentence && state === 'running');
+			const index = history.waits.findLastIndex(({name, scenario, state}) => name === event.sentence && scenario === event.scenario && state === 'running');
 			const span = history.waits[index];
 			if (span !== undefined && event.reason === 'unmet') {
 				span.last = event.last;
@@ -240,10 +241,14 @@ export function addEvent(history: History, event: TimedEvent): void {
 				span.end = at;
 				span.last = event.last;
 			} else if (span !== undefined) {
-				span.state = 'done';
 				span.end = at;
-				delete span.last;
 				history.waits.splice(index, 1);
+				if (event.reason === 'given-up') {
+					span.last = event.last;
+				} else {
+					span.state = 'done';
+					delete span.last;
+				}
 			}
 
 			break;
@@ -299,7 +304,8 @@ export function addEvent(history: History, event: TimedEvent): void {
 
 		case 'note': {
 			if (!isToldAgain(history, event)) {
-				const scenario = runningScenario(history, event.scenario);
+				// What is said after its end is its own too.
+				const scenario = last(history.scenarios, ({name}) => name === event.scenario);
 				(runningStep(history, event.scenario) ?? last(scenario?.steps ?? [], ({parent}) => parent === undefined) ?? scenario ?? history).notes.push({at, level: event.level, text: event.text});
 			}
 

@@ -6,7 +6,7 @@
 import {create} from 'xmlbuilder2';
 import type {TimedEvent} from '../event/event.ts';
 import {renderError} from './error-text.ts';
-import {foldEvents, type History, type ReportedError, type ScenarioSpan, type Span} from './history.ts';
+import {foldEvents, type History, type ReportedError, type ScenarioSpan, type Span, type StepSpan} from './history.ts';
 import {printable, printableLine} from './printable.ts';
 
 interface Case {
@@ -34,9 +34,14 @@ function errorOf(span: Span): ReportedError | undefined {
 	return span.error ?? (span.state === 'running' ? unfinished : undefined);
 }
 
+/** Titles of steps are unique within one parent alone. */
+function caseName({name, parent}: StepSpan): string {
+	return parent === undefined ? name : `${parent} / ${name}`;
+}
+
 function scenarioSuite(scenario: ScenarioSpan, end: number): Suite {
 	const steps = scenario.steps.map((step): Case => ({
-		name: step.parent === undefined ? step.name : `${step.parent} / ${step.name}`,
+		name: caseName(step),
 		seconds: secondsOf(step, end),
 		error: errorOf(step),
 	}));
@@ -50,7 +55,7 @@ function scenarioSuite(scenario: ScenarioSpan, end: number): Suite {
 		cases: [...steps, ...outside],
 		output: [
 			...scenario.notes.map(({text}) => text),
-			...scenario.steps.flatMap(({name, notes}) => notes.map(({text}) => `${name}: ${text}`)),
+			...scenario.steps.flatMap((step) => step.notes.map(({text}) => `${caseName(step)}: ${text}`)),
 			...(scenario.evidence === undefined ? [] : [`evidence: ${scenario.evidence.path} (${scenario.evidence.files} files)`]),
 		],
 	};

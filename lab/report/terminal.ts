@@ -260,11 +260,11 @@ function createLines({chalk, color, live, history}: Appearance): (event: TimedEv
 				}
 
 				if (event.reason === 'unmet') {
-					if (!isDue(`wait ${event.sentence}`, event.at)) {
+					if (!isDue(`wait ${event.scenario ?? ''} ${event.sentence}`, event.at)) {
 						return [];
 					}
 
-					const {deadline} = history.waits.findLast(({name}) => name === event.sentence) ?? {};
+					const {deadline} = history.waits.findLast(({name, scenario}) => name === event.sentence && scenario === event.scenario) ?? {};
 					return [`  ${going} ${printableLine(event.sentence)}?${took(event.seconds)}${chalk.dim(deadline === undefined ? '' : ` of ${formatSeconds(deadline)}`)}: ${printableLine(event.last, 150)}`];
 				}
 

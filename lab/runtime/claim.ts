@@ -23,7 +23,7 @@ export interface LabClaim {
  *
  * @throws `usage` for a bad name, `lab-runs` when a lab of that name lives
  */
-export async function claimLab(lab: {name: string; scenario?: string | undefined; makes?: string | undefined; planKey: string}): Promise<LabClaim> {
+export async function claimLab(lab: {name: string; scenario?: string | undefined; makes?: string | undefined; labKey: string}): Promise<LabClaim> {
 	checkLabName(lab.name);
 	const folder = labFolder(lab.name);
 	const record = newRecord({...lab, supervisor: await identifySelf()});

@@ -50,8 +50,8 @@ export interface LabRecord {
 	readonly state: LabState;
 	/** The process that owns the lab: when it is dead, so is the lab. */
 	readonly supervisor: ProcessIdentity;
-	/** Hex; Plan.key. */
-	readonly planKey: string;
+	/** See `labKey`. */
+	readonly labKey: string;
 	/** Milliseconds since 1970. */
 	readonly startedAt: number;
 	/** How many times slower than under KVM things are expected to be; 0 while unknown. */
@@ -146,10 +146,10 @@ export async function writeRecord(folder: string, record: LabRecord): Promise<vo
 }
 
 /** A new lab's record, before anything of it is there. */
-export function newRecord(lab: Pick<LabRecord, 'name' | 'supervisor' | 'planKey'> & {scenario?: string | undefined; makes?: string | undefined}): LabRecord {
-	const {name, scenario, makes, supervisor, planKey} = lab;
+export function newRecord(lab: Pick<LabRecord, 'name' | 'supervisor' | 'labKey'> & {scenario?: string | undefined; makes?: string | undefined}): LabRecord {
+	const {name, scenario, makes, supervisor, labKey} = lab;
 	return {
-		format: 1, name, ...(scenario !== undefined && {scenario}), ...(makes !== undefined && {makes}), state: 'starting', supervisor, planKey,
+		format: 1, name, ...(scenario !== undefined && {scenario}), ...(makes !== undefined && {makes}), state: 'starting', supervisor, labKey,
 		startedAt: Date.now(), speed: 0, machines: [], forwards: [], stages: {},
 	};
 }

@@ -21,6 +21,7 @@ import {loadDeviceState} from '../machine/device-state.ts';
 import {tellFork} from '../machine/fork-line.ts';
 import {type Machine, startMachine} from '../machine/machine.ts';
 import {connectSsh, type SshConnection} from '../machine/ssh.ts';
+import {labKey} from '../plan/plan-key.ts';
 import type {Plan, PlannedMachine} from '../plan/plan.ts';
 import {showFaults} from '../spec/fault.ts';
 import {type ReadyLabInputs, readyLabName} from '../plan/ready-lab.ts';
@@ -151,7 +152,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 	const {name, plan, made, evidence} = request;
 	const frozen = made.get(readyLabName)?.folder;
 	const start = performance.now();
-	const {folder, record: initial} = request.claim ?? await claimLab({name, scenario: request.scenario, makes: request.makes, planKey: plan.key});
+	const {folder, record: initial} = request.claim ?? await claimLab({name, scenario: request.scenario, makes: request.makes, labKey: labKey(plan)});
 	const cleanup = createCleanup();
 	cleanup.add(async () => removeLabFolder(folder));
 	const log = openEventLog(path.join(folder, 'events.jsonl'));

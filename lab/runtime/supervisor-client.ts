@@ -48,7 +48,7 @@ export async function startLab(request: LabRequest): Promise<LabRecord> {
 		request.events(event);
 	};
 
-	const {folder, record} = await claimLab({name, scenario, planKey: plan.key});
+	const {folder, record} = await claimLab({name, scenario, labKey: labKey(plan)});
 	let supervisor: ProcessIdentity | undefined;
 	try {
 		const text: SupervisorRequest = {plan, made: [...made], clock, evidence, starter: record.supervisor};
@@ -239,3 +239,4 @@ async function end(folder: string, owner: ProcessIdentity, options: {signal?: Ab
 async function exists(folder: string): Promise<boolean> {
 	return stat(folder).then(() => true, () => false);
 }
+import {labKey} from '../plan/plan-key.ts';

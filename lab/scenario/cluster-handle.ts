@@ -56,7 +56,7 @@ export function openCluster(lab: ScenarioLab, signal: AbortSignal): ClusterHandl
 			});
 		} catch (error) {
 			signal.throwIfAborted();
-			throw waitIsOver(signal) ? failure.commandFailed(shown, 'the host', 'did not end before the wait around it did', []) : error;
+			throw waitIsOver(signal) ? failure.commandCutShort(shown, 'the host') : error;
 		}
 
 		if (result.exitCode !== 0) {

@@ -113,7 +113,7 @@ export function openMachines(lab: ScenarioLab, signal: AbortSignal, scope: StepS
 			return {stdout, stderr, exitCode};
 		} catch (error) {
 			if (waitIsOver(signal)) {
-				throw failure.commandFailed(command, machine.name, 'did not end before the wait around it did', []);
+				throw failure.commandCutShort(command, machine.name);
 			}
 
 			// What broke this connection may have passed by the next command, which gets a new one.

@@ -1,5 +1,5 @@
 /** Runs a scenario's steps against a running lab. */
-import {ofScenario, type EventSink} from '../event/event.ts';
+import type {EventSink} from '../event/event.ts';
 import {asLabError, LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import {interruption} from '../host/interruption.ts';
@@ -95,7 +95,7 @@ export async function runScenario(run: ScenarioRun): Promise<void> {
 	};
 
 	if (lab.speed >= toldSpeed) {
-		ofScenario(name, events)({type: 'note', level: 'info', text: `Deadlines are ${Math.round(lab.speed)} times what is declared here, where guests are slower and share processors: the budget of ${scenario.budget} is ${Math.round(budget / 60_000)} min`});
+		events({type: 'note', level: 'info', text: `Deadlines are ${Math.round(lab.speed)} times what is declared here, where guests are slower and share processors: the budget of ${scenario.budget} is ${budget < 120_000 ? `${Math.round(budget / 1000)} s` : `${Math.round(budget / 60_000)} min`}`});
 	}
 
 	/** The end of a scenario that did what it should. */
@@ -193,8 +193,7 @@ function verdict(thrown: unknown, signal: AbortSignal): LabError {
 }
 
 function createContext(run: ScenarioRun, parts: {story: Story; machine: (name: string) => MachineHandle; scope: StepScope; fabric: LinkHandle; host: StepContext['host']; signal: AbortSignal}): StepContext {
-	const {lab} = run;
-	const events = ofScenario(run.name, run.events);
+	const {lab, events} = run;
 	const {story, machine, scope, fabric, host, signal} = parts;
 	const cluster = openCluster(lab, signal);
 	const began = Date.now();
@@ -225,7 +224,7 @@ function createContext(run: ScenarioRun, parts: {story: Story; machine: (name: s
 					return await withCommandSignal(over.signal, observe);
 				} catch (error) {
 					// A command that the deadline cut short says nothing about what is waited for: the look before it does.
-					seen = over.signal.aborted ? seen ?? error : error;
+					seen = error instanceof LabError && error.code === 'command-cut-short' ? seen ?? error : error;
 					throw seen;
 				}
 			};

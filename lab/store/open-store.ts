@@ -144,18 +144,34 @@ class DiskStore implements Store {
 			return found;
 		};
 
-		const found = await cached();
-		if (found !== undefined) {
-			return found;
-		}
+		/** Undefined where another command makes it now. */
+		const makeAlone = async (): Promise<MadeStage | undefined> => {
+			try {
+				return await withLock(this.#lock(key), async () => await cached() ?? this.#makeLocked(request, options), {signal, immediate: true});
+			} catch (error) {
+				if (error instanceof LabError && error.code === 'locked') {
+					return undefined;
+				}
+
+				throw error;
+			}
+		};
 
 		try {
-			return await withLock(this.#lock(key), async () => await cached() ?? turn(async () => this.#makeLocked(request, options)), {
-				signal,
-				onWait(holder) {
-					events({type: 'stage', reason: 'waiting', stage, key, holder});
-				},
-			});
+			for (;;) {
+				const made = await cached() ?? await turn(makeAlone);
+				if (made !== undefined) {
+					return made;
+				}
+
+				// Its end is waited for without a place, and without a lock of our own on anything that is only to be made later.
+				await withLock(this.#lock(key), async () => {}, {
+					signal,
+					onWait(holder) {
+						events({type: 'stage', reason: 'waiting', stage, key, holder});
+					},
+				});
+			}
 		} catch (error) {
 			throw await explainFullDisk(error, this.folder);
 		}

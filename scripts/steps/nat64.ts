@@ -48,7 +48,8 @@ export async function nat64Story(context: StepContext): Promise<void> {
 			return found;
 		}, {deadline: '90s'});
 	});
-	const callers = [...nodes.map(nodeCaller), ...await Promise.all(pods.map(async (pod) => podCaller(context, pod)))];
+	const podCallers = await Promise.all(pods.map(async (pod) => podCaller(context, pod)));
+	const callers = [...nodes.map(nodeCaller), ...podCallers];
 
 	await step('callers have no IPv4 address, and the server has no IPv6 address', async () => {
 		// The host's own way in, in a VRF that nothing else is in.
@@ -137,7 +138,7 @@ export async function nat64Story(context: StepContext): Promise<void> {
 	});
 
 	const last = nodes.at(-1)?.name ?? '';
-	for (const [title, caller] of [[nodes[0]?.name, callers[0]], [`a pod on ${last}`, callers[nodes.length + pods.findIndex(({node}) => node === last)]]] as const) {
+	for (const [title, caller] of [[nodes[0]?.name, callers[0]], [`a pod on ${last}`, podCallers[pods.findIndex(({node}) => node === last)]]] as const) {
 		await step(`${connections} new connections from ${title} are all answered`, async () => {
 			claim(caller !== undefined, 'the lab has no such node or pod');
 			const {answers, problems} = await connectOften(caller, connections, urlOf(translated));

@@ -53,8 +53,8 @@ export async function clusterHasNoIpv4({cluster, node, lab}: StepContext): Promi
 /** Claims that callers have no IPv4 address in their networks, whatever the cluster says of them; but for the loopback's, and for lines of ip(8) that are `excepted`. */
 export async function callersHaveNoIpv4(callers: readonly Caller[], excepted: (line: string) => boolean = () => false): Promise<void> {
 	await noneHasProblem(callers, 'IPv6 alone', async (caller) => {
-		const {stdout, exitCode} = await caller.run('ip', '-4', '-oneline', 'address', 'show', 'scope', 'global');
-		const foreign = stdout.split('\n').filter((line) => line !== '' && !excepted(line));
+		const {stdout, exitCode} = await caller.run('ip', '-4', '-oneline', 'address', 'show');
+		const foreign = stdout.split('\n').filter((line) => line !== '' && !/ inet 127\.\S+ scope host /.test(line) && !excepted(line));
 		return exitCode === 0 && foreign.length === 0 ? undefined : `ip(8) ends with ${exitCode} and says ${foreign.join('; ')}`;
 	});
 }

@@ -5,7 +5,7 @@ import {parseRemote} from '../../lab/cli/lab-choice.ts';
 import {formatTable} from '../../lab/cli/output.ts';
 import {identify} from '../../lab/host/process.ts';
 import {withTemporaryFolder} from '../../lab/host/temporary.ts';
-import {newRecord, writeRecord} from '../../lab/runtime/lab-record.ts';
+import {type MachineRecord, newRecord, writeRecord} from '../../lab/runtime/lab-record.ts';
 import {vmlab} from '../rig/command.ts';
 
 test('a place on a machine is machine:path, or lab/machine:path', (t) => {
@@ -61,13 +61,36 @@ test('no lab runs: the list is empty', async (t) => {
 	});
 });
 
+test('a lab where a machine is to be named, and a machine where a lab is, are told as what they are', async (t) => {
+	await withTemporaryFolder(async (state) => {
+		const env = {VMLAB_STATE_DIR: state};
+		const supervisor = await identify(process.pid, '');
+		const keep = async (name: string): Promise<void> => {
+			const machine = {name: 'node-1', role: 'node', state: 'booting', index: 0} as unknown as MachineRecord;
+			await mkdir(path.join(state, 'labs', name), {recursive: true});
+			await writeRecord(path.join(state, 'labs', name), {...newRecord({name, supervisor, labKey: ''}), state: 'booting', machines: [machine]});
+		};
+
+		await keep('mine');
+		const lab = await vmlab(['ssh', 'mine'], {env});
+		t.is(lab.code, 2);
+		t.regex(lab.stderr, /`mine` is a lab, and one of its machines is to be named too[^]*It has node-1\./);
+		const machine = await vmlab(['ssh', 'node-1', 'ls'], {env});
+		t.is(machine.code, 2);
+		t.regex(machine.stderr, /`node-1` is a machine of the lab mine, and no lab/);
+		// With two labs that have one it is of neither.
+		await keep('other');
+		t.notRegex((await vmlab(['ssh', 'node-1', 'ls'], {env})).stderr, /is a machine of the lab/);
+	});
+});
+
 test('a lab that only makes a stage is not chosen unless it is named, and is listed as what it is', async (t) => {
 	await withTemporaryFolder(async (state) => {
 		const env = {VMLAB_STATE_DIR: state};
 		const supervisor = await identify(process.pid, '');
 		const keep = async (name: string, makes?: string): Promise<void> => {
 			await mkdir(path.join(state, 'labs', name), {recursive: true});
-			await writeRecord(path.join(state, 'labs', name), {...newRecord({name, supervisor, planKey: '', makes}), state: 'booting'});
+			await writeRecord(path.join(state, 'labs', name), {...newRecord({name, supervisor, labKey: '', makes}), state: 'booting'});
 		};
 
 		await keep('ready-0123456789ab-1', 'ready lab');

@@ -30,7 +30,7 @@ async function withMachine(use: (logs: (words: string[], options?: CommandOption
 		try {
 			await writeFile(path.join(lab, 'ssh-key'), server.userKeys.privateKey, {mode: 0o600});
 			await writeRecord(lab, {
-				...newRecord({name: 'mine', supervisor: await identify(process.pid, ''), planKey: ''}), state: 'ready', speed: 1,
+				...newRecord({name: 'mine', supervisor: await identify(process.pid, ''), labKey: ''}), state: 'ready', speed: 1,
 				machines: [{name: 'node-1', role: 'node', state: 'ready', pid: null, ssh: {host: '127.0.0.1', port: server.port, user: 'root', hostKey: server.hostKeys.publicKey}}],
 			});
 			await use(async (words, options = {}) => vmlab(['logs', 'node-1', ...words], {...options, env: {VMLAB_STATE_DIR: path.join(folder, 'state')}}));

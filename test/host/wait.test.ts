@@ -1,3 +1,4 @@
+import {setImmediate} from 'node:timers/promises';
 import {setFlagsFromString} from 'node:v8';
 import {runInNewContext} from 'node:vm';
 import test from 'ava';
@@ -46,9 +47,31 @@ test('a machine that broke ends the wait at once', async (t) => {
 
 test('an abort ends the wait with its reason', async (t) => {
 	const controller = new AbortController();
-	const waiting = until('never', async () => ({met: false, seen: ''}), {deadline: 60_000, interval: 5000, signal: controller.signal});
+	const events: LabEvent[] = [];
+	const waiting = until('never', async () => ({met: false, seen: 'nothing'}), {deadline: 60_000, interval: 5000, signal: controller.signal, events: (event) => events.push(event)});
+	await setImmediate();
 	controller.abort(failure.interrupted('SIGINT'));
-	await t.throwsAsync(waiting);
+	await t.throwsAsync(waiting, {code: 'interrupted'});
+	t.like(events.at(-1), {type: 'wait', reason: 'given-up', sentence: 'never', last: 'nothing'});
+});
+
+test.serial('what is seen is told every ten seconds while it is not met', async (t) => {
+	const events: LabEvent[] = [];
+	const {now} = performance;
+	let ahead = 0;
+	performance.now = () => now.call(performance) + ahead;
+	try {
+		let looks = 0;
+		await until('the fifth look', async () => {
+			looks += 1;
+			ahead += 4000;
+			return looks === 5 ? {met: true, value: undefined} : {met: false, seen: `look ${looks}`};
+		}, {deadline: 60_000, interval: 10, events: (event) => events.push(event)});
+	} finally {
+		performance.now = now;
+	}
+
+	t.deepEqual(events.flatMap((event) => (event.type === 'wait' && event.reason === 'unmet' ? [event.last] : [])), ['look 3']);
 });
 
 test('a grace begins when its signal aborts, and ends with the reason of that', async (t) => {

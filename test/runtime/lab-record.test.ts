@@ -8,7 +8,7 @@ const supervisor = {pid: 1, startTime: '1', marker: 'x'};
 
 test('changes are written in their order, and the file is always whole', async (t) => {
 	await withTemporaryFolder(async (folder) => {
-		const keeper = keepRecord(folder, newRecord({name: 'one', supervisor, planKey: 'k'}));
+		const keeper = keepRecord(folder, newRecord({name: 'one', supervisor, labKey: 'k'}));
 		const writes = Array.from({length: 30}, async (_, index) => keeper.update(() => ({speed: index})));
 		for (let look = 0; look < 20; look++) {
 			await readRecord(folder);
@@ -22,7 +22,7 @@ test('changes are written in their order, and the file is always whole', async (
 
 test('a state that cannot follow is refused', async (t) => {
 	await withTemporaryFolder(async (folder) => {
-		const keeper = keepRecord(folder, newRecord({name: 'one', supervisor, planKey: 'k'}));
+		const keeper = keepRecord(folder, newRecord({name: 'one', supervisor, labKey: 'k'}));
 		await t.throwsAsync(keeper.update(() => ({state: 'ready'})), {message: /starting cannot become ready/});
 		await keeper.update(() => ({state: 'booting'}));
 		await keeper.update(() => ({state: 'ready'}));

@@ -22,7 +22,7 @@ const deadOwner: ProcessIdentity = {pid: 2 ** 22 - 1, startTime: '1', marker: 'n
 async function layOutLab(folder: string, name: string, changes: Partial<LabRecord>): Promise<string> {
 	const place = path.join(folder, 'state/labs', name);
 	await mkdir(path.join(place, 'node-1'), {recursive: true});
-	await writeRecord(place, {...newRecord({name, supervisor: deadOwner, planKey: ''}), ...changes});
+	await writeRecord(place, {...newRecord({name, supervisor: deadOwner, labKey: ''}), ...changes});
 	await writeFile(path.join(place, 'node-1/disk.qcow2'), 'x');
 	return place;
 }

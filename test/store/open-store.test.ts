@@ -204,6 +204,39 @@ test('two processes that want the same stage make it once, and the second says w
 	});
 });
 
+test('a stage that somebody else makes takes no turn while it is waited for, and none is kept from others by who only waits for a turn', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const store = await openStore({folder});
+		const first = startMaker(folder);
+		await first.said('making');
+		const turns: string[] = [];
+		const second = makeOne(store, {async turn(work) {
+			turns.push('begins');
+			try {
+				return await work();
+			} finally {
+				turns.push('ends');
+			}
+		}});
+		await until('the turn was given back', async () => (turns.at(-1) === 'ends' ? {met: true, value: undefined} : {met: false, seen: turns.join()}), {deadline: 60_000, interval: 20});
+		// Another stage, whose turn does not come for now: who wants it meanwhile makes it.
+		let come = (): void => {};
+		const third = makeOne(store, {key: otherKey, async turn(work) {
+			await new Promise<void>((resolve) => {
+				come = resolve;
+			});
+			return work();
+		}});
+		await makeOne(await openStore({folder}), {key: otherKey});
+		come();
+		t.deepEqual((await third).events.map(({reason}) => reason), ['cached']);
+		first.child.stdin!.write('go on\n');
+		await once(first.child, 'exit');
+		t.deepEqual((await second).events.map(({reason}) => reason), ['waiting', 'cached']);
+		t.deepEqual(turns, ['begins', 'ends']);
+	});
+});
+
 test('after a maker is killed the next command clears what it left, and the stage can be made', async (t) => {
 	await withTemporaryFolder(async (folder) => {
 		const {child, said} = startMaker(folder, 'slow');

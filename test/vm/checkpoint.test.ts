@@ -13,7 +13,7 @@ test.serial.afterEach.always('what a failed test left is ended', async () => {
 	await bench.run(['down', '--all']);
 });
 
-/** A scenario of two steps, of which the second ends in one's own words. */
+/** A scenario whose story is one's own words, with a mark on node-1 that it can make and read. */
 async function writeScenario(name: string, steps: string): Promise<void> {
 	await writeFile(path.join(bench.folder, 'project/scripts', `${name}.ts`), `import {claim, defineScenario} from 'vmlab';
 

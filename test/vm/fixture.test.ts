@@ -1,4 +1,4 @@
-/** A fork as the fixture of another test runner: the example of the README, which is all of this file but for this comment. */
+/** A fork as the fixture of another test runner: the example of the README, and what all tests need that boot machines. */
 import test from 'ava';
 import {fork} from 'vmlab';
 
@@ -9,4 +9,12 @@ test('the tester reaches the API server over the router', async (t) => {
 	await lab.machine('tester-1').$`curl -sk https://192.168.1.1:6443/version`;
 	t.is((await lab.cluster.get('nodes')).items.length, 2);
 	t.log(lab.cluster.kubeconfig); // for kubectl, or any client
+});
+
+import {benchFor} from '../rig/machines.ts';
+
+const bench = benchFor(test);
+
+test.serial.before('the fixture\'s labs are the bench\'s', () => {
+	process.env['VMLAB_STATE_DIR'] = bench.state;
 });

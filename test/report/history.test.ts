@@ -1,0 +1,47 @@
+import test from 'ava';
+import type {LabEvent} from '../../lab/event/event.ts';
+import {foldEvents, type History} from '../../lab/report/history.ts';
+
+/** The history of events that are a second apart. */
+function historyOf(...events: readonly LabEvent[]): History {
+	return foldEvents(events.map((event, index) => ({...event, at: 1000 * (index + 1)})));
+}
+
+const began = (scenario: string): LabEvent[] => [
+	{type: 'scenario', reason: 'started', scenario, summary: '', lab: scenario},
+	{type: 'step', reason: 'started', scenario, step: 'pods answer'},
+	{type: 'wait', reason: 'started', scenario, sentence: 'all pods are ready', deadline: 60},
+];
+
+test('Two runs that wait for the same each have the end of their own wait', (t) => {
+	const {scenarios: [one, two], waits} = historyOf(
+		...began('story-1'), ...began('story-2'),
+		{type: 'wait', reason: 'met', scenario: 'story-1', sentence: 'all pods are ready', seconds: 4},
+		{type: 'wait', reason: 'expired', scenario: 'story-2', sentence: 'all pods are ready', seconds: 60, last: '1 of 2'},
+	);
+	t.like(one?.steps[0]?.waits, [{state: 'done', start: 3000, end: 7000}]);
+	t.like(two?.steps[0]?.waits, [{state: 'failed', start: 6000, end: 8000, last: '1 of 2'}]);
+	t.deepEqual(waits.map(({scenario}) => scenario), ['story-2']);
+});
+
+test('A wait that was given up has an end, and goes on for nobody', (t) => {
+	const {scenarios: [story], waits} = historyOf(
+		...began('story'),
+		{type: 'wait', reason: 'given-up', scenario: 'story', sentence: 'all pods are ready', seconds: 1, last: '1 of 2'},
+		{type: 'note', level: 'info', text: 'later', scenario: 'story'},
+	);
+	t.like(story?.steps[0]?.waits, [{state: 'running', end: 4000, last: '1 of 2'}]);
+	t.deepEqual(waits, []);
+});
+
+test('What is said after the end of a scenario is its own too, and what nobody\'s scenario says is nobody\'s', (t) => {
+	const {scenarios: [story], notes} = historyOf(
+		...began('story'),
+		{type: 'step', reason: 'passed', scenario: 'story', step: 'pods answer', seconds: 1},
+		{type: 'scenario', reason: 'passed', scenario: 'story', seconds: 2},
+		{type: 'note', level: 'warning', text: 'What was changed could not be put back', scenario: 'story'},
+		{type: 'note', level: 'info', text: 'of the whole'},
+	);
+	t.deepEqual(story?.steps[0]?.notes.map(({text}) => text), ['What was changed could not be put back']);
+	t.deepEqual(notes.map(({text}) => text), ['of the whole']);
+});
