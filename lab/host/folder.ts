@@ -1,6 +1,6 @@
 /** Where things are kept on this computer: the XDG base directories, and the package itself. */
 import {existsSync} from 'node:fs';
-import {homedir, tmpdir, userInfo} from 'node:os';
+import {homedir} from 'node:os';
 import path from 'node:path';
 
 /** The folders of this user. */
@@ -9,8 +9,6 @@ export interface Folders {
 	readonly cache: string;
 	/** What lives as long as a lab. `VMLAB_STATE_DIR`, else `$XDG_STATE_HOME/vmlab`. */
 	readonly state: string;
-	/** What a reboot may clear. `$XDG_RUNTIME_DIR/vmlab`, else a folder of this user in the system's temporary one. */
-	readonly runtime: string;
 }
 
 /**
@@ -24,11 +22,9 @@ export function folders(environment: NodeJS.ProcessEnv = process.env): Folders {
 		return value !== undefined && path.isAbsolute(value) ? value : fallback;
 	};
 
-	const runtime = environment['XDG_RUNTIME_DIR'];
 	return {
 		cache: path.resolve(environment['VMLAB_CACHE_DIR'] || path.join(base('XDG_CACHE_HOME', path.join(home, '.cache')), 'vmlab')),
 		state: path.resolve(environment['VMLAB_STATE_DIR'] || path.join(base('XDG_STATE_HOME', path.join(home, '.local/state')), 'vmlab')),
-		runtime: runtime !== undefined && path.isAbsolute(runtime) ? path.join(runtime, 'vmlab') : path.join(tmpdir(), `vmlab-${userInfo().uid}`),
 	};
 }
 

@@ -59,9 +59,10 @@ test.serial('unknown overlays, images and needs are refused', async (t) => {
 		t.like(await t.throwsAsync(preparePlan(lab('kubernets'), {roots})), {code: 'unknown-overlay', exitCode: 3});
 		t.like(await t.throwsAsync(preparePlan({...lab('base'), image: 'bookwrm'}, {roots})), {code: 'unknown-image', exitCode: 3});
 		t.like(await t.throwsAsync(preparePlan(lab('kubernetes'), {roots, settings: ['kubernetes.runtime=docker']})), {
-			code: 'bad-declaration', exitCode: 3, details: ['`kubernetes.runtime` must be an overlay that provides `cri` (containerd, crio), not `docker`'],
+			code: 'bad-setting', exitCode: 2, details: ['`kubernetes.runtime` must be an overlay that provides `cri` (containerd, crio), not `docker`'],
 		});
-		t.like(await t.throwsAsync(preparePlan(lab('kubernetes'), {roots, settings: ['kubernetes.runtime=base']})), {code: 'bad-declaration'}, 'an overlay, but not such a one');
+		t.like(await t.throwsAsync(preparePlan(lab('kubernetes'), {roots, settings: ['kubernetes.runtime=base']})), {code: 'bad-setting'}, 'an overlay, but not such a one');
+		t.like(await t.throwsAsync(preparePlan({...lab('kubernetes'), options: {kubernetes: {runtime: 'docker'}}}, {roots, settings: ['kubernetes.runtime=base']})), {code: 'bad-declaration'}, 'the lab is wrong by itself too');
 		t.like(await t.throwsAsync(preparePlan(lab('lonely'), {roots})), {code: 'capability-missing', hint: 'Add an overlay that does to the lab: containerd and crio.'});
 	});
 });

@@ -4,8 +4,8 @@ import test from 'ava';
 import {folders, packageFolder} from '../../lab/host/folder.ts';
 
 test('folders follow XDG', (t) => {
-	t.like(folders({HOME: '/home/someone', XDG_RUNTIME_DIR: '/run/user/1000'}), {
-		cache: '/home/someone/.cache/vmlab', state: '/home/someone/.local/state/vmlab', runtime: '/run/user/1000/vmlab',
+	t.like(folders({HOME: '/home/someone'}), {
+		cache: '/home/someone/.cache/vmlab', state: '/home/someone/.local/state/vmlab',
 	});
 	t.like(folders({HOME: '/home/someone', XDG_CACHE_HOME: '/c', XDG_STATE_HOME: '/s'}), {cache: '/c/vmlab', state: '/s/vmlab'});
 });

@@ -206,7 +206,7 @@ test('two processes that want the same stage make it once, and the second says w
 
 test('a stage that somebody else makes takes no turn while it is waited for, and none is kept from others by who only waits for a turn', async (t) => {
 	await withTemporaryFolder(async (folder) => {
-		const store = await openStore({folder});
+		const store = await openStore(folder);
 		const first = startMaker(folder);
 		await first.said('making');
 		const turns: string[] = [];
@@ -227,7 +227,7 @@ test('a stage that somebody else makes takes no turn while it is waited for, and
 			});
 			return work();
 		}});
-		await makeOne(await openStore({folder}), {key: otherKey});
+		await makeOne(await openStore(folder), {key: otherKey});
 		come();
 		t.deepEqual((await third).events.map(({reason}) => reason), ['cached']);
 		first.child.stdin!.write('go on\n');
