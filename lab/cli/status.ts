@@ -10,8 +10,8 @@ export async function showStatus(name: string, output: OutputFormat): Promise<vo
 	await print(output, statusOf(await readLab(name)), (status) => [
 		`${status.name}: ${status.state}${status.scenario === null ? '' : `, scenario ${status.scenario}`}, supervisor ${status.supervisor.pid}\n`,
 		formatTable({
-			columns: ['MACHINE', 'ROLE', 'STATE', 'PID', 'SSH'],
-			rows: status.machines.map(({name: machine, role, state, faults, pid, ssh}) => [machine, role, [state, ...faultsBeyond(state, faults)].join(', '), String(pid ?? ''), `${ssh.user}@${ssh.host}:${ssh.port}`]),
+			columns: ['MACHINE', 'ROLE', 'STATE', 'PID', 'SSH', 'ADDRESSES'],
+			rows: status.machines.map(({name: machine, role, state, faults, pid, ssh, addresses}) => [machine, role, [state, ...faultsBeyond(state, faults)].join(', '), String(pid ?? ''), `${ssh.user}@${ssh.host}:${ssh.port}`, addresses.join(' ')]),
 		}),
 		formatTable({columns: ['FORWARD', 'MACHINE', 'PORT', 'HOST'], rows: status.forwards.map(({name: forward, machine, port, hostPort}) => [forward, machine, String(port), `127.0.0.1:${hostPort}`])}),
 	].join(''));

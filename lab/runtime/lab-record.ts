@@ -23,6 +23,8 @@ export interface MachineRecord {
 	readonly faults?: readonly string[];
 	/** Of QEMU; null where it does not run. */
 	readonly pid: number | null;
+	/** On the networks of the lab, as ip(8) prints them, without prefix lengths. */
+	readonly addresses?: readonly string[];
 	/** QEMU's, for those who clear up after a dead lab. */
 	readonly process?: ProcessIdentity;
 	/** `hostKey` is the public line that the machine must prove to have. */

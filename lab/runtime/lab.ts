@@ -415,8 +415,8 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 			await copySecrets(frozen, folder);
 		}
 
-		const unstarted = await Promise.all(plan.machines.map(async ({name: machine, role}) => ({
-			name: machine, role, state: 'off' as const, pid: null, ssh: await reachOf(machine, 0),
+		const unstarted = await Promise.all(plan.machines.map(async ({name: machine, role, links}) => ({
+			name: machine, role, state: 'off' as const, pid: null, addresses: links.flatMap(({addresses}) => addresses.map(({address}) => address)), ssh: await reachOf(machine, 0),
 		})));
 		await keeper.update(() => ({machines: unstarted, stages: Object.fromEntries([...made].map(([stage, {folder: place}]) => [stage, place]))}));
 		await Promise.all(plan.machines.map(async (machine) => mkdir(path.join(folder, machine.name), {mode: 0o700})));

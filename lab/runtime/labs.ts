@@ -22,6 +22,8 @@ export interface LabStatus {
 		readonly state: MachineState;
 		/** What is wrong with it on purpose. */
 		readonly faults: readonly string[];
+		/** On the networks of the lab. */
+		readonly addresses: readonly string[];
 		readonly ssh: {readonly host: string; readonly port: number; readonly user: string};
 	}>;
 	readonly forwards: ReadonlyArray<{readonly name: string; readonly machine: string; readonly port: number; readonly hostPort: number}>;
@@ -76,7 +78,7 @@ export function statusOf(record: LabRecord): LabStatus {
 		scenario: record.scenario ?? null,
 		state: record.state,
 		supervisor: {pid: record.supervisor.pid},
-		machines: record.machines.map(({name, role, pid, state, faults = [], ssh: {host, port, user}}) => ({name, role, pid, state, faults, ssh: {host, port, user}})),
+		machines: record.machines.map(({name, role, pid, state, faults = [], addresses = [], ssh: {host, port, user}}) => ({name, role, pid, state, faults, addresses, ssh: {host, port, user}})),
 		forwards: record.forwards.map(({name, machine, port, hostPort}) => ({name, machine, port, hostPort})),
 	};
 }

@@ -14,7 +14,7 @@ import {keepLastWords} from './last-words.ts';
 import {memoryFolderPrefix, strayMemory} from './memory.ts';
 
 /**
- * Clears what is left of dead labs: processes that are provably theirs, memory, folders. Of those that a supervisor held its last words are kept.
+ * Clears what is left of dead labs: processes that are provably theirs, memory, folders, stages that they were making. Of those that a supervisor held its last words are kept.
  *
  * @param shared another folder than /dev/shm, for tests
  * @returns the names of the labs
@@ -41,6 +41,12 @@ export async function clearDeadLabs(shared = '/dev/shm'): Promise<string[]> {
 		// Looked at once more: since then a new lab may have taken a name.
 		for (const folder of [...await strayPassing(), ...await strayMemory(shared)]) {
 			await rm(folder, {recursive: true, force: true});
+		}
+
+		if (cleared.length > 0) {
+			// One that was being frozen was making a stage. A cache that cannot be cleared hinders nobody here: who uses it is told.
+			const {openStore} = await import('../store/open-store.ts');
+			await openStore().catch(() => {});
 		}
 
 		return cleared;

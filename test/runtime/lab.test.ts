@@ -64,6 +64,8 @@ test.serial('a lab boots, tells its state, and is gone after down', async (t) =>
 		t.is(status.supervisor.pid, process.pid);
 		t.deepEqual(status.machines.map(({name, state, pid}) => [name, state, pid]), ['node-1', 'node-2'].map((name) => [name, 'ready', parts.machines.get(name)!.machine.pid]));
 		t.true(status.machines.every(({ssh}) => ssh.port > 0));
+		t.deepEqual(status.machines.map(({addresses}) => addresses), standInPlan(['node-1', 'node-2']).machines.map(({links}) => links.flatMap(({addresses}) => addresses.map(({address}) => address))));
+		t.true(status.machines.every(({addresses}) => addresses.length > 0));
 		t.deepEqual((await listLabs()).map(({name}) => name), ['one']);
 		t.is((await stat(path.join(labFolder, 'kubeconfig'))).mode & 0o777, 0o600);
 		const kubeconfig = parse(await readFile(lab.kubeconfig!, 'utf8')) as {clusters: Array<{cluster: {server: string}}>};
