@@ -22,7 +22,7 @@ test('the prefix is a text of a file alone, so that it is a boot\'s matter and n
 	t.is(textOf(machineOf(one, 'router-1'), '/etc/vmlab/jool'), 'PREFIX=fd00:64::/96\n');
 	t.is(textOf(machineOf(other, 'router-1'), '/etc/vmlab/jool'), 'PREFIX=fd00:46::/96\n');
 	t.deepEqual(one.stages.map(({key}) => key), other.stages.map(({key}) => key));
-	await t.throwsAsync(planOfLab(lab, ['jool.prefix=192.168.0.0/16']), {code: 'bad-setting'});
+	await t.throwsAsync(planOfLab(lab, ['jool.prefix=192.168.0.0/16']), {code: 'bad-declaration'});
 });
 
 test('the router forwards both families, and keeps its own connections from the ports that jool takes', async t => {
