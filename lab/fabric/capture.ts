@@ -23,6 +23,8 @@ const connectDeadline = 10_000;
 const farewell = 1000;
 /** Bytes that are written in one go at most; longer than any frame. */
 const pieceBytes = 128 * 1024;
+/** Milliseconds that frames wait for others, so that they go to the reader together: each piece costs a system call here and some in the reader. */
+const gathering = 20;
 /** Recorded frames that are written without looking after the networks in between. */
 const framesAtOnce = 256;
 
@@ -211,14 +213,34 @@ function reasonComments(): (reason: string | undefined) => Buffer | undefined {
 	};
 }
 
-/** Gathers blocks, and gives them to a connection in pieces that are not changed afterwards. */
+/** Memory that blocks are gathered in. It is used again when all of it has been written: new memory costs the kernel a fault for each of its pages. */
+interface Piece {
+	readonly buffer: Buffer;
+	/** Parts of it that are on their way. */
+	writing: number;
+}
+
+/** Gathers blocks, and gives them to a connection in pieces. */
 function blockWriter(socket: Socket) {
-	let piece = Buffer.allocUnsafeSlow(pieceBytes);
+	const newPiece = (bytes: number): Piece => ({buffer: Buffer.allocUnsafeSlow(bytes), writing: 0});
+	const free: Piece[] = [];
+	let piece = newPiece(pieceBytes);
 	let from = 0;
 	let to = 0;
+	const release = (one: Piece): void => {
+		if (one !== piece && one.writing === 0 && one.buffer.length === pieceBytes) {
+			free.push(one);
+		}
+	};
+
 	const flush = (): void => {
 		if (to > from && socket.writable) {
-			socket.write(piece.subarray(from, to));
+			const own = piece;
+			own.writing += 1;
+			socket.write(own.buffer.subarray(from, to), () => {
+				own.writing -= 1;
+				release(own);
+			});
 		}
 
 		from = to;
@@ -232,14 +254,16 @@ function blockWriter(socket: Socket) {
 		},
 		/** Room for so many bytes: where it is. They are put when `write` has given their end. */
 		put(bytes: number, write: (target: Buffer, at: number) => number): void {
-			if (to + bytes > piece.length) {
+			if (to + bytes > piece.buffer.length) {
 				flush();
-				piece = Buffer.allocUnsafeSlow(Math.max(pieceBytes, bytes));
+				const full = piece;
+				piece = (bytes <= pieceBytes ? free.pop() : undefined) ?? newPiece(Math.max(pieceBytes, bytes));
+				release(full);
 				from = 0;
 				to = 0;
 			}
 
-			to = write(piece, to);
+			to = write(piece.buffer, to);
 		},
 	};
 }
@@ -256,7 +280,7 @@ function captureLive(capture: OpenCapture, onFinish: () => void): {record: Recor
 	const startTime = wall(performance.now());
 	const writer = blockWriter(socket);
 	let captured = 0;
-	let flushing = false;
+	let flushing: NodeJS.Timeout | undefined;
 	let finished = false;
 	socket.write(head(capture, snapLength));
 
@@ -266,6 +290,7 @@ function captureLive(capture: OpenCapture, onFinish: () => void): {record: Recor
 		}
 
 		finished = true;
+		clearTimeout(flushing);
 		onFinish();
 		writer.flush();
 		if (socket.writable) {
@@ -300,13 +325,12 @@ function captureLive(capture: OpenCapture, onFinish: () => void): {record: Recor
 			captured += 1;
 			if (captured >= count) {
 				finish();
-			} else if (!flushing) {
-				// When all frames that came together are through.
-				flushing = true;
-				setImmediate(() => {
-					flushing = false;
+			} else {
+				// A whole piece goes at once.
+				flushing ??= setTimeout(() => {
+					flushing = undefined;
 					writer.flush();
-				});
+				}, gathering);
 			}
 		},
 	};

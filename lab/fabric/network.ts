@@ -74,6 +74,24 @@ export interface Network {
 }
 
 /**
+ * Calls back in so many milliseconds, and gives what takes that back. A timer has whole milliseconds and is up to one late: it is set to be early instead, and for the
+ * part of a millisecond that is left nobody sleeps.
+ */
+function callIn(milliseconds: number, call: () => void): () => void {
+	if (milliseconds < 1) {
+		const soon = setImmediate(call);
+		return () => {
+			clearImmediate(soon);
+		};
+	}
+
+	const timer = setTimeout(call, Math.floor(milliseconds));
+	return () => {
+		clearTimeout(timer);
+	};
+}
+
+/**
  * Opens all ports of the network.
  *
  * @param witness told of each frame on each link, and of those that were dropped; links are the numbers of ports
@@ -113,17 +131,17 @@ export async function openNetwork(declaration: NetworkDeclaration, folder: strin
 	let standsSince: number | undefined = held === undefined ? undefined : performance.now();
 	const now = (): number => (standsSince ?? performance.now()) - stoodStill;
 	/** When the first frame that waits on a link is to be let go. */
-	let alarm: {readonly due: number; readonly timer: NodeJS.Timeout} | undefined;
+	let alarm: {readonly due: number; cancel(): void} | undefined;
 
 	const wake = (due: number): void => {
 		if (standsSince === undefined && (alarm === undefined || due < alarm.due)) {
-			clearTimeout(alarm?.timer);
-			alarm = {due, timer: setTimeout(letGo, Math.ceil(due - now()))};
+			alarm?.cancel();
+			alarm = {due, cancel: callIn(due - now(), letGo)};
 		}
 	};
 
 	const sleep = (): void => {
-		clearTimeout(alarm?.timer);
+		alarm?.cancel();
 		alarm = undefined;
 	};
 

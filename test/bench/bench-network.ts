@@ -113,7 +113,8 @@ const open: Readonly<Record<NetworkKind, (folder: string, guests: readonly Guest
 	},
 	async vde_switch(folder) {
 		const place = path.join(folder, `vde-${count}`);
-		const daemon = await spawnDaemon('vde_switch', ['--sock', place, '--nostdin'], {cwd: folder, log: path.join(folder, 'vde.log')});
+		// It ends with its input, and as a daemon of its own (--daemon) it would not end with us.
+		const daemon = await spawnDaemon('sh', ['-c', 'tail -f /dev/null | vde_switch --sock "$0"', place], {cwd: folder, log: path.join(folder, 'vde.log')});
 		await until('vde_switch listens', async () => {
 			const {exitCode} = await run('test', ['-S', path.join(place, 'ctl')], {accept: [0, 1]});
 			return exitCode === 0 ? {met: true, value: undefined} : {met: false, seen: `no socket in ${place}`};
