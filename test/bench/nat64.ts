@@ -1,13 +1,13 @@
 /** The row of NAT64: what tayga and jool let through, against plain routing by the same router, in turns. */
-import {fork, type ForkedLab} from '../../lab/index.ts';
-import {median, round, type RowSink} from './measure.ts';
+import {fork, type ForkedLab, type LabDeclaration} from '../../lab/index.ts';
+import {inTurns, median, round, type RowSink} from './measure.ts';
 
 /** Measurements of each way, and seconds of each. */
 const rounds = 5;
 const seconds = 5;
 
-/** A tester without IPv4, a server without IPv6, and one that plain routing reaches: each on a network of its own, behind one router. */
-const lab = {
+/** A tester without IPv4, a server without IPv6, and one that plain routing reaches: each on a network of its own, behind one router, which has one translator. */
+const labOf = (translator: 'tayga' | 'jool'): LabDeclaration => ({
 	families: ['ipv6'],
 	networks: {
 		near: {families: ['ipv6'], subnets: {ipv6: 'fd00:6::/64'}},
@@ -20,8 +20,8 @@ const lab = {
 		four: {count: 1, memory: '256MiB', networks: ['four']},
 		six: {count: 1, memory: '256MiB', networks: ['six']},
 	},
-	overlays: ['base', 'iptools', 'jool', 'tayga'],
-} as const;
+	overlays: ['base', 'iptools', translator],
+});
 
 /** The address of a server as the tester has to write it. */
 const server = {four: 'fd00:64::c0a8:2e7', six: 'fd00:7::e8'} as const;
@@ -32,24 +32,26 @@ async function throughput({machine}: ForkedLab, to: string): Promise<number> {
 	return (JSON.parse(stdout) as {end: {sum_received: {bits_per_second: number}}}).end.sum_received.bits_per_second / 1e6;
 }
 
-/** Measures each way in turn, so that what else the computer does meets all alike. jool is in the way of packets before tayga, so stopping it is all that a change takes. */
+/** Measures each way in turn, so that what else the computer does meets all alike. The two labs stand beside each other, and one has nothing to do while the other is measured. */
 export async function measureNat64(_wanted: ReadonlySet<string>, found: RowSink): Promise<void> {
-	const running = await fork(lab);
-	try {
+	const labs: ForkedLab[] = [];
+	const open = async (translator: 'tayga' | 'jool'): Promise<ForkedLab> => {
+		const running = await fork(labOf(translator));
+		labs.push(running);
 		for (const name of ['four-1', 'six-1']) {
 			await running.machine(name).$`iperf3 --server --daemon`;
 		}
 
-		const router = running.machine('router-1');
-		const seen: Record<'tayga' | 'jool' | 'plain', number[]> = {tayga: [], jool: [], plain: []};
-		for (let count = 0; count < rounds; count++) {
-			await router.$`systemctl stop vmlab-jool`;
-			seen.tayga.push(await throughput(running, server.four));
-			await router.$`systemctl start vmlab-jool`;
-			seen.jool.push(await throughput(running, server.four));
-			seen.plain.push(await throughput(running, server.six));
-		}
+		return running;
+	};
 
+	try {
+		const [withTayga, withJool] = [await open('tayga'), await open('jool')];
+		const seen = await inTurns(rounds, {
+			tayga: async () => throughput(withTayga, server.four),
+			jool: async () => throughput(withJool, server.four),
+			plain: async () => throughput(withTayga, server.six),
+		});
 		const [tayga, jool, plain] = [median(seen.tayga), median(seen.jool), median(seen.plain)];
 		await found({
 			name: 'nat64-throughput', value: round(jool / plain), unit: 'times', goal: null, met: null,
@@ -58,6 +60,8 @@ export async function measureNat64(_wanted: ReadonlySet<string>, found: RowSink)
 			},
 		});
 	} finally {
-		await running.down();
+		for (const running of labs) {
+			await running.down();
+		}
 	}
 }
