@@ -213,34 +213,14 @@ function reasonComments(): (reason: string | undefined) => Buffer | undefined {
 	};
 }
 
-/** Memory that blocks are gathered in. It is used again when all of it has been written: new memory costs the kernel a fault for each of its pages. */
-interface Piece {
-	readonly buffer: Buffer;
-	/** Parts of it that are on their way. */
-	writing: number;
-}
-
-/** Gathers blocks, and gives them to a connection in pieces. */
+/** Gathers blocks, and gives them to a connection in pieces that are not changed afterwards. */
 function blockWriter(socket: Socket) {
-	const newPiece = (bytes: number): Piece => ({buffer: Buffer.allocUnsafeSlow(bytes), writing: 0});
-	const free: Piece[] = [];
-	let piece = newPiece(pieceBytes);
+	let piece = Buffer.allocUnsafeSlow(pieceBytes);
 	let from = 0;
 	let to = 0;
-	const release = (one: Piece): void => {
-		if (one !== piece && one.writing === 0 && one.buffer.length === pieceBytes) {
-			free.push(one);
-		}
-	};
-
 	const flush = (): void => {
 		if (to > from && socket.writable) {
-			const own = piece;
-			own.writing += 1;
-			socket.write(own.buffer.subarray(from, to), () => {
-				own.writing -= 1;
-				release(own);
-			});
+			socket.write(piece.subarray(from, to));
 		}
 
 		from = to;
@@ -254,16 +234,14 @@ function blockWriter(socket: Socket) {
 		},
 		/** Room for so many bytes: where it is. They are put when `write` has given their end. */
 		put(bytes: number, write: (target: Buffer, at: number) => number): void {
-			if (to + bytes > piece.buffer.length) {
+			if (to + bytes > piece.length) {
 				flush();
-				const full = piece;
-				piece = (bytes <= pieceBytes ? free.pop() : undefined) ?? newPiece(Math.max(pieceBytes, bytes));
-				release(full);
+				piece = Buffer.allocUnsafeSlow(Math.max(pieceBytes, bytes));
 				from = 0;
 				to = 0;
 			}
 
-			to = write(piece.buffer, to);
+			to = write(piece, to);
 		},
 	};
 }

@@ -141,13 +141,9 @@ export function writePacketBlock(target: Buffer, begin: number, head: PacketHead
 	target.writeUInt32LE(captured, begin + 20);
 	target.writeUInt32LE(head.length, begin + 24);
 	let at = begin + packetHeadBytes;
-	source.copy(target, at, start, end);
-	// There are three such bytes at most: Buffer.fill takes longer to begin.
-	const next = at + padded(captured);
-	for (at += captured; at < next; at++) {
-		target[at] = 0;
-	}
-
+	target.set(source.subarray(start, end), at);
+	target.fill(0, at + captured, at + padded(captured));
+	at += padded(captured);
 	target.writeUInt16LE(options.packet.flags, at);
 	target.writeUInt16LE(4, at + 2);
 	target.writeUInt32LE(directionFlags[head.direction], at + 4);
