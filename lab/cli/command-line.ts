@@ -4,6 +4,7 @@ import yargs, {type Argv} from 'yargs';
 import {exitCodes, LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import {suggest} from '../host/suggestion.ts';
+import {showError} from './show-error.ts';
 import type {OutputFormat, Verb, VerbEntry} from './verb.ts';
 import {findVerb, formOfVerb, nameOfVerb, verbNames, verbs} from './verbs.ts';
 
@@ -109,14 +110,6 @@ function withBareValues(words: readonly string[]): readonly string[] {
 		const value = index < end && word.startsWith('--') ? bareOptions[word.slice(2)] : undefined;
 		return value === undefined ? word : `${word}=${value}`;
 	});
-}
-
-/** Shows an error on stderr and gives its exit code. The renderer is loaded only now. */
-async function showError(thrown: unknown): Promise<number> {
-	const [{asLabError}, {renderError}] = await Promise.all([import('../host/error.ts'), import('../report/error-text.ts')]);
-	const error = asLabError(thrown);
-	process.stderr.write(`${renderError(error.toJSON(), {color: process.stderr.isTTY && process.stderr.hasColors()})}\n`);
-	return error.exitCode;
 }
 
 /** Runs the command line's words (without `node` and the program) and gives the exit code. Never rejects. */

@@ -1,10 +1,8 @@
 /** `vmlab list`: the labs that run, or the scenarios that there are. */
-import {asLabError} from '../host/error.ts';
-import {renderError} from '../report/error-text.ts';
-import {hasColor} from '../report/terminal.ts';
 import {listScenarios, loadScenario} from '../spec/load.ts';
 import {runningLabs} from './lab-choice.ts';
-import {print, say} from './output.ts';
+import {print} from './output.ts';
+import {showError} from './show-error.ts';
 import {defineVerb} from './verb.ts';
 
 export const verb = defineVerb({
@@ -18,13 +16,13 @@ export const verb = defineVerb({
 			const all = loaded.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
 			await print(output, all, (rows) => ({columns: ['SCENARIO', 'VARIANTS', 'SUMMARY'], rows: rows.map(({name, variants, summary}) => [name, variants.map((variant) => `@${variant}`).join(' '), summary])}));
 			// Broken files do not hide the others, and are told: the last one by the end of the command.
-			const broken = loaded.flatMap((outcome) => (outcome.status === 'rejected' ? [asLabError(outcome.reason)] : []));
-			for (const error of broken.slice(0, -1)) {
-				say(renderError(error.toJSON(), {color: hasColor(process.stderr)}));
+			const broken = loaded.filter((outcome) => outcome.status === 'rejected');
+			for (const {reason} of broken.slice(0, -1)) {
+				await showError(reason);
 			}
 
 			if (broken.length > 0) {
-				throw broken.at(-1)!;
+				throw broken.at(-1)!.reason;
 			}
 
 			return;

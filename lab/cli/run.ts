@@ -6,8 +6,6 @@ import {exitCodes} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import {folders} from '../host/folder.ts';
 import {formatSeconds} from '../report/duration.ts';
-import {renderError} from '../report/error-text.ts';
-import {hasColor} from '../report/terminal.ts';
 import {checkLabName, fitLabName} from '../runtime/lab-record.ts';
 import {clearDeadLabs} from '../runtime/reaper.ts';
 import {findCheckpoint} from '../scenario/checkpoint.ts';
@@ -20,6 +18,7 @@ import {checkTerminal} from './prompt.ts';
 import {withReport} from './reporting.ts';
 import {type PreparedRun, runPrepared, type RunResult} from './run-scenario.ts';
 import {addSettings} from './settings.ts';
+import {showError} from './show-error.ts';
 import {defineVerb} from './verb.ts';
 
 export const verb = defineVerb({
@@ -102,7 +101,7 @@ export const verb = defineVerb({
 		for (const {error, told} of results) {
 			// An interruption is told once, when the command ends with it.
 			if (error !== undefined && !told && !(error.kind === 'interrupted' && signal.aborted)) {
-				say(renderError(error.toJSON(), {color: hasColor(process.stderr)}));
+				await showError(error);
 			}
 		}
 

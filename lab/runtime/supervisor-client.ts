@@ -9,6 +9,7 @@ import {endProcess, identify, isAlive, type ProcessIdentity} from '../host/proce
 import {type ProgramEnd, spawnDetached} from '../host/program.ts';
 import {timeLimit, until} from '../host/wait.ts';
 import {writeFileWhole} from '../host/whole-file.ts';
+import {labKey} from '../plan/plan-key.ts';
 import {claimLab} from './claim.ts';
 import {tailOf} from './console-tail.ts';
 import {countEvidence} from './evidence.ts';
@@ -239,4 +240,3 @@ async function end(folder: string, owner: ProcessIdentity, options: {signal?: Ab
 async function exists(folder: string): Promise<boolean> {
 	return stat(folder).then(() => true, () => false);
 }
-import {labKey} from '../plan/plan-key.ts';

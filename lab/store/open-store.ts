@@ -144,22 +144,10 @@ class DiskStore implements Store {
 			return found;
 		};
 
-		/** Undefined where another command makes it now. */
-		const makeAlone = async (): Promise<MadeStage | undefined> => {
-			try {
-				return await withLock(this.#lock(key), async () => await cached() ?? this.#makeLocked(request, options), {signal, immediate: true});
-			} catch (error) {
-				if (error instanceof LabError && error.code === 'locked') {
-					return undefined;
-				}
-
-				throw error;
-			}
-		};
-
 		try {
 			for (;;) {
-				const made = await cached() ?? await turn(makeAlone);
+				// Undefined where another command makes it now.
+				const made = await cached() ?? await turn(async () => this.#alone(key, async () => await cached() ?? this.#makeLocked(request, options), signal));
 				if (made !== undefined) {
 					return made;
 				}
@@ -289,14 +277,16 @@ class DiskStore implements Store {
 		return held;
 	}
 
-	/** Does something under the lock of a key; nothing when somebody else has that lock. */
-	async #alone(key: string, use: () => Promise<void>): Promise<void> {
+	/** Does something under the lock of a key; nothing when somebody else has that lock, and gives undefined then. */
+	async #alone<Value>(key: string, use: () => Promise<Value>, signal?: AbortSignal): Promise<Value | undefined> {
 		try {
-			await withLock(this.#lock(key), use, {immediate: true});
+			return await withLock(this.#lock(key), use, {immediate: true, signal});
 		} catch (error) {
-			if (!(error instanceof LabError && error.code === 'locked')) {
-				throw error;
+			if (error instanceof LabError && error.code === 'locked') {
+				return undefined;
 			}
+
+			throw error;
 		}
 	}
 

@@ -130,7 +130,7 @@ test('a node without a default route gets one to the Services', async t => {
 
 test('values that an option does not take are refused, with those that it takes', async t => {
 	const refused = async (setting: string): Promise<readonly string[]> =>
-		(await t.throwsAsync<LabError>(planOfLab(clusterLab(['ipv4']), [setting]), undefined, setting))?.details ?? [];
+		(await t.throwsAsync<LabError>(planOfLab(clusterLab(['ipv4']), [setting]), {code: 'bad-declaration'}, setting))?.details ?? [];
 	t.deepEqual(await refused('kubernetes.logLevel=99'), ['--set kubernetes.logLevel: `kubernetes.logLevel` must be a whole number from 0 to 10, not `99`']);
 	t.deepEqual(await refused('coredns.replicas=-1'), ['--set coredns.replicas: `coredns.replicas` must be a whole number from 1 to 50, not `-1`']);
 	t.deepEqual(await refused('etcd.logLevel=loud'), ['--set etcd.logLevel: `etcd.logLevel` must be one of debug, info, warn, error, not `loud`']);
