@@ -12,6 +12,8 @@ export interface MakeOptions {
 	readonly signal: AbortSignal;
 	/** Only these stages, by name, and what they need. Default: all of the plan. */
 	readonly only?: readonly string[];
+	/** The scenario that wants them; see `MadeStage`. */
+	readonly scenario?: string | undefined;
 	/** Makes what is made inside machines, for plans that have such stages. */
 	readonly makeInMachine?: (recipe: Extract<StageRecipe, {kind: 'image-store'}>, made: ReadonlyMap<string, MadeStage>, work: StageWork) => Promise<void>;
 }
@@ -63,7 +65,7 @@ export async function makeStages(plan: Plan, options: MakeOptions): Promise<Read
 		};
 
 		const request = {
-			name, key,
+			name, key, madeFor: options.scenario,
 			make: async (work: StageWork) => makeRecipe(stage, made, work, options),
 			// No place is taken by what another command makes. A failure ends all before its place is free, so that nothing else begins.
 			...(heavy.has(stage.recipe.kind) && {turn: async <Value>(work: () => Promise<Value>) => places.use(async () => endingAll(work))}),

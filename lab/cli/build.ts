@@ -18,12 +18,12 @@ export const verb = defineVerb({
 		// All plans first: a typing error in the last one is told before an hour of building.
 		const plans = await Promise.all(scenarios.map(async (name) => {
 			const {scenario, file} = await loadScenario(name);
-			return preparePlan(scenario.lab, {settings: set, file});
+			return {scenario: name, plan: await preparePlan(scenario.lab, {settings: set, file})};
 		}));
 		const stages = new Map(await withTerminal(async (events) => {
 			const made = [];
-			for (const plan of plans) {
-				made.push(...await makeChain({plan, store, events, signal, cold: true, evidence: path.join(folders().state, 'evidence', 'build')}));
+			for (const {scenario, plan} of plans) {
+				made.push(...await makeChain({plan, scenario, store, events, signal, cold: true, evidence: path.join(folders().state, 'evidence', 'build')}));
 			}
 
 			return made;

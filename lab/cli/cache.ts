@@ -63,9 +63,9 @@ export const verb = defineVerb({
 			case 'list': {
 				const stages = (await store.list()).sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : b.madeAt - a.madeAt));
 				await print(output, stages, (all) => ({
-					columns: ['STAGE', 'KEY', 'SIZE', 'MADE', 'TOOK'],
+					columns: ['STAGE', 'FIRST FOR', 'KEY', 'SIZE', 'MADE', 'TOOK'],
 					none: `Nothing is built yet in ${store.folder}.`,
-					rows: all.map((stage) => [stage.name, stage.key.slice(0, 12), formatBytes(stage.bytes), new Date(stage.madeAt).toISOString().slice(0, 16), `${Math.round(stage.seconds)} s`]),
+					rows: all.map((stage) => [stage.name, stage.madeFor ?? '', stage.key.slice(0, 12), formatBytes(stage.bytes), new Date(stage.madeAt).toISOString().slice(0, 16), `${Math.round(stage.seconds)} s`]),
 				}));
 				return exitCodes.done;
 			}

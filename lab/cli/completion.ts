@@ -79,29 +79,30 @@ async function completeName(words: readonly string[]): Promise<string[]> {
 	}
 }
 
-/** After `link ACTION`: a lab, a machine of it, a network of that. */
-async function completeLink([, , , lab, machine, ...rest]: readonly string[]): Promise<string[]> {
-	const labs = await runningLabs();
-	if (machine === undefined) {
-		return labs.map(({name}) => name);
-	}
-
-	if (rest.length === 0) {
-		return labs.find(({name}) => name === lab)?.machines ?? [];
+/** After `link ACTION`: a lab, or what the only one has; a machine of it, a network of that. */
+async function completeLink([, , , ...words]: readonly string[]): Promise<string[]> {
+	const {labs, lab, rest} = await startOfNames(words);
+	const [machine] = rest;
+	if (rest.length !== 2 || lab === undefined) {
+		return rest.length < 2 ? [...labs, ...lab?.machines ?? []] : [];
 	}
 
 	const {readLinks} = await import('../runtime/lab-links.ts');
-	return (await readLinks(lab ?? '')).filter((link) => link.machine === machine).map(({network}) => network);
+	return (await readLinks(lab.name)).filter((link) => link.machine === machine).map(({network}) => network);
 }
 
-/** After `machine ACTION`: a lab, a machine of it. */
-async function completeMachine([, , , lab, machine, ...rest]: readonly string[]): Promise<string[]> {
-	const labs = await runningLabs();
-	if (machine === undefined) {
-		return labs.map(({name}) => name);
-	}
+/** After `machine ACTION`: a lab, or a machine of the only one; a machine of it. */
+async function completeMachine([, , , ...words]: readonly string[]): Promise<string[]> {
+	const {labs, lab, rest} = await startOfNames(words);
+	return rest.length < 2 ? [...labs, ...lab?.machines ?? []] : [];
+}
 
-	return rest.length === 0 ? labs.find(({name}) => name === lab)?.machines ?? [] : [];
+/** Of `[LAB] WORD...`, the last word of which is being typed: the lab that is meant, the words behind it, and the labs that the word may still name. */
+async function startOfNames(words: readonly string[]): Promise<{labs: string[]; lab: {name: string; machines: string[]} | undefined; rest: readonly string[]}> {
+	const running = await runningLabs();
+	const named = words.length > 1 ? running.find(({name}) => name === words[0]) : undefined;
+	const lab = named ?? (running.length === 1 ? running[0] : undefined);
+	return {labs: words.length > 1 ? [] : running.map(({name}) => name), lab, rest: named === undefined ? words : words.slice(1)};
 }
 
 /** What can be removed by the name that it was kept under. */

@@ -45,6 +45,19 @@ async function chooseOf({cleared, labs}: Awaited<ReturnType<typeof clearedAndRun
 	return lab;
 }
 
+/**
+ * `[LAB] WORD...`: the lab that the first word names, and the words behind it; the only lab that runs, and all words, where the first is no lab's name
+ * and one of its machines or links (`MACHINE@NETWORK`). Throws `no-such-lab`, `lab-not-clear`.
+ */
+export async function chooseLabAnd(words: readonly string[]): Promise<{lab: LabRecord; rest: readonly string[]}> {
+	const found = await clearedAndRunning();
+	const [first] = words;
+	const [only, ...others] = ownLabs(found.labs);
+	const isLab = found.labs.some(({name}) => name === first);
+	const isPart = others.length === 0 && only?.machines.some(({name}) => name === first?.split('@')[0]) === true;
+	return first === undefined || (!isLab && isPart) ? {lab: await chooseOf(found, undefined), rest: words} : {lab: await chooseOf(found, first), rest: words.slice(1)};
+}
+
 /** `MACHINE` where one lab runs, or `LAB MACHINE`. */
 export async function chooseMachine(names: readonly string[]): Promise<{lab: LabRecord; machine: MachineRecord}> {
 	const [first, second] = names;

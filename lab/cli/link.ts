@@ -4,7 +4,7 @@ import {failure} from '../host/failure.ts';
 import {changeLink, readLinks} from '../runtime/lab-links.ts';
 import {linkDirections, linkName, showImpairment} from '../spec/impairment.ts';
 import {showDuration} from '../spec/units.ts';
-import {chooseLab} from './lab-choice.ts';
+import {chooseLabAnd} from './lab-choice.ts';
 import {wantedChanges} from './link-options.ts';
 import {print, say, type Table} from './output.ts';
 import {defineVerb} from './verb.ts';
@@ -27,7 +27,7 @@ function shownDrops({dropped}: DirectionReport): string {
 }
 
 /** The one link that is meant; its name is not there, or there is no such link. */
-function chooseLink(links: readonly LinkReport[], machine: string | undefined, network: string | undefined): LinkReport {
+function linkOf(links: readonly LinkReport[], machine: string | undefined, network: string | undefined): LinkReport {
 	const known = [...new Set(links.map((link) => link.machine))];
 	const own = links.filter((link) => link.machine === machine);
 	if (machine === undefined) {
@@ -53,9 +53,7 @@ function chooseLink(links: readonly LinkReport[], machine: string | undefined, n
 export const verb = defineVerb({
 	options: (command) => command
 		.positional('action', {choices: ['list', 'set', 'clear'] as const, demandOption: true, describe: 'What to do'})
-		.positional('lab', {type: 'string', describe: 'The lab; for `list` by default the only one that runs'})
-		.positional('machine', {type: 'string', describe: 'The machine'})
-		.positional('network', {type: 'string', describe: 'The network', defaultDescription: 'the only one that the machine is on'})
+		.positional('names', {type: 'string', array: true, default: [] as string[], defaultDescription: 'the only lab, all its links', describe: '[LAB] MACHINE [NETWORK], or [LAB] MACHINE@NETWORK; for `set` one link'})
 		.option('from', {type: 'boolean', describe: 'Frames from the machine alone', conflicts: 'to'})
 		.option('to', {type: 'boolean', describe: 'Frames to the machine alone'})
 		.option('cut', {type: 'boolean', describe: 'Nothing passes'})
@@ -85,11 +83,7 @@ export const verb = defineVerb({
 		.option('destination-mac', {type: 'string', requiresArg: true, describe: 'Frames to this MAC address alone'})
 		.option('vlan', {type: 'number', requiresArg: true, describe: 'Frames with the tag of this VLAN alone, on a link to a trunk'}),
 	async run(args, {signal, output, outputChosen}) {
-		const {action, machine, network} = args;
-		if (action !== 'list' && (args.lab === undefined || (action === 'set' && machine === undefined))) {
-			throw failure.usage(`\`vmlab link ${action}\` needs a lab${action === 'set' ? ' and a machine' : ''}`, action === 'set' ? 'Its form: `vmlab link set LAB MACHINE [NETWORK] --loss 5%`.' : 'Its form: `vmlab link clear LAB [MACHINE] [NETWORK]`.');
-		}
-
+		const {action, names} = args;
 		const changes = wantedChanges(args);
 		if (action === 'set' && changes.length === 0) {
 			throw failure.usage('Nothing is to be set', 'Say what is wrong with the link: --loss, --delay, --cut, --carrier ...; see `vmlab link --help`.');
@@ -99,9 +93,14 @@ export const verb = defineVerb({
 			throw failure.usage(`\`vmlab link ${action}\` sets nothing`, 'Use `vmlab link set` with these options.');
 		}
 
-		const {name} = await chooseLab(args.lab);
+		const {lab: {name}, rest} = await chooseLabAnd(names);
+		const [machine, network, ...more] = rest.flatMap((word, index) => (index === 0 ? word.split('@', 2) : word));
+		if (more.length > 0 || (action === 'set' && machine === undefined)) {
+			throw failure.usage(more.length > 0 ? `\`${more.join(' ')}\` is too much to name a link` : '`vmlab link set` needs a machine', `Its form: \`vmlab link ${action} [LAB] MACHINE [NETWORK]\`, or \`MACHINE@NETWORK\`.`);
+		}
+
 		const links = await readLinks(name, signal);
-		const chosen = machine === undefined ? links : network === undefined && action !== 'set' ? links.filter((link) => link.machine === chooseMachine(links, machine)) : [chooseLink(links, machine, network)];
+		const chosen = machine === undefined ? links : network === undefined && action !== 'set' ? links.filter((link) => link.machine === chooseMachine(links, machine)) : [linkOf(links, machine, network)];
 		if (action === 'list') {
 			await print(output, chosen, tableOf);
 			return;
@@ -114,8 +113,8 @@ export const verb = defineVerb({
 			}
 		}
 
-		const names = chosen.map(({link}) => link);
-		const now = (await readLinks(name, signal)).filter(({link}) => names.includes(link));
+		const changed = chosen.map(({link}) => link);
+		const now = (await readLinks(name, signal)).filter(({link}) => changed.includes(link));
 		if (outputChosen) {
 			await print(output, now, tableOf);
 			return;

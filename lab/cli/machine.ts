@@ -4,7 +4,7 @@ import {changeMachine, machineReady, readMachines} from '../runtime/lab-machines
 import type {MachineChange, MachineReport} from '../runtime/machine-change.ts';
 import {allOf} from '../runtime/together.ts';
 import {parseFill, parseMemory, parseSkew, faultsBeyond, showFaults} from '../spec/fault.ts';
-import {chooseLab} from './lab-choice.ts';
+import {chooseLabAnd} from './lab-choice.ts';
 import {print, say, type Table} from './output.ts';
 import {defineVerb} from './verb.ts';
 
@@ -79,22 +79,22 @@ function tableOf(machines: readonly MachineReport[]): Table {
 export const verb = defineVerb({
 	options: (command) => command
 		.positional('action', {choices: machineActions, demandOption: true, describe: 'What to do'})
-		.positional('lab', {type: 'string', describe: 'The lab; for `list` by default the only one that runs'})
-		.positional('machine', {type: 'string', describe: 'The machine; for `recover` by default all'})
+		.positional('names', {type: 'string', array: true, default: [] as string[], defaultDescription: 'the only lab, for list and recover all its machines', describe: '[LAB] MACHINE'})
 		.option('leave', {type: 'string', requiresArg: true, defaultDescription: 'nothing', describe: 'fill-disk: how much is left: 10MiB'})
 		.option('path', {type: 'string', requiresArg: true, defaultDescription: 'the machine\'s disk', describe: 'fill-disk: a folder of the filesystem'})
 		.option('by', {type: 'string', requiresArg: true, describe: 'skew-clock: how far it is moved away from the time that it would have: --by=+90s, --by=-1h'})
 		.option('amount', {type: 'string', requiresArg: true, describe: 'take-memory: of all that the machine has, or as a size: 70%, 256MiB'})
 		.option('wait', {type: 'boolean', default: true, describe: 'reset, start and recover: until the machine is ready again'}),
 	async run(args, {signal, output, outputChosen}) {
-		const {action, machine} = args;
-		if (action !== 'list' && (args.lab === undefined || (action !== 'recover' && machine === undefined))) {
-			throw failure.usage(`\`vmlab machine ${action}\` needs a lab${action === 'recover' ? '' : ' and a machine'}`, `Its form: \`vmlab machine ${action} LAB ${action === 'recover' ? '[MACHINE]' : 'MACHINE'}\`.`);
-		}
-
+		const {action, names} = args;
 		checkOptions(action, args);
 		const change = action === 'list' ? undefined : wantedChange(action, args);
-		const {name} = await chooseLab(args.lab);
+		const {lab: {name}, rest: [machine, ...more]} = await chooseLabAnd(names);
+		const needed = action !== 'list' && action !== 'recover';
+		if (more.length > 0 || (needed && machine === undefined)) {
+			throw failure.usage(`\`vmlab machine ${action}\` ${more.length > 0 ? 'is for one machine' : 'needs a machine'}`, `Its form: \`vmlab machine ${action} [LAB] ${needed ? 'MACHINE' : '[MACHINE]'}\`.`);
+		}
+
 		const read = async (): Promise<readonly MachineReport[]> => {
 			const all = await readMachines(name, signal);
 			const chosen = machine === undefined ? all : all.filter((each) => each.machine === machine);

@@ -16,9 +16,9 @@ export interface ChainRequest extends Omit<ReadyLabRequest, 'made'> {
  * @throws what `makeStages`, `makeImageStore` and `makeReadyLab` throw
  */
 export async function makeChain({cold = false, ...request}: ChainRequest): Promise<ReadonlyMap<string, MadeStage>> {
-	const {plan, store, events, signal} = request;
+	const {plan, store, events, signal, scenario} = request;
 	const made = await makeStages(plan, {
-		store, events, signal,
+		store, events, signal, scenario,
 		async makeInMachine(recipe, there, work) {
 			// Whoever finds all of it made does not load all that runs labs.
 			const {makeImageStore} = await import('./image-store.ts');

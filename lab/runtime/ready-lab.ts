@@ -17,7 +17,7 @@ export interface ReadyLabRequest {
 	readonly store: Store;
 	readonly events: EventSink;
 	readonly signal: AbortSignal;
-	/** The scenario that wants it, for the report of a boot that fails. */
+	/** The scenario that wants it, for the report of a boot that fails, and for whoever lists stages. */
 	readonly scenario?: string | undefined;
 	/** A folder for the machines' evidence when the boot fails. */
 	readonly evidence?: string | undefined;
@@ -53,6 +53,7 @@ export async function makeReadyLab(request: ReadyLabRequest): Promise<ReadonlyMa
 	const stage = await store.make({
 		name: readyStageName(plan),
 		key,
+		madeFor: scenario,
 		writable: await writableFiles(plan, made, signal),
 		async make(work) {
 			await tellWhy(store, inputs, events);

@@ -346,12 +346,12 @@ class DiskStore implements Store {
 	}
 
 	/** Makes what is in the folder the stage of the key: all or nothing, even when the power fails. */
-	async #keep(folder: string, {name, key, writable}: StageRequest, seconds: () => number, log: string): Promise<MadeStage> {
+	async #keep(folder: string, {name, key, writable, madeFor}: StageRequest, seconds: () => number, log: string): Promise<MadeStage> {
 		const files = path.join(folder, filesName);
 		await makeReadOnly(files, writable);
 		// Writing to the disk and reading take their time from different parts of a computer.
 		const [described] = await Promise.all([describeFiles(files), flushTree(files)]);
-		const record: StageRecord = {name, key, ...described, marks: await readMarks(folder, described.entries), madeAt: Date.now(), seconds: seconds()};
+		const record: StageRecord = {name, key, madeFor, ...described, marks: await readMarks(folder, described.entries), madeAt: Date.now(), seconds: seconds()};
 		await writeFile(path.join(folder, recordName), textOf(record), {mode: 0o444});
 		await rename(log, path.join(folder, logName));
 		for (const each of [recordName, logName, '.']) {

@@ -17,6 +17,8 @@ export interface StageRecord {
 	readonly seconds: number;
 	/** What it takes on the disk, in bytes: sparse files take less than their size. */
 	readonly bytes: number;
+	/** As `MadeStage` has it. */
+	readonly madeFor?: string | undefined;
 	readonly entries: readonly StageEntry[];
 	/**
 	 * File -> its mark when its content was last known to be that of its entry; see `markOf`. Where a mark is missing, or another one is found (another
@@ -47,8 +49,8 @@ export async function readRecord(folder: string): Promise<StageRecord | undefine
 
 /** The stage as others see it. */
 export function madeStage(folder: string, record: StageRecord): MadeStage {
-	const {name, key, entries, madeAt, seconds, bytes} = record;
-	return {name, key, folder: path.join(folder, filesName), digest: digestOf(entries), madeAt, seconds, bytes};
+	const {name, key, entries, madeAt, seconds, bytes, madeFor} = record;
+	return {name, key, folder: path.join(folder, filesName), digest: digestOf(entries), madeAt, seconds, bytes, ...(madeFor !== undefined && {madeFor})};
 }
 
 /** All that a folder holds, with digests and sizes, and what it takes on the disk in bytes. */

@@ -26,6 +26,8 @@ export interface StageRequest {
 	/** Hex sha256 of everything that goes into it. */
 	readonly key: string;
 	readonly make: (work: StageWork) => Promise<void>;
+	/** The scenario that wants it, for whoever lists stages; others may use it later. */
+	readonly madeFor?: string | undefined;
 	/** Calls what it is given when this stage may be made: asked only where it is not there and nobody else makes it. Default: at once. */
 	readonly turn?: (<Value>(work: () => Promise<Value>) => Promise<Value>) | undefined;
 	/**
@@ -47,6 +49,8 @@ export interface MadeStage {
 	readonly madeAt: number;
 	readonly seconds: number;
 	readonly bytes: number;
+	/** The scenario that wanted it first; undefined where none did. */
+	readonly madeFor?: string | undefined;
 }
 
 /** The store: what was made, by the hash of what went into it. */

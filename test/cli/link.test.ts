@@ -41,7 +41,7 @@ test.serial('links are listed, impaired, and cleared', async (t) => {
 		}]);
 		t.is(both.length, 1);
 		t.regex((await link('list', 'mine', 'node-1')).stdout, /^node-1@cluster +up +to +0 +0 +tcp port 443: cut; loss 5%, delay 20ms$/m);
-		t.is((await link('set', 'mine', 'node-2', '--carrier', 'down')).code, 0);
+		t.is((await link('set', 'node-2@cluster', '--carrier', 'down')).code, 0, 'of the only lab, and as links are listed');
 		t.deepEqual(parts.machines.get('node-2')!.commands, [['set_link', {name: 'nic-link0', up: false}]]);
 		t.regex((await link('list', '-o', 'yaml')).stdout, /carrier: down/);
 		const cleared = await link('clear', 'mine');
@@ -58,7 +58,9 @@ test.serial('what is not there is told, with what is', async (t) => {
 			[['set', 'mine', 'node-1', 'clutser', '--cut'], 3, /no link `node-1@clutser`[^]*Did you mean `node-1@cluster`/],
 			[['set', 'mien', 'node-1', '--cut'], 2, /mien/],
 			[['clear', 'mine', 'node-3'], 3, /no machine `node-3`/],
-			[['set', 'mine'], 2, /needs a lab and a machine/],
+			[['set', 'mine', '--cut'], 2, /needs a machine/],
+			[['set', 'node-1@clutser', '--cut'], 3, /no link `node-1@clutser`/],
+			[['set', 'mine', 'node-1', 'cluster', 'more', '--cut'], 2, /`more` is too much/],
 			[['set', 'mine', 'node-1'], 2, /Nothing is to be set/],
 			[['set', 'mine', 'node-1', '--loss', '120%'], 2, /--loss must be at most 100%/],
 			[['list', 'mine', '--loss', '5%'], 2, /`vmlab link list` sets nothing/],
@@ -74,9 +76,10 @@ test.serial('words of it are completed', async (t) => {
 	await withLab(async () => {
 		const complete = async (...words: string[]) => (await vmlab(['--get-yargs-completions', 'vmlab', 'link', ...words], {env: {VMLAB_STATE_DIR: process.env['VMLAB_STATE_DIR']!}})).stdout.trim().split('\n');
 		t.deepEqual(await complete(''), ['list', 'set', 'clear']);
-		t.deepEqual(await complete('set', ''), ['mine']);
+		t.deepEqual(await complete('set', ''), ['mine', 'node-1', 'node-2']);
 		t.deepEqual(await complete('set', 'mine', ''), ['node-1', 'node-2']);
 		t.deepEqual(await complete('set', 'mine', 'node-1', ''), ['cluster']);
+		t.deepEqual(await complete('set', 'node-1', ''), ['cluster']);
 		t.true((await complete('set', '--')).includes('--loss'));
 	});
 });

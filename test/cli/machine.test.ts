@@ -24,7 +24,7 @@ test.serial('machines are listed with what is wrong with them, in status and lis
 	await withLab(async (call, parts) => {
 		const plain = ['MACHINE  STATE  FAULTS', 'node-1   ready', 'node-2   ready', ''].join('\n');
 		t.is((await call('machine', 'list')).stdout.replaceAll(/ +$/gm, ''), plain);
-		const paused = await call('machine', 'pause', 'mine', 'node-1');
+		const paused = await call('machine', 'pause', 'node-1');
 		t.is(paused.code, 0, outcomeText(paused));
 		t.deepEqual([paused.stdout, paused.stderr], ['', 'node-1: paused\n']);
 		t.deepEqual(parts.machines.get('node-1')!.commands, [['stop', undefined]]);
@@ -37,7 +37,7 @@ test.serial('machines are listed with what is wrong with them, in status and lis
 		const asked = await call('exec', 'mine', 'node-1', '--', 'true');
 		t.is(asked.code, 2);
 		t.regex(asked.stderr, /The machine node-1 is paused[^]*vmlab machine resume/);
-		const recovered = await call('machine', 'recover', 'mine');
+		const recovered = await call('machine', 'recover');
 		t.is(recovered.stderr, 'node-1: ready\nnode-2: ready\n', outcomeText(recovered));
 		const killed = await call('machine', 'kill', 'mine', 'node-2', '-o', 'json');
 		t.like(JSON.parse(killed.stdout) as MachineReport[], [{machine: 'node-2', state: 'off'}]);
@@ -48,8 +48,9 @@ test.serial('machines are listed with what is wrong with them, in status and lis
 test.serial('what makes no sense is refused, with the form that does', async (t) => {
 	await withLab(async (call) => {
 		for (const [words, code, expected] of [
-			[['pause', 'mine'], 2, /needs a lab and a machine/],
-			[['recover'], 2, /needs a lab/],
+			[['pause', 'mine'], 2, /needs a machine/],
+			[['pause'], 2, /needs a machine/],
+			[['pause', 'node-1', 'node-2'], 2, /is for one machine/],
 			[['pause', 'mine', 'node-3'], 3, /no machine `node-3`[^]*Did you mean/],
 			[['pause', 'mien', 'node-1'], 2, /mien/],
 			[['skew-clock', 'mine', 'node-1'], 2, /By how much/],
@@ -69,7 +70,7 @@ test.serial('words of it are completed', async (t) => {
 	await withLab(async () => {
 		const complete = async (...words: string[]) => (await vmlab(['--get-yargs-completions', 'vmlab', 'machine', ...words], {env: {VMLAB_STATE_DIR: process.env['VMLAB_STATE_DIR']!}})).stdout.trim().split('\n');
 		t.true((await complete('')).includes('hang-disk'));
-		t.deepEqual(await complete('pause', ''), ['mine']);
+		t.deepEqual(await complete('pause', ''), ['mine', 'node-1', 'node-2']);
 		t.deepEqual(await complete('pause', 'mine', ''), ['node-1', 'node-2']);
 	});
 });

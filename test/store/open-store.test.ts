@@ -44,8 +44,9 @@ test('what was made is found, and not made again', async (t) => {
 	await withTemporaryFolder(async (folder) => {
 		const store = await openStore(folder);
 		t.is(await store.find(key), undefined);
-		const first = await makeOne(store);
+		const first = await makeOne(store, {madeFor: 'ipv4'});
 		t.deepEqual(first.events.map(({reason}) => reason), ['started', 'made']);
+		t.is(first.stage.madeFor, 'ipv4');
 		t.is(await readFile(path.join(first.stage.folder, 'folder/file'), 'utf8'), 'content');
 		const second = await makeOne(await openStore(folder), {make: async () => t.fail()});
 		t.deepEqual(second.events.map(({reason}) => reason), ['cached']);
