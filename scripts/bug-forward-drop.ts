@@ -44,10 +44,10 @@ async function nodePorts(context: StepContext, mode: ProxyMode, pod: Pod, nodePo
 	const heard = acceptsItsOwn[mode];
 	await step(`in mode ${mode}, with the policy DROP, ${heard ? 'only the node with the pod answers' : 'no node answers'} at the NodePort`, async () => {
 		await setPolicy(nodes, 'DROP');
-		for (const node of nodes) {
+		await Promise.all(nodes.map(async (node) => {
 			const url = portOf(node, nodePort);
 			await (heard && node.name === pod.node ? podAnswers(client, url, [pod]) : nothingAnswers(client, url));
-		}
+		}));
 	});
 }
 

@@ -67,9 +67,12 @@ export async function podAnswers(machine: MachineHandle, url: string, pods: read
 	claim(pods.some(({name}) => name === stdout), `${url} is answered on ${machine.name} by \`${stdout}\`, which is none of the pods`);
 }
 
+/** Seconds without an answer after which nobody answers: by then TCP has asked four times (after 1, 2 and 4 s again; RFC 6298, 2.1 and 5.5). */
+const silence = 10;
+
 /** Claims that nobody answers at a URL: the connection is refused, or no answer comes (curl(1), exit codes 7 and 28). */
 export async function nothingAnswers(machine: MachineHandle, url: string): Promise<void> {
-	const {exitCode, stdout, stderr} = await machine.try$`curl -sS --max-time ${patience} ${url}`;
+	const {exitCode, stdout, stderr} = await machine.try$`curl -sS --max-time ${silence} ${url}`;
 	claim(exitCode === 7 || exitCode === 28, `curl to ${url} on ${machine.name} ended with exit code ${exitCode}`, [stdout, stderr]);
 }
 
