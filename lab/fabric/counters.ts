@@ -4,6 +4,8 @@
 export type DropReason =
 	/** Shorter than an Ethernet header, or longer than any frame that is switched. */
 	| 'runt' | 'giant'
+	/** No frame at all: the machine was disconnected for it. */
+	| 'broken'
 	/** On a trunk, without a tag, or with one of a VLAN that the trunk has not; with a tag, where there are none. */
 	| 'untagged' | 'other-vlan' | 'tagged'
 	/** For a station on the port that it came from. */
@@ -19,7 +21,7 @@ export type DropReason =
 
 /** Each as a few words, for who looks at a frame that went no further. */
 export const dropReasons: Readonly<Record<DropReason, string>> = {
-	runt: 'too short', giant: 'too long', untagged: 'without a VLAN tag, on a trunk', 'other-vlan': 'of a VLAN that the trunk does not have', tagged: 'with a VLAN tag, where the link is in one VLAN without tags',
+	runt: 'too short', giant: 'too long', broken: 'no frame, so that the machine was disconnected', untagged: 'without a VLAN tag, on a trunk', 'other-vlan': 'of a VLAN that the trunk does not have', tagged: 'with a VLAN tag, where the link is in one VLAN without tags',
 	'same-port': 'its station is on the link that it came from',
 	held: 'the network stands still, and has kept all that it can',
 	'not-connected': 'nobody is connected', 'not-read': 'the machine does not read what it is given',
@@ -40,8 +42,6 @@ export interface PortCounters {
 	droppedOut: number;
 	/** Frames from the machine that went nowhere, for any reason. */
 	droppedIn: number;
-	/** Times that the machine sent what is no frame, and was disconnected for it. */
-	broken: number;
 	/** `droppedOut` and `droppedIn` by reason. */
 	readonly dropsOut: Drops;
 	readonly dropsIn: Drops;
@@ -49,7 +49,7 @@ export interface PortCounters {
 
 /** The counters of a port that has just been opened. */
 export function newCounters(): PortCounters {
-	return {framesIn: 0, bytesIn: 0, framesOut: 0, bytesOut: 0, droppedOut: 0, droppedIn: 0, broken: 0, dropsOut: {}, dropsIn: {}};
+	return {framesIn: 0, bytesIn: 0, framesOut: 0, bytesOut: 0, droppedOut: 0, droppedIn: 0, dropsOut: {}, dropsIn: {}};
 }
 
 /** Counts a frame from the machine that went nowhere. */

@@ -3,7 +3,7 @@ import {rm} from 'node:fs/promises';
 import {createServer, type Server, type Socket} from 'node:net';
 import {once} from 'node:events';
 import {listenPrivately} from '../host/private-socket.ts';
-import {countDroppedOut, type DropReason, newCounters, type PortCounters} from './counters.ts';
+import {countDroppedIn, countDroppedOut, type DropReason, newCounters, type PortCounters} from './counters.ts';
 import {frameReader, headerBytes} from './framing.ts';
 import {readIntoOwnBuffer} from './own-buffer.ts';
 
@@ -81,7 +81,7 @@ export async function openPort({socket, onFrame, onBatch, onGone}: PortOptions):
 			const whole = reader.read(chunk, take);
 			const isNeeded = onBatch();
 			if (!whole) {
-				counters.broken += 1;
+				countDroppedIn(counters, 'broken');
 				next.destroy();
 			}
 

@@ -545,6 +545,11 @@ export const failure = {
 		return error.log === log ? error : new LabError({...rest, cause: error, ...(log && {log})});
 	},
 
+	/** The same failure, with more of what was seen. */
+	withDetails(error: LabError, details: readonly string[]): LabError {
+		return new LabError({...error.toJSON(), details: [...error.details, ...details], cause: error});
+	},
+
 	/** A failure that another process described. */
 	told(description: FailureDescription): LabError {
 		return new LabError(description);

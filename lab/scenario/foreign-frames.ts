@@ -1,4 +1,5 @@
 /** No frame of a family that its network does not carry, from the boot on. */
+import {LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import type {ScenarioLab} from './scenario-lab.ts';
 
@@ -16,4 +17,15 @@ export async function refuseForeignFrames({plan, traffic}: ScenarioLab, since: n
 			throw failure.foreignFrame(network, families, foreign.machine, when, foreign.summary, foreign.bytes);
 		}
 	}
+}
+
+/** A failed claim, with the first such frame where there is one: it may be why. Other failures are what they were. Does not throw. */
+export async function withForeignFrame(lab: ScenarioLab, since: number, error: LabError): Promise<LabError> {
+	if (error.kind !== 'scenario') {
+		return error;
+	}
+
+	const found = await refuseForeignFrames(lab, since).then(() => undefined, (thrown: unknown) => thrown);
+	// A step within a step has told it already.
+	return found instanceof LabError && found.code === 'foreign-frame' && !error.details.includes(found.message) ? failure.withDetails(error, [found.message, ...found.details]) : error;
 }

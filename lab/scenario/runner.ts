@@ -11,7 +11,7 @@ import {openCluster} from './cluster-handle.ts';
 import {withCommandSignal} from './command-scope.ts';
 import {type LinkHandle, openFabric} from './fabric-handle.ts';
 import {openFlows} from './flow-query.ts';
-import {refuseForeignFrames} from './foreign-frames.ts';
+import {refuseForeignFrames, withForeignFrame} from './foreign-frames.ts';
 import {openMachines} from './machine-handle.ts';
 import {mutate} from './mutation.ts';
 import type {MachineHandle, ScenarioDeclaration, StepContext} from './scenario.ts';
@@ -61,6 +61,7 @@ export async function runScenario(run: ScenarioRun): Promise<void> {
 	// It takes a while to load, and only whoever runs a scenario needs it.
 	const {$} = await import('zx');
 	const start = performance.now();
+	const began = Date.now();
 	const budget = milliseconds(scenario.budget) * lab.speed;
 	const ending = new AbortController();
 	const story = new Story(name, events, ending.signal, {
@@ -90,7 +91,7 @@ export async function runScenario(run: ScenarioRun): Promise<void> {
 	const fabric = openFabric(lab, scope);
 	let opened: StepContext | undefined;
 	const context = (): StepContext => {
-		opened ??= createContext({...run, events}, {story, machine: machines.handle, scope, fabric, host: $, signal: ending.signal});
+		opened ??= createContext({...run, events}, {story, machine: machines.handle, scope, fabric, host: $, signal: ending.signal, began});
 		return opened;
 	};
 
@@ -111,6 +112,8 @@ export async function runScenario(run: ScenarioRun): Promise<void> {
 		ending.signal.throwIfAborted();
 		await untilAborted(scenario.steps(context()), ending.signal);
 		story.finish();
+		// After a negative control nobody has looked.
+		await refuseForeignFrames(lab, began);
 		const survived = mutation?.verdict(undefined);
 		if (survived !== undefined) {
 			throw survived;
@@ -192,11 +195,10 @@ function verdict(thrown: unknown, signal: AbortSignal): LabError {
 	return thrown instanceof LabError ? thrown : asStepFailure('outside of the steps', thrown);
 }
 
-function createContext(run: ScenarioRun, parts: {story: Story; machine: (name: string) => MachineHandle; scope: StepScope; fabric: LinkHandle; host: StepContext['host']; signal: AbortSignal}): StepContext {
+function createContext(run: ScenarioRun, parts: {story: Story; machine: (name: string) => MachineHandle; scope: StepScope; fabric: LinkHandle; host: StepContext['host']; signal: AbortSignal; began: number}): StepContext {
 	const {lab, events} = run;
-	const {story, machine, scope, fabric, host, signal} = parts;
+	const {story, machine, scope, fabric, host, signal, began} = parts;
 	const cluster = openCluster(lab, signal);
-	const began = Date.now();
 	return {
 		lab: lab.plan.topology,
 		machine,
@@ -208,7 +210,9 @@ function createContext(run: ScenarioRun, parts: {story: Story; machine: (name: s
 		fabric: {...fabric, ...openFlows(lab, () => story.began ?? began, signal)},
 		host: host({signal, quiet: true, killSignal: 'SIGTERM'}),
 		step: (title, steps) => story.step(title, async () => {
-			const value = await scope.within(steps);
+			const value = await scope.within(steps).catch(async (thrown: unknown) => {
+				throw await withForeignFrame(lab, began, asStepFailure(title, thrown));
+			});
 			await refuseForeignFrames(lab, began);
 			return value;
 		}),

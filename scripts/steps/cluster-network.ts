@@ -211,13 +211,12 @@ const podsStep = 'each pod reaches each other pod';
 
 /** The change that shows that pods which do not reach each other are seen: it turns the story red where they should. */
 export const blockedNode: MutationDeclaration = {
-	summary: 'node-2 forwards nothing',
+	summary: 'node-2 forwards nothing of the lab\'s last family',
 	red: podsStep,
 	because: /pairs of pods \(ipv[46]\) failed: .* on node-2/,
 	async apply({node, lab}) {
-		for (const family of lab.families) {
-			await node('node-2').$`${family === 'ipv4' ? 'iptables' : 'ip6tables'} -P FORWARD DROP`;
-		}
+		// In a lab of two it is seen that the second is looked at too.
+		await node('node-2').$`${lab.families.at(-1) === 'ipv4' ? 'iptables' : 'ip6tables'} -P FORWARD DROP`;
 	},
 };
 

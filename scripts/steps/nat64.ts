@@ -1,5 +1,5 @@
 /** The story of an IPv6-only cluster and a server that has IPv4 alone: NAT64 and DNS64, in any of their four pairs. */
-import {claim, urlHost, type StepContext} from 'vmlab';
+import {claim, describeFlow, urlHost, type StepContext} from 'vmlab';
 import {addressOf} from './address.ts';
 import {type Caller, nodeCaller, noneHasProblem, podCaller} from './caller.ts';
 import {changeCorefile, withCorefile} from './corefile.ts';
@@ -21,7 +21,7 @@ export const bothFamilies = 'a name with addresses of both families keeps its ow
 
 /** All steps; the lab has nodes, router-1 and server-1, with the overlays `nat64`, `nsd` and `agnhost`. */
 export async function nat64Story(context: StepContext): Promise<void> {
-	const {lab, cluster, step, refuted, eventually, machines, note} = context;
+	const {lab, cluster, fabric, step, refuted, eventually, machines, note} = context;
 	const nat64 = nat64Of(lab);
 	const nodes = machines('node');
 	const router = context.router('router-1');
@@ -32,6 +32,7 @@ export async function nat64Story(context: StepContext): Promise<void> {
 	const urlOf = (host: string, path = 'hostname'): string => `http://${urlHost(host)}:${httpPort}/${path}`;
 	const serverAddress = linkAddress(context, server.name, 'ipv4');
 	const routerAddress = linkAddress(context, router.name, 'ipv4');
+	const beyond = server.machine.links[0]?.network ?? '';
 	const nativeAddress = addressOf(router.machine, 'ipv6');
 	const translated = nat64.within(serverAddress);
 	let number = 0;
@@ -51,11 +52,14 @@ export async function nat64Story(context: StepContext): Promise<void> {
 	const podCallers = await Promise.all(pods.map(async (pod) => podCaller(context, pod)));
 	const callers = [...nodes.map(nodeCaller), ...podCallers];
 
-	await step('callers have no IPv4 address, and the server has no IPv6 address', async () => {
+	await step('callers have no IPv4 address, and neither the server nor the router\'s side towards it has an IPv6 address', async () => {
 		// The host's own way in, in a VRF that nothing else is in.
 		await callersHaveNoIpv4(callers, (line) => line.includes(' 10.0.2.15/24 '));
-		const {stdout} = await server.$`ip -6 -oneline address show dev eth1`;
-		claim(stdout === '', `${server.name} has an IPv6 address`, [stdout]);
+		for (const {$, machine, name: host} of [server, router]) {
+			const {device} = machine.links.find(({network}) => network === beyond)!;
+			const {stdout} = await $`ip -6 -oneline address show dev ${device}`;
+			claim(stdout === '', `${host} has an IPv6 address on ${device}, where the network has IPv4 alone`, [stdout]);
+		}
 	});
 
 	await step('a name with an IPv4 address alone gets an IPv6 address within the prefix', async () => {
@@ -124,6 +128,24 @@ export async function nat64Story(context: StepContext): Promise<void> {
 	await step('a name with an IPv6 address alone keeps it, and is reached without the translator', async () => {
 		await noneHasProblem(callers, name('six'), async (caller) => unlike(await addressesOf(caller, 'AAAA', name('six')), nativeAddress)
 			?? await answeredBy(caller, urlOf(name('six')), router.name));
+		claimAnswered('requests of pods\' own programs', await dialAll(context, 'ipv6', pods.map((from) => toServer(from, name('six'), httpPort))), () => [router.name]);
+	});
+
+	await step('one connection is IPv6 before the router and IPv4 beyond it, with the router\'s address; and so is all that the networks have carried', async () => {
+		const [caller] = podCallers;
+		claim(caller !== undefined, 'there is no pod');
+		const since = Date.now();
+		await noneHasProblem([caller], 'HTTP', async () => answeredBy(caller, urlOf(translated), server.name));
+		const flow = await fabric.flow({protocol: 'tcp', destination: translated, destinationPort: httpPort}, {since});
+		const ends = (wanted: boolean): string[] => [...new Set(flow.crossings.filter(({network, way}) => way === 'there' && (network === beyond) === wanted).map(({source, destination}) => `${source.address} > ${destination.address}`))];
+		claim(flow.isAnswered, 'the fabric saw no answer', describeFlow(flow));
+		claim(ends(false).join() === `${caller.address} > ${translated}`, `before the router it was ${ends(false).join(', ') || 'not seen'}`, describeFlow(flow));
+		claim(ends(true).join() === `${routerAddress} > ${serverAddress}`, `beyond the router it was ${ends(true).join(', ') || 'not seen'}`, describeFlow(flow));
+		for (const {name: network} of lab.networks) {
+			const {frames} = await fabric.traffic(network);
+			const [own, other] = network === beyond ? [frames.ipv4, frames.ipv6] : [frames.ipv6, frames.ipv4 + frames.arp];
+			claim(own > 0 && other === 0, `the network ${network} has carried ${own} frames of its family, and ${other} of the other`);
+		}
 	});
 
 	await step('names of the cluster and of its machines get no address within the prefix', async () => {

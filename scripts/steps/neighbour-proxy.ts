@@ -1,7 +1,7 @@
 /** Pods that their router takes for neighbours: the prefix is on-link, and the node answers for them (neighbour discovery proxy). */
 import {claim, type StepContext} from 'vmlab';
 import {addressIn} from './address.ts';
-import {podAnswers, urlOf} from './services.ts';
+import {nothingAnswers, podAnswers, urlOf} from './services.ts';
 import {serverPort, type Pod} from './test-server.ts';
 
 /** Runs `use` while the router has a pod's subnet on its own link instead of routing it to the node. */
@@ -22,6 +22,14 @@ export async function withPodsOnLink<Value>({router, lab}: StepContext, pod: Pod
 /** Claims that the tester reaches a pod over the router. */
 export async function podAnswersFromOutside({tester}: StepContext, pod: Pod): Promise<void> {
 	await podAnswers(tester('tester-1'), urlOf(addressIn('ipv6', pod.addresses, pod.name), serverPort), [pod]);
+}
+
+/** Claims that nobody answers the tester for a pod, and that the router has asked for the pod's link-layer address in vain. */
+export async function podIsSilentOutside({tester, router}: StepContext, pod: Pod): Promise<void> {
+	const address = addressIn('ipv6', pod.addresses, pod.name);
+	await nothingAnswers(tester('tester-1'), urlOf(address, serverPort));
+	const {stdout} = await router('router-1').$`ip -6 neighbour show to ${address}`;
+	claim(/FAILED|INCOMPLETE/.test(stdout), `the router's neighbour for ${pod.name} is \`${stdout}\`, and should not be known`);
 }
 
 /** Claims that the router has a node's link-layer address for a pod: it asked, and the node answered. */

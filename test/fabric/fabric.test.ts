@@ -70,7 +70,7 @@ test('a machine that sends what is no frame is disconnected, and the others go o
 		await once(a!.socket, 'close');
 		b!.send(ethernetFrame(everybody, mac(1), 'still here'));
 		t.deepEqual(await c!.gets(1), ['still here']);
-		t.is((await fabric.report())[0]?.broken, 1);
+		t.deepEqual((await fabric.links())[0]?.from.dropped, {broken: 1});
 	});
 });
 

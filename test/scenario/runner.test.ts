@@ -443,6 +443,21 @@ test('A frame that its network does not carry fails the step in which it was see
 	}
 });
 
+test('A frame that its network does not carry is told with a step that failed, and ends a scenario whose last step is a control', async (t) => {
+	const lab = {...createFakeLab(), traffic: async () => [{network: 'cluster', frames: {...none, arp: 1}, foreign}]};
+	const fails = defineScenario({summary: '', lab: {machines: {}, overlays: []}, budget: '10s', steps: async ({step}) => step('outer', async () => step('inner', async () => {
+		throw new Error('no answer');
+	}))});
+	const failed = await t.throwsAsync<LabError>(runScenario({name: 'story', scenario: fails, lab, events() {}, signal: new AbortController().signal}), {message: 'inner: no answer'});
+	t.is(failed.details.filter((line) => line.includes('who has 192.168.1.1')).length, 1, failed.details.join('\n'));
+	const refuted = defineScenario({summary: '', lab: {machines: {}, overlays: []}, budget: '10s', async steps(context) {
+		await context.refuted('control: no', async () => {
+			throw new Error('no');
+		});
+	}});
+	await t.throwsAsync(runScenario({name: 'story', scenario: refuted, lab, events() {}, signal: new AbortController().signal}), {message: /who has 192\.168\.1\.1/});
+});
+
 test('Steps see what a network has carried, and a wrong name is told with the right ones', async (t) => {
 	const lab = {...createFakeLab(), traffic: async () => [{network: 'cluster', frames: {...none, ipv4: 7}}]};
 	const scenario = defineScenario({summary: '', lab: {machines: {}, overlays: []}, budget: '10s', steps: async ({step, fabric}) => {
