@@ -1,13 +1,19 @@
 /** What `vmlab doctor --fix` does about findings: it installs packages. */
 import {LabError} from '../host/error.ts';
 import type {Finding} from '../host/doctor/finding.ts';
+import {compareGo, fetchingGo} from '../host/doctor/go.ts';
 import {availablePackages, type InstallOptions, installPackages, refreshPackageLists} from '../host/install.ts';
 
-/** Is it a package of a versioned Go, which only some releases have? */
-const isGo = (name: string): boolean => /^golang-\d/.test(name);
+/** Is it a package of Go? Only some releases have the versioned ones. */
+const isGo = (name: string): boolean => /^golang-/.test(name);
+
+/** The first package that has the Go of its name, or one that fetches others; versions are Debian's, which may begin with an epoch. */
+function chooseGo(available: ReadonlyMap<string, string>): string[] {
+	return [...available].filter(([name, version]) => name !== 'golang-go' || compareGo(version.replace(/^\d+:/, ''), fetchingGo) >= 0).map(([name]) => name).slice(0, 1);
+}
 
 /**
- * Installs what findings name as their cure. Go is installed where the host's mirrors have the version; where not, its
+ * Installs what findings name as their cure. Go is installed where the host's mirrors have the version, or one that fetches it; where not, its
  * finding goes on saying where to get it.
  *
  * @returns whether anything was installed
@@ -25,7 +31,7 @@ export async function cure(findings: readonly Finding[], options: InstallOptions
 		}
 
 		// After the others, since installing them brings the lists up to date.
-		const go = await availablePackages(versions, options.signal);
+		const go = chooseGo(await availablePackages(versions, options.signal));
 		await installPackages(go, options);
 		return plain.length + go.length > 0;
 	} catch (error) {

@@ -16,7 +16,7 @@ export const verb = defineVerb({
 		.positional('name', {type: 'string', describe: 'What it was kept as by `vmlab freeze`'})
 		.option('at', {type: 'string', requiresArg: true, describe: 'A checkpoint instead: RUN/STEP, as `vmlab run --checkpoint` told them', conflicts: 'name'})
 		.option('clock', clockOption)
-		.option('lab', {type: 'string', requiresArg: true, describe: 'The name of the copy', defaultDescription: 'the name that it was kept as'}),
+		.option('lab', {type: 'string', requiresArg: true, describe: 'The name of the copy', defaultDescription: 'the name that it was kept as; checkpoint, with --at'}),
 	async run({name, at, lab, clock: time}, {signal, output, outputChosen}) {
 		const clock = parseClock(time);
 		const wanted = at ?? name;

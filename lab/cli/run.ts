@@ -7,6 +7,7 @@ import {failure} from '../host/failure.ts';
 import {folders} from '../host/folder.ts';
 import {formatSeconds} from '../report/duration.ts';
 import {checkLabName, fitLabName} from '../runtime/lab-record.ts';
+import {listLabs} from '../runtime/labs.ts';
 import {clearDeadLabs} from '../runtime/reaper.ts';
 import {findCheckpoint} from '../scenario/checkpoint.ts';
 import {labNameOf, listRuns, loadScenario} from '../spec/load.ts';
@@ -49,7 +50,7 @@ export const verb = defineVerb({
 			checkTerminal();
 		}
 
-		const clock = parseClock(time);
+		const clock = parseClock(time, cold);
 		if (keep && repeat > 1) {
 			throw failure.usage('--keep leaves one lab up, and --repeat has many', 'Leave one of them out.');
 		}
@@ -60,6 +61,10 @@ export const verb = defineVerb({
 
 		if (cold && from !== undefined) {
 			throw failure.usage('--cold boots the lab, and --from goes on with one', 'Leave one of them out.');
+		}
+
+		if (from !== undefined && set.length > 0) {
+			throw failure.usage('--from goes on with the lab of a checkpoint, and --set is for another one', 'Leave one of them out.');
 		}
 
 		const [store] = await Promise.all([openStore(), clearDeadLabs()]);
@@ -82,6 +87,11 @@ export const verb = defineVerb({
 		}
 
 		const runs = prepared.flatMap((run) => Array.from({length: repeat}, (_, index) => ({...run, name: fitLabName(run.name, repeat === 1 ? '' : `-${index + 1}`)})));
+		const inTheWay = (await listLabs()).find((lab) => runs.some((run) => run.name === lab.name));
+		if (inTheWay !== undefined) {
+			throw failure.labRuns(inTheWay.name, inTheWay.state);
+		}
+
 		const evidence = report === undefined ? path.join(folders().state, 'evidence') : path.join(path.resolve(report), 'evidence');
 		if (report !== undefined) {
 			// It would be taken for this run's; the reports themselves are written anew.
@@ -124,8 +134,9 @@ function summarize(results: readonly RunResult[], runs: readonly PreparedRun[], 
 	if (runs.length > scenarios.length) {
 		for (const scenario of scenarios) {
 			const own = runs.filter((run) => run.scenario === scenario).map(({name}) => name);
-			const failed = results.filter((result) => own.includes(result.scenario) && !result.passed);
-			say(`${scenario} failed ${failed.length} of ${own.length} times${failed.length === 0 ? '' : `: ${failed.map((result) => result.scenario).join(', ')}`}`);
+			const ended = results.filter((result) => own.includes(result.scenario) && result.error?.kind !== 'interrupted');
+			const failed = ended.filter((result) => !result.passed);
+			say(`${scenario} failed ${failed.length} of ${ended.length} times${failed.length === 0 ? '' : `: ${failed.map((result) => result.scenario).join(', ')}`}`);
 		}
 	}
 

@@ -21,7 +21,7 @@ export const verb = defineVerb({
 		.option('clock', clockOption)
 		.option('cold', {type: 'boolean', default: false, describe: 'Boot the lab, instead of forking one that was frozen when it was ready'}),
 	async run({scenario: scenarioName, set, cold, clock: time, name: chosen}, {signal, output, outputChosen}) {
-		const clock = parseClock(time);
+		const clock = parseClock(time, cold);
 		const name = chosen ?? labNameOf(scenarioName);
 		const {scenario, file} = await loadScenario(scenarioName);
 		checkLabName(name);

@@ -85,14 +85,17 @@ export async function refreshPackageLists(options: InstallOptions): Promise<void
 	}
 }
 
-/** Those of the packages (Debian's names) that the host's configured mirrors have; needs lists, so an update may come first. */
-export async function availablePackages(names: readonly string[], signal: AbortSignal): Promise<string[]> {
+/** Those of the packages (Debian's names) that the host's configured mirrors have, with the version that would be installed: '2:1.24~2'. Needs lists, so an update may come first. */
+export async function availablePackages(names: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
 	if (await findProgram('apt-cache') === undefined) {
-		return [];
+		return new Map();
 	}
 
 	const {stdout} = await run('apt-cache', ['policy', ...names], {signal, accept: [0, 100]});
-	return names.filter((name) => new RegExp(`^${name.replaceAll('.', '\\.')}:\\n {2}Installed: .*\\n {2}Candidate: (?!\\(none\\))`, 'm').test(stdout));
+	return new Map(names.flatMap((name) => {
+		const version = new RegExp(`^${name.replaceAll('.', '\\.')}:\\n {2}Installed: .*\\n {2}Candidate: (.*)`, 'm').exec(stdout)?.[1];
+		return version === undefined || version === '(none)' ? [] : [[name, version] as const];
+	}));
 }
 
 /** What to put before a command so that it runs as root; undefined where nothing does. */

@@ -1,7 +1,7 @@
 /** Which QEMU this computer has: what the state of a frozen machine depends on. */
 import {readFile, realpath} from 'node:fs/promises';
 import path from 'node:path';
-import {digestOf} from '../host/digest.ts';
+import {digestFile, digestOf} from '../host/digest.ts';
 import {locate, run} from '../host/program.ts';
 import {whileUnchanged} from '../host/unchanged.ts';
 import {qemuProgram} from './machine.ts';
@@ -10,7 +10,7 @@ import type {Accelerator} from './specification.ts';
 
 /**
  * All of a computer that the state of a frozen machine depends on: how guests are run; QEMU's version, as it tells it; the file of the library that is
- * QEMU's user network ('' where it is part of QEMU); and the processor that guests see, a model of QEMU's or a digest of the computer's own.
+ * QEMU's user network, and a digest of it ('' where it is part of QEMU); and the processor that guests see, a model of QEMU's or a digest of the computer's own.
  */
 export type Emulator = Readonly<Record<'accelerator' | 'qemu' | 'slirp' | 'processor', string>>;
 
@@ -54,12 +54,18 @@ export async function describeEmulator(accelerator: Accelerator, signal?: AbortS
 /** Where distributions keep the libraries of this architecture. */
 const libraryFolders = ['/usr/lib/x86_64-linux-gnu', '/usr/lib64', '/usr/lib'];
 
-/** The name of libslirp's file has its version: `libslirp.so.0.4.0`. */
+/**
+ * A library's file as a word for it and a digest of what is in it: of two releases of libslirp (4.7.0 and 4.8.0) the file has one name, which tells its interface
+ * (`libslirp.so.0.4.0`). Throws the system's error.
+ */
+export const describeLibrary = whileUnchanged(async (file) => `${path.basename(file)} ${(await digestFile(file)).slice(0, 16)}`);
+
+/** The library of QEMU's user network; '' where there is none. */
 async function slirpFile(): Promise<string> {
 	for (const folder of libraryFolders) {
 		const file = await realpath(path.join(folder, 'libslirp.so.0')).catch(() => undefined);
 		if (file !== undefined) {
-			return path.basename(file);
+			return describeLibrary(file);
 		}
 	}
 

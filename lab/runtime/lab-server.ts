@@ -36,13 +36,13 @@ const farewell = 2000;
  * @param options.changeMachine called when a client wants that to be changed
  * @param options.machineReady called when a client waits for a machine; the signal aborts when it waits no longer
  * @param options.capture called when a client wants frames; gives the path of the socket that it gets them by
- * @param options.freeze called when a client wants the lab to be kept; gives the bytes that it takes on the disk
+ * @param options.freeze called when a client wants the lab to be kept; gives the bytes that it takes on the disk; the signal aborts when the client wants it no longer
  * @param options.down called when a client asks for the lab's end; the client is answered by `close`
  */
 export async function serveLab(folder: string, options: {
 	record: () => LabRecord; log: EventLog; traffic: () => Promise<readonly NetworkTraffic[]>; links: () => Promise<readonly LinkReport[]>; changeLink: (change: LinkChange) => Promise<LinkSetting>;
 	machineReports: () => Promise<readonly MachineReport[]>; changeMachine: (change: MachineChange) => Promise<void>; machineReady: (machine: string, signal: AbortSignal) => Promise<void>;
-	capture: (request: CaptureRequest) => Promise<string>; freeze: (name: string) => Promise<number>; down: () => void;
+	capture: (request: CaptureRequest) => Promise<string>; freeze: (name: string, signal: AbortSignal) => Promise<number>; down: () => void;
 }): Promise<LabServer> {
 	const {record, log, traffic, links, changeLink, machineReports, changeMachine, machineReady, capture, freeze, down} = options;
 	const connections = new Map<Socket, {asked?: LabQuestion['request']; unwatch?: () => void}>();
@@ -59,6 +59,15 @@ export async function serveLab(folder: string, options: {
 			say(socket, last);
 			socket.end();
 		});
+	};
+
+	/** Aborts when whoever asked is gone. */
+	const whileAsked = (socket: Socket): AbortSignal => {
+		const gone = new AbortController();
+		socket.on('close', () => {
+			gone.abort(failure.interrupted('whoever asked'));
+		});
+		return gone.signal;
 	};
 
 	const answer = (socket: Socket, line: string): void => {
@@ -86,7 +95,7 @@ export async function serveLab(folder: string, options: {
 			}
 
 			case 'freeze': {
-				sayLast(socket, freeze(question.name).then((bytes) => ({answer: 'frozen', bytes})));
+				sayLast(socket, freeze(question.name, whileAsked(socket)).then((bytes) => ({answer: 'frozen', bytes})));
 				break;
 			}
 
@@ -116,11 +125,7 @@ export async function serveLab(folder: string, options: {
 			}
 
 			case 'machine-ready': {
-				const gone = new AbortController();
-				socket.on('close', () => {
-					gone.abort(failure.interrupted('whoever waited'));
-				});
-				sayLast(socket, machineReady(question.machine, gone.signal).then(() => ({answer: 'machine-ready'})));
+				sayLast(socket, machineReady(question.machine, whileAsked(socket)).then(() => ({answer: 'machine-ready'})));
 				break;
 			}
 

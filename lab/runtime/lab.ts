@@ -624,7 +624,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 			changeMachine,
 			machineReady,
 			capture,
-			async freeze(keptAs) {
+			async freeze(keptAs, abort) {
 				if (running === undefined) {
 					throw failure.labRuns(name, keeper.record.state);
 				}
@@ -634,7 +634,8 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 				}
 
 				const [{keepLab}, {openStore}] = await Promise.all([import('./kept-lab.ts'), import('../store/open-store.ts')]);
-				return (await keepLab(running, 'frozen', keptAs, {store: await openStore(), events, signal})).bytes;
+				// Machines go on as they would have; what was taken of them is kept only where somebody still wants it.
+				return (await keepLab(running, 'frozen', keptAs, {store: await openStore(), events, signal: AbortSignal.any([signal, abort])})).bytes;
 			},
 			down() {
 				over.abort(failure.interrupted('`vmlab down`'));

@@ -31,7 +31,7 @@ async function labEvents(lab: string) {
 	return readEvents(path.join(labFolder(lab), 'events.jsonl'));
 }
 
-/** A machine with nothing but `base` answers over ssh; against the same kernel, on the same devices, with a shell as init. */
+/** A machine with nothing but `base` answers over ssh; against the same kernel and initramfs with a shell as init, without layers and networks. */
 export async function measureSsh(_wanted: ReadonlySet<string>, found: RowSink): Promise<void> {
 	await withTemporaryFolder(async (project) => {
 		await mkdir(path.join(project, 'scripts'));
@@ -53,8 +53,10 @@ export default defineScenario({
 			shell.push(await bootShell(image));
 			const lab = `bench-ssh-${process.pid}`;
 			await withColdLab(['bench-ssh'], lab, env, async () => {
-				const answered = (await labEvents(lab)).find((event) => event.type === 'machine' && event.reason === 'answers');
-				ssh.push((answered as {seconds: number}).seconds);
+				const events = await labEvents(lab);
+				const at = (type: 'lab' | 'machine', reason: string): number => events.find((event) => event.type === type && 'reason' in event && event.reason === reason)!.at;
+				// From before QEMU is started, as the shell's is.
+				ssh.push((at('machine', 'answers') - at('lab', 'booting')) / 1000);
 			});
 		}
 

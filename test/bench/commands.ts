@@ -27,7 +27,7 @@ export async function measurePlan(_wanted: ReadonlySet<string>, found: RowSink):
 
 /** Stages that a run of ipv4 makes when another has been before: from its events. */
 export async function measureSecondRun(_wanted: ReadonlySet<string>, found: RowSink): Promise<void> {
-	await mustRun(['build', 'ipv4']);
+	await mustRun(['run', 'ipv4']);
 	await withTemporaryFolder(async (folder) => {
 		await mustRun(['run', 'ipv4', '--report', folder]);
 		const events = await readEvents(path.join(folder, 'events.jsonl'));

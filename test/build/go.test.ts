@@ -145,7 +145,7 @@ test.serial('what Go cannot build is told with its reason', async (t) => {
 		};
 
 		t.regex(await reason('9.9.9'), /^go: example\.org\/thing@v9\.9\.9: .*9\.9\.9/);
-		t.regex(await reason('1.0.0', {go: {module: 'example.org/thing', packages: {tool: 'example.org/thing/cmd/thing'}, goVersion: '99.1'}}), /it takes Go 99\.1 or newer, and this computer has Go \d/);
+		t.regex(await reason('1.0.0', {go: {module: 'example.org/thing', packages: {tool: 'example.org/thing/cmd/thing'}, goVersion: '1.99'}}), /go1\.99\.0/, 'a newer Go is fetched as a module, and these modules are not there');
 		t.regex(await reason('1.0.0', {go: {module: 'example.org/thing', packages: {tool: 'example.org/thing/cmd/nothing'}}}), /cmd\/nothing/);
 		t.is(await reason('1.0.0', {programs: [{name: 'tool'}, {name: 'other'}]}), 'go: what it gave has no program other');
 		await writeFile(path.join(overlay, 'go.sum'), '');

@@ -32,3 +32,18 @@ test.serial('where Go alone is missing, a fresh machine\'s lists are brought up 
 		t.regex((await log()).filter((line) => line.startsWith('apt-')).join('\n'), /^apt-get update.*\napt-cache policy golang-1\.26-go\n[^]*apt-get install .*golang-1\.26-go$/);
 	});
 });
+
+test.serial('of the packages of Go the one is installed that has the version, or one that fetches it; none that cannot', async (t) => {
+	const go = {id: 'go', status: 'problem', text: 'Go is not installed', advice: 'Install Go.', packages: ['golang-1.26-go', 'golang-go']} as const;
+	const policyOf = (versions: Record<string, string>): string => Object.entries(versions).map(([name, version]) => String.raw`${name}:\n  Installed: (none)\n  Candidate: ${version}\n`).join('');
+	for (const [versions, installed] of [
+		[{'golang-1.26-go': '1.26.1-1', 'golang-go': '2:1.26~1'}, 'golang-1.26-go'],
+		[{'golang-1.26-go': '(none)', 'golang-go': '2:1.24~2'}, 'golang-go'],
+		[{'golang-go': '2:1.19~1'}, undefined],
+	] as Array<[Record<string, string>, string | undefined]>) {
+		await withPrograms({'apt-get': 'true', 'apt-cache': `printf '${policyOf(versions)}'`, sudo: 'shift; exec "$@"'}, async (log) => {
+			t.is(await cure([go], {signal, distribution: {name: 'Debian GNU/Linux 13 (trixie)', family: 'debian', codename: 'trixie'}, say() {}}), installed !== undefined);
+			t.is((await log()).map((line) => /^apt-get install .* (\S+)$/.exec(line)?.[1]).find((name) => name !== undefined), installed);
+		});
+	}
+});

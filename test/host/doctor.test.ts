@@ -4,7 +4,7 @@ import {createServer as createWebServer, type ServerResponse} from 'node:http';
 import {createServer} from 'node:net';
 import path from 'node:path';
 import test from 'ava';
-import {compareGo, goFinding} from '../../lab/host/doctor/go.ts';
+import {compareGo, goFinding, toolchainFor} from '../../lab/host/doctor/go.ts';
 import {askDocker, builderFindings, qemuFinding} from '../../lab/host/doctor/programs.ts';
 import {checkDisk, checkPort, checkSharedMemory, checkTun, hasRange, memoryFinding, userNamespaceFindings} from '../../lab/host/doctor/resources.ts';
 import {withTemporaryFolder} from '../../lab/host/temporary.ts';
@@ -160,14 +160,25 @@ test('versions of Go compare by numbers', (t) => {
 	t.true(compareGo('1.19.8', '1.26') < 0);
 });
 
+test('Go fetches a newer one where it can, and is left alone where it is new enough', (t) => {
+	const of = (version: string, wanted: string): string | undefined => toolchainFor({program: 'go', version}, wanted);
+	t.is(of('1.26.8', '1.26'), 'local');
+	t.is(of('1.24.4', '1.26'), 'go1.26.0+auto');
+	t.is(of('1.22.2', '1.26.3'), 'go1.26.3+auto');
+	t.is(of('1.19.8', '1.26'), undefined);
+});
+
 test('Go: missing, too old, good', (t) => {
 	const needs = [{component: 'kubernetes 1.36.3', version: '1.26', released: false}];
 	const missing = goFinding(undefined, '1.26', needs);
 	t.is(missing.status, 'problem');
 	t.regex(missing.text, /kubernetes 1\.36\.3 has to be built with Go 1\.26 or newer/);
-	t.deepEqual(missing.packages, ['golang-1.26-go']);
+	t.deepEqual(missing.packages, ['golang-1.26-go', 'golang-go']);
 	t.is(goFinding({program: 'go', version: '1.19.8'}, '1.26', needs).status, 'problem');
 	t.is(goFinding({program: 'go', version: '1.26.0'}, '1.26', needs).status, 'ok');
+	const fetching = goFinding({program: 'go', version: '1.24.4'}, '1.26', needs);
+	t.is(fetching.status, 'ok');
+	t.regex(fetching.text, /^Go 1\.24\.4, which fetches Go 1\.26 itself/);
 });
 
 test('Go: what can be downloaded only warns', (t) => {

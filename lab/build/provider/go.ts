@@ -1,16 +1,13 @@
 /** The provider that builds with Go, from the overlay's own go.mod and go.sum. */
 import {mkdir, readdir, rename} from 'node:fs/promises';
 import path from 'node:path';
-import {compareGo, findGo} from '../../host/doctor/go.ts';
+import {fetchingGo, findGo, toolchainFor} from '../../host/doctor/go.ts';
 import {LabError} from '../../host/error.ts';
 import {failure} from '../../host/failure.ts';
 import {findProgram, run} from '../../host/program.ts';
 import type {GoDeclaration} from '../../spec/component.ts';
 import {type BuildModule, chooseWords, isMismatch, prepareModule, type RunGo} from './go-module.ts';
 import {asReason, type Delivery, type ProviderRequest, withVersion} from './provider.ts';
-
-/** The oldest Go that is tried where the declaration names none: the first that reads go.mod files of today. */
-const oldestGo = '1.21';
 
 /** Builds the programs; see `GoDeclaration` and `CSourceDeclaration`. The host's GOFLAGS, GOPROXY and caches are used. */
 export async function provideFromGo(request: ProviderRequest): Promise<Delivery> {
@@ -20,13 +17,13 @@ export async function provideFromGo(request: ProviderRequest): Promise<Delivery>
 		throw failure.notProvided('go', 'the overlay does not say how to build it');
 	}
 
-	const program = await chooseGo(go);
+	const {program, toolchain} = await chooseGo(go);
 	await requireCompiler(request, go);
 	const runGo: RunGo = async (args, {cwd, accept, unlogged = false}) => run(program, args, {
 		cwd, signal,
 		...(!unlogged && {log}),
-		// The toolchain of the host, even where go.mod would have Go download another; and no workspace around our folder.
-		env: {GOTOOLCHAIN: 'local', GOWORK: 'off', GO111MODULE: 'on', CGO_ENABLED: go.cgo === true ? '1' : '0'},
+		// The toolchain of the host where it is new enough, even where go.mod would have Go fetch another; and no workspace around our folder.
+		env: {GOTOOLCHAIN: toolchain, GOWORK: 'off', GO111MODULE: 'on', CGO_ENABLED: go.cgo === true ? '1' : '0'},
 		...(accept && {accept}),
 	});
 	try {
@@ -44,13 +41,15 @@ export async function provideFromGo(request: ProviderRequest): Promise<Delivery>
 	}
 }
 
-async function chooseGo({goVersion = oldestGo}: GoDeclaration): Promise<string> {
+/** The Go to build with, and what GOTOOLCHAIN must be for that; where the declaration asks for none in particular, one that reads go.mod files of today. */
+async function chooseGo({goVersion = fetchingGo}: GoDeclaration): Promise<{program: string; toolchain: string}> {
 	const found = await findGo(goVersion);
-	if (found === undefined || compareGo(found.version, goVersion) < 0) {
-		throw failure.notProvided('go', `it takes Go ${goVersion} or newer, and ${found === undefined ? 'Go is not installed' : `this computer has Go ${found.version}`}`);
+	const toolchain = found && toolchainFor(found, goVersion);
+	if (found === undefined || toolchain === undefined) {
+		throw failure.notProvided('go', `it takes Go ${goVersion}, or Go ${fetchingGo} or newer that fetches it, and ${found === undefined ? 'Go is not installed' : `this computer has Go ${found.version}`}`);
 	}
 
-	return found.program;
+	return {program: found.program, toolchain};
 }
 
 async function requireCompiler({component}: ProviderRequest, go: GoDeclaration): Promise<void> {

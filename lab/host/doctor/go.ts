@@ -39,6 +39,21 @@ export function goFolder(version: string): string {
 	return `/usr/lib/go-${version.split('.').slice(0, 2).join('.')}/bin`;
 }
 
+/** The first Go that fetches another one as a module where it is told to (Go's documentation, "Go Toolchains"). */
+export const fetchingGo = '1.21';
+
+/**
+ * The value of GOTOOLCHAIN with which an installed Go is one of the wanted version or newer: itself, or one that it fetches over the module proxy, checked
+ * like every module. Undefined for one that cannot do that.
+ */
+export function toolchainFor(go: InstalledGo, wanted: string): string | undefined {
+	if (compareGo(go.version, wanted) >= 0) {
+		return 'local';
+	}
+
+	return compareGo(go.version, fetchingGo) >= 0 ? `go${semver.coerce(wanted)?.version ?? wanted}+auto` : undefined;
+}
+
 /** The newest Go that is installed: the one in PATH, or Debian's package of the wanted version. */
 export async function findGo(wanted: string): Promise<InstalledGo | undefined> {
 	const candidates = ['go', `${goFolder(wanted)}/go`, '/usr/local/go/bin/go'];
@@ -72,14 +87,18 @@ export function goFinding(go: InstalledGo | undefined, wanted: string, needs: re
 		return {id, status: 'ok', text: `Go ${go.version}, for ${components}`};
 	}
 
-	const have = go === undefined ? 'Go is not installed' : `Go ${go.version} is too old`;
 	const release = wanted.split('.').slice(0, 2).join('.');
+	if (go !== undefined && toolchainFor(go, wanted) !== undefined) {
+		return {id, status: 'ok', text: `Go ${go.version}, which fetches Go ${release} itself, for ${components}`};
+	}
+
+	const have = go === undefined ? 'Go is not installed' : `Go ${go.version} is too old`;
 	return {
 		id,
 		status: needs.every(({released}) => released) ? 'warning' : 'problem',
 		text: `${have}: ${components} ${needs.length === 1 ? 'has' : 'have'} to be built with Go ${wanted} or newer`,
-		advice: `Install Go ${wanted} or newer from https://go.dev/dl, or the package golang-${release}-go where your release (or its backports) has it.`,
-		packages: [`golang-${release}-go`],
+		advice: `Install Go ${fetchingGo} or newer, which fetches Go ${release} itself: from https://go.dev/dl, or the package golang-go where your release has one so new.`,
+		packages: [`golang-${release}-go`, 'golang-go'],
 	};
 }
 
