@@ -32,14 +32,19 @@ function familiesOf({lab}: LoadedScenario['scenario']): string {
 	return [own, ...others].join('; ');
 }
 
-/** The modes of kube-proxy that a scenario and its variants have. */
-function proxyModesOf({lab, variants = {}}: LoadedScenario['scenario']): string {
+/** Scenarios whose steps switch kube-proxy's mode, and to what: no declaration says so. */
+const switchedModes: Readonly<Record<string, readonly string[]>> = {
+	'bug-forward-drop': ['nftables', 'iptables', 'ipvs'], 'bug-ipv4-rules-only': ['nftables', 'iptables'], 'bug-service-source': ['nftables', 'iptables', 'ipvs'],
+};
+
+/** The modes of kube-proxy that a scenario and its variants have, or that its steps switch to. */
+function proxyModesOf(name: string, {lab, variants = {}}: LoadedScenario['scenario']): string {
 	if (!lab.overlays.includes('kubernetes')) {
 		return '';
 	}
 
 	const modeOf = (options: typeof lab.options): string => String(options?.['kubernetes']?.['proxyMode'] ?? 'nftables');
-	return [...new Set([modeOf(lab.options), ...Object.values(variants).map((options) => modeOf(options))])].join(', ');
+	return [...new Set([modeOf(lab.options), ...Object.values(variants).map((options) => modeOf(options)), ...switchedModes[name] ?? []])].join(', ');
 }
 
 /** The table as it should be. */
@@ -54,7 +59,7 @@ export async function scenarioTable(): Promise<string> {
 			return seconds === undefined ? [] : [`${index === 0 ? '' : `@${variants[index - 1]} `}${formatSeconds(seconds)}`];
 		});
 		return [
-			`\`${name}\`${variants.length === 0 ? '' : `, ${variants.map((variant) => `\`@${variant}\``).join(', ')}`}`, familiesOf(scenario), proxyModesOf(scenario), scenario.summary,
+			`\`${name}\`${variants.length === 0 ? '' : `, ${variants.map((variant) => `\`@${variant}\``).join(', ')}`}`, familiesOf(scenario), proxyModesOf(name, scenario), scenario.summary,
 			scenario.mutation?.summary ?? '', told.join(', '),
 		];
 	})));

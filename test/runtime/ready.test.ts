@@ -94,6 +94,7 @@ test('a unit that failed and is started again, or that nobody declares, ends no 
 test('what a look saw is told without the failed units, which it tells too', async (t) => {
 	await withMachine(['other.service'], async (wait) => {
 		const error = await t.throwsAsync(wait([{...started, deadline: '1s'}], []), {instanceOf: LabError, code: 'machine-not-ready'});
+		t.is(error.exitCode, 7);
 		t.is(error.details[0], 'last seen: ActiveState=failed hello.service: Main process exited, code=exited, status=1/FAILURE');
 	});
 });

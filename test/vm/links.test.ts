@@ -9,18 +9,22 @@ import {forkBenchFor, labDeclaration, scenario} from '../rig/fork-bench.ts';
 const bench = forkBenchFor(test);
 const long = 20 * 60_000;
 
-const script = (steps: string): string => `import {claim, defineScenario, describeFlow} from 'vmlab';
+const script = (steps: string, lab = labDeclaration): string => `import {claim, defineScenario, describeFlow} from 'vmlab';
 
 export default defineScenario({
 	summary: 'Two nodes on one network, and what is wrong with their links',
 	budget: '2m',
-	lab: ${labDeclaration},
+	lab: ${lab},
 	async steps({step, refuted, eventually, node, fabric, note}) {
 		const [one, two] = [node('node-1'), node('node-2')];
 		/** How many pings are answered, and the quickest answer in milliseconds. */
-		const ping = async (count) => {
-			const {stdout} = await one.try$\`ping -c \${count} -i 0.2 -W 5 192.168.1.2\`;
-			return {answered: Number(/(\\d+) received/.exec(stdout)?.[1]), least: Number(/= ([\\d.]+)\\//.exec(stdout)?.[1])};
+		const ping = async (count, ...words) => {
+			const {stdout} = await one.try$\`ping -c \${count} -i 0.2 -W 5 \${words} 192.168.1.2\`;
+			const [, least, , most] = /= ([\\d.]+)\\/([\\d.]+)\\/([\\d.]+)/.exec(stdout) ?? [];
+			return {
+				answered: Number(/(\\d+) received/.exec(stdout)?.[1]), twice: Number(/\\+(\\d+) duplicates/.exec(stdout)?.[1] ?? 0), least: Number(least), most: Number(most),
+				order: [...stdout.matchAll(/icmp_seq=(\\d+)/g)].map(([, number]) => Number(number)),
+			};
 		};
 ${steps}
 	},
@@ -48,6 +52,39 @@ const impairments = script(`
 			const {to: {dropped}} = await fabric.link('node-1@cluster');
 			note(\`\${answered} of 40 were answered\`);
 			claim(answered > 5 && answered < 35 && dropped.loss === 40 - answered, \`\${answered} of 40 were answered, and the link lost \${dropped.loss}\`);
+		});
+		await step('a delay that varies does so from answer to answer', async () => {
+			await fabric.impair('node-1@cluster', {direction: 'to', delay: '400ms', jitter: '300ms'});
+			const {answered, least, most} = await ping(10);
+			claim(answered === 10 && most - least > 100, \`\${answered} answers, after \${least} to \${most} ms\`);
+		});
+		await step('what goes ahead of what is delayed comes before it', async () => {
+			await fabric.impair('node-1@cluster', {direction: 'to', delay: '700ms', reorder: '40%', match: {protocol: 'icmp'}});
+			const {answered, order} = await ping(12);
+			claim(answered === 12 && order.some((number, index) => number < order[index - 1]), \`\${answered} answers, in the order \${order.join(' ')}\`);
+		});
+		await step('what is duplicated comes twice', async () => {
+			await fabric.impair('node-1@cluster', {direction: 'to', duplicate: '100%', match: {protocol: 'icmp'}});
+			const {answered, twice} = await ping(5);
+			claim(answered === 5 && twice >= 4, \`\${answered} answers, \${twice} of them twice\`);
+		});
+		await step('what is corrupted is no answer: the guest finds that its checksum is wrong, or that it is for nobody', async () => {
+			await fabric.impair('node-1@cluster', {direction: 'to', corrupt: '100%', match: {protocol: 'icmp'}});
+			const {answered} = await ping(10);
+			const {to} = await fabric.link('node-1@cluster');
+			claim(answered < 5 && to.corrupted === 10, \`\${answered} of 10 were answered, and the link corrupted \${to.corrupted}\`);
+		});
+		await step('small packets pass a hole for large ones, and large ones vanish without a word', async () => {
+			await fabric.impair('node-1@cluster', {direction: 'to', mtu: 600});
+			const [small, large] = [await ping(3), await ping(3, '-s', '1000')];
+			claim(small.answered === 3 && large.answered === 0, \`\${small.answered} small and \${large.answered} large ones of 3 were answered\`);
+		});
+		await step('pings are lost in bursts', async () => {
+			await fabric.impair('node-1@cluster', {direction: 'to', burst: {enter: '20%', leave: '20%'}, match: {protocol: 'icmp'}});
+			const {answered, order} = await ping(40);
+			const gaps = order.map((number, index) => number - (order[index - 1] ?? 0) - 1);
+			note(\`\${answered} of 40 were answered, in \${gaps.filter((gap) => gap > 0).length} gaps: \${gaps.join(' ')}\`);
+			claim(answered > 2 && answered < 38 && Math.max(...gaps) >= 2, \`\${answered} of 40 were answered, with gaps of \${gaps.join(' ')}\`);
 		});
 		await step('pings are cut, and TCP is not', async () => {
 			await fabric.cut('node-1@cluster', {match: {protocol: 'icmp'}});
@@ -91,12 +128,29 @@ test.serial('guests see what is wrong with their links, and nothing of it when t
 	await bench.expect(t, 0, ['run', 'impaired']);
 });
 
+test.serial('what a declaration says of a link is so from the first step on, in a fork of the lab that is shared with others', async (t) => {
+	t.timeout(long);
+	await writeFile(path.join(bench.folder, 'project', 'scripts', 'declared.ts'), script(`
+		await step('the delay that was declared is in each answer', async () => {
+			const {answered, least} = await ping(5);
+			claim(answered === 5 && least >= 400, \`\${answered} answers, the quickest after \${least} ms\`);
+		});
+		await fabric.clear('node-1@cluster');
+		await step('and gone when it is taken away', async () => {
+			const {least} = await ping(5);
+			claim(least < 400, \`the quickest answer took \${least} ms\`);
+		});
+`, `{...${labDeclaration}, links: {'node-1@cluster': [{direction: 'to', delay: '400ms'}]}}`));
+	await bench.expect(t, 0, ['run', 'declared']);
+});
+
 test.serial('the frames of a failed step are with its evidence', async (t) => {
 	t.timeout(long);
 	await writeFile(path.join(bench.folder, 'project', 'scripts', 'fails.ts'), script(`
 		await step('before', async () => {
 			await one.$\`ping -c 1 -W 5 -p aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa 192.168.1.2\`;
 		});
+		await node('node-1').$\`nft add table ip evidence\`;
 		await step('fails', async () => {
 			await one.$\`ping -c 1 -W 5 -p bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb 192.168.1.2; exit 1\`;
 		});
@@ -113,7 +167,7 @@ test.serial('the frames of a failed step are with its evidence', async (t) => {
 	t.false(frames.includes(Buffer.alloc(32, 0xaa)), 'the ping of the step before is there');
 	for (const machine of ['node-1', 'node-2']) {
 		for (const [file, content] of Object.entries({
-			'console.log': /./, 'journal.txt': /systemd/, 'dmesg.txt': /Linux version/, routes: /192\.168\.1\.0\/24/, neighbours: /192\.168\.1\.\d/, nftables: /^/, iptables: /^/, ipvs: /^/, conntrack: /^/,
+			'console.log': /./, 'journal.txt': /systemd/, 'dmesg.txt': /Linux version/, routes: /192\.168\.1\.0\/24/, neighbours: /192\.168\.1\.\d/, nftables: machine === 'node-1' ? /^table ip evidence/m : /^(?![^]*evidence)/, iptables: /^/, ipvs: /^/, conntrack: /^/,
 		})) {
 			const text = await readFile(path.join(place!, machine, file), 'utf8');
 			t.regex(text, content, `${machine}/${file}`);
