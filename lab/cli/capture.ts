@@ -1,9 +1,11 @@
 /** `vmlab capture`: frames of a lab's links as pcapng, for Wireshark and its like. */
 import {once} from 'node:events';
-import {createWriteStream} from 'node:fs';
+import {writeSync} from 'node:fs';
+import {open} from 'node:fs/promises';
+import type {Socket} from 'node:net';
 import type {Writable} from 'node:stream';
 import type {CaptureRequest} from '../fabric/capture-request.ts';
-import {connectCapture} from '../fabric/capture-stream.ts';
+import {connectCapture, type TakeBytes} from '../fabric/capture-stream.ts';
 import {parseFilter} from '../fabric/frame-filter.ts';
 import {pcapngReader} from '../fabric/pcapng-reader.ts';
 import {failure} from '../host/failure.ts';
@@ -14,17 +16,67 @@ import {duration, wholeNumber} from './option-values.ts';
 import {say} from './output.ts';
 import {defineVerb} from './verb.ts';
 
+/** Where a capture goes. */
+interface Target {
+	/** Writes bytes of which it may keep nothing once it, or its promise, is done. Throws, or tells `fail`, the system's error. */
+	readonly write: TakeBytes;
+	/** Returns when all is written. */
+	end(): Promise<void>;
+}
+
+/** A pipe or a terminal's program may be slow, and we are to hear Ctrl-C meanwhile. */
+function streamTarget(stream: Writable, fail: (error: NodeJS.ErrnoException) => void): Target {
+	stream.on('error', fail);
+	return {
+		write(bytes) {
+			// It keeps what it cannot hand on at once.
+			return stream.write(Buffer.from(bytes)) ? undefined : Promise.race([once(stream, 'drain'), once(stream, 'close')]).then(() => {}, () => {});
+		},
+		async end() {
+			if (stream !== process.stdout && !stream.destroyed) {
+				stream.end();
+				await once(stream, 'close').catch(() => {});
+			}
+		},
+	};
+}
+
 /** The file that `-w` names, for this user alone; stdout where it names none. */
-async function openTarget(file: string | undefined): Promise<Writable> {
+async function openTarget(file: string | undefined, fail: (error: NodeJS.ErrnoException) => void): Promise<Target> {
 	if (file === undefined) {
-		return process.stdout;
+		return streamTarget(process.stdout, fail);
 	}
 
-	const stream = createWriteStream(file, {mode: 0o600});
-	await once(stream, 'open').catch((error: NodeJS.ErrnoException) => {
+	const handle = await open(file, 'w', 0o600).catch((error: NodeJS.ErrnoException) => {
 		throw failure.usage(`${file} cannot be written: ${error.code ?? error.message}`, 'Name a file in a folder that is there and that you may write to.');
 	});
-	return stream;
+	if (!(await handle.stat()).isFile()) {
+		return streamTarget(handle.createWriteStream(), fail);
+	}
+
+	return {
+		write(bytes) {
+			// At once, and not in a thread of its own: handing each piece to one takes longer, and the machines the time.
+			for (let at = 0; at < bytes.length;) {
+				at += writeSync(handle.fd, bytes, at);
+			}
+
+			return undefined;
+		},
+		end: async () => handle.close(),
+	};
+}
+
+/** Resolves when nothing more comes: with the error where the connection broke. */
+async function endOf(socket: Socket): Promise<Error | undefined> {
+	return new Promise((resolve) => {
+		socket.once('error', resolve);
+		for (const event of ['end', 'close']) {
+			socket.once(event, () => {
+				resolve(undefined);
+			});
+		}
+	});
 }
 
 /** `1 frame`, `2 frames` */
@@ -63,8 +115,6 @@ export const verb = defineVerb({
 
 		const {name: lab} = await chooseLab(name);
 		const socketFile = await captureLab(lab, request, signal);
-		const target = await openTarget(file);
-		const socket = await connectCapture(socketFile);
 		let [captured, dropped] = [0, 0];
 		const read = pcapngReader({
 			onFrame() {
@@ -74,6 +124,28 @@ export const verb = defineVerb({
 				dropped += statistics.dropped;
 			},
 		});
+		let gone = false;
+		const fail = (error: NodeJS.ErrnoException): void => {
+			gone = true;
+			socket?.destroy();
+			if (error.code !== 'EPIPE') {
+				say(`The capture cannot be written any more: ${error.code ?? error.message}`);
+			}
+		};
+
+		const target = await openTarget(file, fail);
+		let socket: Socket | undefined;
+		socket = await connectCapture(socketFile, (bytes) => {
+			read(bytes);
+			try {
+				// Whoever reads slowly makes us read slowly, and the fabric leave frames out.
+				return gone ? undefined : target.write(bytes);
+			} catch (error) {
+				fail(error as NodeJS.ErrnoException);
+				return undefined;
+			}
+		});
+		const over = endOf(socket);
 		// Its end is asked for, so that what is left comes, and the statistics.
 		const end = (): void => {
 			socket.end();
@@ -89,33 +161,13 @@ export const verb = defineVerb({
 			say(`Capturing on ${lab}${time === undefined && count === undefined ? ', until Ctrl-C' : ''}`);
 		}
 
-		let gone = false;
-		target.on('error', (error: NodeJS.ErrnoException) => {
-			gone = true;
-			socket.destroy();
-			if (error.code !== 'EPIPE') {
-				say(`The capture cannot be written any more: ${error.code ?? error.message}`);
-			}
-		});
-		try {
-			for await (const chunk of socket) {
-				read(chunk as Buffer);
-				// Whoever reads slowly makes us read slowly, and the fabric leave frames out.
-				if (!gone && !target.write(chunk)) {
-					await Promise.race([once(target, 'drain'), once(target, 'close')]).catch(() => {});
-				}
-			}
-		} catch (error) {
-			// Once nobody takes it any more, its end is no failure.
-			if (!gone) {
-				throw error;
-			}
-		}
-
+		const broken = await over;
 		ends.removeEventListener('abort', end);
-		if (target !== process.stdout && !gone) {
-			target.end();
-			await once(target, 'close');
+		socket.destroy();
+		await target.end();
+		// Once nobody takes it any more, its end is no failure.
+		if (broken !== undefined && !gone) {
+			throw broken;
 		}
 
 		say(`${frames(captured)} captured${dropped === 0 ? '' : recorded ? `; ${frames(dropped)} of before were recorded no more` : `; ${frames(dropped)} left out, since they were read too slowly`}`);

@@ -1,6 +1,6 @@
 /** The rows of two guests on one network: the fabric against vde_switch and QEMU's UDP multicast, and against itself. */
 import {once} from 'node:events';
-import {createWriteStream} from 'node:fs';
+import {closeSync, openSync, writeSync} from 'node:fs';
 import {connectCapture} from '../../lab/fabric/capture-stream.ts';
 import {pcapngReader} from '../../lab/fabric/pcapng-reader.ts';
 import {interfaceStatistics} from '../../lab/fabric/pcapng.ts';
@@ -135,19 +135,22 @@ async function measureCapture(fabric: BenchNetwork): Promise<Row> {
 	let bytes = 0;
 	let leftOut = 0;
 	const captured = async (): Promise<number> => {
-		const socket = await connectCapture(await fabric.fabric!.capture({networks: [networkName]}));
 		// Statistics are the last that comes: one block for each link.
 		const tailBytes = fabric.ends.length * interfaceStatistics({interface: 0, startTime: 0, endTime: 0, received: 0, dropped: 0}).length;
 		let tail: Buffer = Buffer.alloc(0);
-		socket.on('data', (chunk: Buffer) => {
+		const nowhere = openSync('/dev/null', 'w');
+		// As `vmlab capture -w` does it.
+		const socket = await connectCapture(await fabric.fabric!.capture({networks: [networkName]}), (chunk) => {
 			bytes += chunk.length;
-			tail = chunk.length >= tailBytes ? chunk.subarray(-tailBytes) : Buffer.concat([tail, chunk]).subarray(-tailBytes);
+			tail = Buffer.concat([tail, chunk.subarray(-tailBytes)]).subarray(-tailBytes);
+			writeSync(nowhere, chunk);
+			return undefined;
 		});
-		const nowhere = socket.pipe(createWriteStream('/dev/null'));
-		const written = once(nowhere, 'close');
+		const read = once(socket, 'end');
 		const {bitsPerSecond} = await tcp(fabric, seconds);
 		socket.end();
-		await written;
+		await read;
+		closeSync(nowhere);
 		pcapngReader({
 			onStatistics({dropped}) {
 				leftOut += dropped;

@@ -1,4 +1,6 @@
 /** Frozen labs that are broken, in the way, or fought over: what is told, with which exit code, and what is left. */
+import {spawn} from 'node:child_process';
+import {once} from 'node:events';
 import {chmod, mkdir, open, readdir, readFile, rename, rm, stat, truncate, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import test, {type ExecutionContext} from 'ava';
@@ -114,6 +116,25 @@ test.serial('after kill -9 of the supervisor that freezes its lab the command fa
 	await nothingLeft(t, 'one');
 	t.deepEqual(await bench.stages('frozen half'), []);
 	await bench.expect(t, 0, ['cache', 'verify']);
+});
+
+test.serial('Ctrl-C while a lab is frozen keeps nothing of it, and the lab goes on', async (t) => {
+	t.timeout(long);
+	await bench.expect(t, 0, ['up', scenario, '--name', 'one']);
+	const freezing = spawn(process.execPath, [vmlabProgram, 'freeze', 'one', 'half'], {stdio: 'ignore', env: {...process.env, ...bench.env}});
+	const ended = once(freezing, 'close');
+	const scratch = path.join(bench.cache, 'scratch');
+	const begun = async (): Promise<string[]> => readdir(scratch).catch(() => []);
+	await until('the lab is being frozen', async () => ((await begun()).length > 0 ? {met: true, value: undefined} : {met: false, seen: 'nothing in the scratch folder'}), {deadline: 60_000, interval: 5});
+	freezing.kill('SIGINT');
+	t.deepEqual(await ended, [130, null]);
+	await until('nothing of it is left', async () => ((await begun()).length === 0 ? {met: true, value: undefined} : {met: false, seen: (await begun()).join()}), {deadline: 120_000, interval: 100});
+	t.deepEqual(await bench.stages('frozen half'), []);
+	t.is(await bench.ask(t, 'one', 'node-1', 'echo here'), 'here');
+	await bench.expect(t, 0, ['freeze', 'one', 'half']);
+	await bench.expect(t, 0, ['cache', 'remove', 'half']);
+	await bench.expect(t, 0, ['down', 'one']);
+	await nothingLeft(t, 'one');
 });
 
 test.serial('what a fork that starts or runs is made of is not pruned', async (t) => {
