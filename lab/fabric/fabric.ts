@@ -177,7 +177,8 @@ export async function startFabric(declaration: FabricDeclaration): Promise<Fabri
 /** The worker is beside this file: compiled like it, or run from its source like it. */
 function startWorker(declaration: FabricDeclaration): Worker {
 	if (!import.meta.url.endsWith('.ts')) {
-		return new Worker(new URL('worker.js', import.meta.url), {workerData: declaration});
+		// It needs nothing of what the process was told to load first (`--import`), which may take longer than all else here.
+		return new Worker(new URL('worker.js', import.meta.url), {workerData: declaration, execArgv: []});
 	}
 
 	// What loads TypeScript in this thread does not come along into a new one.

@@ -62,7 +62,7 @@ export async function tellFork({machine, socket, clock, restart = [], deadline, 
 
 				return /^seeded$/m.test(heard) ? {met: true, value: undefined} : {met: false, seen: seen()};
 			},
-			{deadline: total, interval: 20, ...(signal && {signal})},
+			{deadline: total, interval: 5, ...(signal && {signal})},
 		).catch((error: unknown) => {
 			signal?.throwIfAborted();
 			if (!(error instanceof Error && 'code' in error && error.code === 'wait-expired')) {

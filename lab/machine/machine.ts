@@ -105,7 +105,7 @@ export async function startMachine(spec: MachineSpecification, options: StartOpt
 					throw end === undefined ? new Error(message, {cause: error}) : await explainEnd();
 				}
 			},
-			{deadline, interval: 20, ...(signal && {signal})},
+			{deadline, interval: 5, ...(signal && {signal})},
 		);
 		const identity = await identify(daemon.pid, machineMarker(spec)).catch(async (error: unknown) => {
 			// It may have turned itself off already: its end says more.
