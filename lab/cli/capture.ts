@@ -2,10 +2,9 @@
 import {once} from 'node:events';
 import {writeSync} from 'node:fs';
 import {open} from 'node:fs/promises';
-import type {Socket} from 'node:net';
 import type {Writable} from 'node:stream';
 import type {CaptureRequest} from '../fabric/capture-request.ts';
-import {connectCapture, type TakeBytes} from '../fabric/capture-stream.ts';
+import {receiveCapture, type ReceivedCapture, type TakeBytes} from '../fabric/capture-stream.ts';
 import {parseFilter} from '../fabric/frame-filter.ts';
 import {pcapngReader} from '../fabric/pcapng-reader.ts';
 import {failure} from '../host/failure.ts';
@@ -18,7 +17,7 @@ import {defineVerb} from './verb.ts';
 
 /** Where a capture goes. */
 interface Target {
-	/** Writes bytes of which it may keep nothing once it, or its promise, is done. Throws, or tells `fail`, the system's error. */
+	/** Writes bytes of which it keeps nothing once it, or its promise, is done. Throws, or tells `fail`, the system's error. */
 	readonly write: TakeBytes;
 	/** Returns when all is written. */
 	end(): Promise<void>;
@@ -28,9 +27,13 @@ interface Target {
 function streamTarget(stream: Writable, fail: (error: NodeJS.ErrnoException) => void): Target {
 	stream.on('error', fail);
 	return {
-		write(bytes) {
-			// It keeps what it cannot hand on at once.
-			return stream.write(Buffer.from(bytes)) ? undefined : Promise.race([once(stream, 'drain'), once(stream, 'close')]).then(() => {}, () => {});
+		async write(bytes) {
+			// It keeps what it cannot hand on at once. An error is told above.
+			await new Promise<void>((resolve) => {
+				stream.write(bytes, () => {
+					resolve();
+				});
+			});
 		},
 		async end() {
 			if (stream !== process.stdout && !stream.destroyed) {
@@ -65,18 +68,6 @@ async function openTarget(file: string | undefined, fail: (error: NodeJS.ErrnoEx
 		},
 		end: async () => handle.close(),
 	};
-}
-
-/** Resolves when nothing more comes: with the error where the connection broke. */
-async function endOf(socket: Socket): Promise<Error | undefined> {
-	return new Promise((resolve) => {
-		socket.once('error', resolve);
-		for (const event of ['end', 'close']) {
-			socket.once(event, () => {
-				resolve(undefined);
-			});
-		}
-	});
 }
 
 /** `1 frame`, `2 frames` */
@@ -124,36 +115,39 @@ export const verb = defineVerb({
 				dropped += statistics.dropped;
 			},
 		});
-		let gone = false;
+		let lost: NodeJS.ErrnoException | undefined;
+		let received: ReceivedCapture | undefined;
 		const fail = (error: NodeJS.ErrnoException): void => {
-			gone = true;
-			socket?.destroy();
-			if (error.code !== 'EPIPE') {
-				say(`The capture cannot be written any more: ${error.code ?? error.message}`);
-			}
+			lost ??= error;
+			received?.stop();
 		};
 
 		const target = await openTarget(file, fail);
-		let socket: Socket | undefined;
-		socket = await connectCapture(socketFile, (bytes) => {
-			read(bytes);
+		received = await receiveCapture(socketFile, (bytes) => {
+			if (lost !== undefined) {
+				return undefined;
+			}
+
 			try {
 				// Whoever reads slowly makes us read slowly, and the fabric leave frames out.
-				return gone ? undefined : target.write(bytes);
+				const written = target.write(bytes);
+				read(bytes);
+				return written;
 			} catch (error) {
 				fail(error as NodeJS.ErrnoException);
 				return undefined;
 			}
 		});
-		const over = endOf(socket);
 		// Its end is asked for, so that what is left comes, and the statistics.
 		const end = (): void => {
-			socket.end();
+			received.finish();
 		};
 
 		const ends = time === undefined ? signal : AbortSignal.any([signal, timeLimit(time)]);
 		ends.addEventListener('abort', end, {once: true});
-		if (ends.aborted) {
+		if (lost !== undefined) {
+			received.stop();
+		} else if (ends.aborted) {
 			end();
 		}
 
@@ -161,12 +155,16 @@ export const verb = defineVerb({
 			say(`Capturing on ${lab}${time === undefined && count === undefined ? ', until Ctrl-C' : ''}`);
 		}
 
-		const broken = await over;
+		const broken = await received.over;
 		ends.removeEventListener('abort', end);
-		socket.destroy();
+		received.stop();
 		await target.end();
-		// Once nobody takes it any more, its end is no failure.
-		if (broken !== undefined && !gone) {
+		// Once nobody takes it any more (EPIPE), its end is no failure.
+		if (lost !== undefined && lost.code !== 'EPIPE') {
+			throw failure.captureNotWritten(file, lost);
+		}
+
+		if (broken !== undefined && lost === undefined) {
 			throw broken;
 		}
 

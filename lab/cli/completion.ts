@@ -101,7 +101,8 @@ async function completeMachine([, , , ...words]: readonly string[]): Promise<str
 async function startOfNames(words: readonly string[]): Promise<{labs: string[]; lab: {name: string; machines: string[]} | undefined; rest: readonly string[]}> {
 	const running = await runningLabs();
 	const named = words.length > 1 ? running.find(({name}) => name === words[0]) : undefined;
-	const lab = named ?? (running.length === 1 ? running[0] : undefined);
+	const own = running.filter(({makes}) => makes === undefined);
+	const lab = named ?? (own.length === 1 ? own[0] : undefined);
 	return {labs: words.length > 1 ? [] : running.map(({name}) => name), lab, rest: named === undefined ? words : words.slice(1)};
 }
 
@@ -111,7 +112,7 @@ async function keptNames(): Promise<string[]> {
 	return (await (await openStore()).list()).filter((stage) => isKept(stage)).map((stage) => nameOfKept(stage));
 }
 
-async function runningLabs(): Promise<Array<{name: string; machines: string[]}>> {
+async function runningLabs(): Promise<Array<{name: string; makes: string | undefined; machines: string[]}>> {
 	const {listLabs} = await import('../runtime/labs.ts');
-	return (await listLabs()).map(({name, machines}) => ({name, machines: machines.map((machine) => machine.name)}));
+	return (await listLabs()).map(({name, makes, machines}) => ({name, makes, machines: machines.map((machine) => machine.name)}));
 }

@@ -46,16 +46,18 @@ async function chooseOf({cleared, labs}: Awaited<ReturnType<typeof clearedAndRun
 }
 
 /**
- * `[LAB] WORD...`: the lab that the first word names, and the words behind it; the only lab that runs, and all words, where the first is no lab's name
- * and one of its machines or links (`MACHINE@NETWORK`). Throws `no-such-lab`, `lab-not-clear`.
+ * `[LAB] WORD...`: the lab that the first word names, and the words behind it; the only lab that runs, and all words, where the first names no lab. Whether the other
+ * words name anything is not looked at. Throws `no-such-lab`, `lab-not-clear`.
  */
 export async function chooseLabAnd(words: readonly string[]): Promise<{lab: LabRecord; rest: readonly string[]}> {
 	const found = await clearedAndRunning();
-	const [first] = words;
-	const [only, ...others] = ownLabs(found.labs);
+	const [first, second] = words;
+	const own = ownLabs(found.labs);
+	const has = (lab: LabRecord, word: string | undefined): boolean => lab.machines.some(({name}) => name === word?.split('@')[0]);
 	const isLab = found.labs.some(({name}) => name === first);
-	const isPart = others.length === 0 && only?.machines.some(({name}) => name === first?.split('@')[0]) === true;
-	return first === undefined || (!isLab && isPart) ? {lab: await chooseOf(found, undefined), rest: words} : {lab: await chooseOf(found, first), rest: words.slice(1)};
+	// A word that nobody has is a machine's that was mistyped, but where a machine's name follows it.
+	const isOwn = first !== undefined && !isLab && (own.length === 1 ? has(own[0]!, first) || !has(own[0]!, second) : own.some((lab) => has(lab, first)));
+	return first === undefined || isOwn ? {lab: await chooseOf(found, undefined), rest: words} : {lab: await chooseOf(found, first), rest: words.slice(1)};
 }
 
 /** `MACHINE` where one lab runs, or `LAB MACHINE`. */

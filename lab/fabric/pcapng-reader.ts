@@ -52,7 +52,8 @@ export function pcapngReader(handlers: CaptureHandlers): (chunk: Buffer) => void
 			at += length;
 		}
 
-		rest = buffer.subarray(at);
+		// The piece is the caller's, who may read the next one into it.
+		rest = Buffer.from(buffer.subarray(at));
 	};
 }
 

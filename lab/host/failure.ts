@@ -102,6 +102,15 @@ export const failure = {
 		});
 	},
 
+	/** What a capture is written to takes no more; without a file it is standard output. */
+	captureNotWritten(file: string | undefined, cause: NodeJS.ErrnoException): LabError {
+		const place = file ?? 'standard output';
+		return new LabError({
+			code: 'capture-not-written', kind: 'host', message: cause.code === 'ENOSPC' ? `No space is left for the capture in ${place}` : `The capture cannot be written to ${place} any more: ${cause.code ?? cause.message}`,
+			hint: 'What was written before can be read. A filter, --snaplen or another disk makes room.', cause,
+		});
+	},
+
 	/** A program that makes a stage ended badly. */
 	stageFailed(stage: string, cause: LabError, log: string): LabError {
 		return new LabError({

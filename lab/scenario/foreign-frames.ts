@@ -27,5 +27,5 @@ export async function withForeignFrame(lab: ScenarioLab, since: number, error: L
 
 	const found = await refuseForeignFrames(lab, since).then(() => undefined, (thrown: unknown) => thrown);
 	// A step within a step has told it already.
-	return found instanceof LabError && found.code === 'foreign-frame' && !error.details.includes(found.message) ? failure.withDetails(error, [found.message, ...found.details]) : error;
+	return found instanceof LabError && found.code === 'foreign-frame' && ![error.message, ...error.details].some((text) => text.includes(found.message)) ? failure.withDetails(error, [found.message, ...found.details]) : error;
 }

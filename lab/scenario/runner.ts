@@ -113,7 +113,7 @@ export async function runScenario(run: ScenarioRun): Promise<void> {
 		await untilAborted(scenario.steps(context()), ending.signal);
 		story.finish();
 		// After a negative control nobody has looked.
-		await refuseForeignFrames(lab, began);
+		await untilAborted(refuseForeignFrames(lab, began), ending.signal);
 		const survived = mutation?.verdict(undefined);
 		if (survived !== undefined) {
 			throw survived;

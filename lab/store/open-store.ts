@@ -324,7 +324,7 @@ class DiskStore implements Store {
 				throw interruption(signal);
 			}
 
-			const made = await this.#keep(path.dirname(out), request, seconds, log);
+			const made = await this.#keep(path.dirname(out), request, seconds, log, signal);
 			events({type: 'stage', reason: 'made', stage, key, seconds: made.seconds, bytes: made.bytes});
 			return made;
 		} catch (thrown) {
@@ -346,7 +346,7 @@ class DiskStore implements Store {
 	}
 
 	/** Makes what is in the folder the stage of the key: all or nothing, even when the power fails. */
-	async #keep(folder: string, {name, key, writable, madeFor}: StageRequest, seconds: () => number, log: string): Promise<MadeStage> {
+	async #keep(folder: string, {name, key, writable, madeFor}: StageRequest, seconds: () => number, log: string, signal: AbortSignal): Promise<MadeStage> {
 		const files = path.join(folder, filesName);
 		await makeReadOnly(files, writable);
 		// Writing to the disk and reading take their time from different parts of a computer.
@@ -356,6 +356,11 @@ class DiskStore implements Store {
 		await rename(log, path.join(folder, logName));
 		for (const each of [recordName, logName, '.']) {
 			await flush(path.join(folder, each));
+		}
+
+		// To read and write gigabytes takes its time.
+		if (signal.aborted) {
+			throw interruption(signal);
 		}
 
 		await rename(folder, this.#stage(key));

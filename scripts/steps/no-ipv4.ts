@@ -19,7 +19,8 @@ export async function machinesHaveNoIpv4({lab, machine}: StepContext): Promise<v
 		const maintenance = devices.flatMap(({ifname, master}) => (master === 'mgmt' ? ifname : []));
 		const {stdout: routes} = await $`ip -4 -json route show table all`;
 		const others = (JSON.parse(routes) as Array<{dst: string; dev?: string; type?: string; table?: string}>)
-			.filter(({dst, dev, type, table}) => !(dst.startsWith('127.') && (dev === 'lo' || dev === 'mgmt')) && !maintenance.includes(dev ?? '') && !(type === 'unreachable' && table !== 'main'));
+			// Those of the main table have no `table` here, and there is to be none.
+			.filter(({dst, dev, type, table}) => table === undefined || !((dst.startsWith('127.') && (dev === 'lo' || dev === 'mgmt')) || maintenance.includes(dev ?? '') || type === 'unreachable'));
 		claim(others.length === 0, `${name} has IPv4 routes: ${others.map(({dst, dev, table = 'main'}) => `${dst} on ${dev} in ${table}`).join(', ')}`);
 		const {stdout: sockets} = await $`ss -H -4 -l -n -t -u`;
 		const foreign = sockets.split('\n').map((line) => line.trim().split(/\s+/)[4] ?? '').filter((local) => local !== '' && !/^(127\.|0\.0\.0\.0:22$)/.test(local));

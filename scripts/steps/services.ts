@@ -72,7 +72,8 @@ const silence = 10;
 
 /** Claims that nobody answers at a URL: the connection is refused, or no answer comes (curl(1), exit codes 7 and 28). */
 export async function nothingAnswers(machine: MachineHandle, url: string): Promise<void> {
-	const {exitCode, stdout, stderr} = await machine.try$`curl -sS --max-time ${silence} ${url}`;
+	const {exitCode, stdout, stderr} = await machine.try$`curl -sS --max-time ${silence} -w ${'\n%{time_connect}'} ${url}`;
+	claim(exitCode !== 28 || Number(stdout.split('\n').at(-1)) === 0, `somebody took a connection from ${machine.name} to ${url}, and said nothing`);
 	claim(exitCode === 7 || exitCode === 28, `curl to ${url} on ${machine.name} ended with exit code ${exitCode}`, [stdout, stderr]);
 }
 

@@ -47,6 +47,9 @@ test.serial('what was recorded is written to a file, which is private', async (t
 		t.is(stderr, '4 frames captured\n');
 		t.is((await stat(file)).mode & 0o777, 0o600);
 		t.deepEqual(readRecording(await readFile(file)).frames.map(({link, direction}) => `${link} ${direction}`), ['node-1@cluster from', 'node-2@cluster to', 'node-1@cluster from', 'node-2@cluster to']);
+		const full = await vmlab(['capture', 'one', '--recorded', '-w', '/dev/full']);
+		t.is(full.code, 4, full.stderr);
+		t.regex(full.stderr, /No space is left for the capture in \/dev\/full/);
 		const some = await vmlab(['capture', '--recorded', '-i', 'node-2@cluster', '--filter', 'tcp port 80', '-c', '1', '-w', file]);
 		t.is(some.stderr, '1 frame captured\n');
 		const [frame, ...more] = readRecording(await readFile(file)).frames;

@@ -162,7 +162,8 @@ test('versions of Go compare by numbers', (t) => {
 
 test('Go fetches a newer one where it can, and is left alone where it is new enough', (t) => {
 	const of = (version: string, wanted: string): string | undefined => toolchainFor({program: 'go', version}, wanted);
-	t.is(of('1.26.8', '1.26'), 'local');
+	t.is(of('1.26.8', '1.26'), 'auto', 'a module may ask for a later patch level');
+	t.is(of('1.19.8', '1.18'), 'local');
 	t.is(of('1.24.4', '1.26'), 'go1.26.0+auto');
 	t.is(of('1.22.2', '1.26.3'), 'go1.26.3+auto');
 	t.is(of('1.19.8', '1.26'), undefined);

@@ -56,7 +56,7 @@ const impairments = script(`
 		await step('a delay that varies does so from answer to answer', async () => {
 			await fabric.impair('node-1@cluster', {direction: 'to', delay: '400ms', jitter: '300ms'});
 			const {answered, least, most} = await ping(10);
-			claim(answered === 10 && most - least > 100, \`\${answered} answers, after \${least} to \${most} ms\`);
+			claim(answered === 10 && least < 350 && most > 400, \`\${answered} answers, after \${least} to \${most} ms\`);
 		});
 		await step('what goes ahead of what is delayed comes before it', async () => {
 			await fabric.impair('node-1@cluster', {direction: 'to', delay: '700ms', reorder: '40%', match: {protocol: 'icmp'}});
@@ -84,7 +84,8 @@ const impairments = script(`
 			const {answered, order} = await ping(40);
 			const gaps = order.map((number, index) => number - (order[index - 1] ?? 0) - 1);
 			note(\`\${answered} of 40 were answered, in \${gaps.filter((gap) => gap > 0).length} gaps: \${gaps.join(' ')}\`);
-			claim(answered > 2 && answered < 38 && Math.max(...gaps) >= 2, \`\${answered} of 40 were answered, with gaps of \${gaps.join(' ')}\`);
+			const bursts = gaps.filter((gap) => gap > 0);
+			claim(answered > 2 && bursts.length > 0 && bursts.reduce((sum, gap) => sum + gap, 0) / bursts.length >= 3, \`\${answered} of 40 were answered, with gaps of \${gaps.join(' ')}\`);
 		});
 		await step('pings are cut, and TCP is not', async () => {
 			await fabric.cut('node-1@cluster', {match: {protocol: 'icmp'}});

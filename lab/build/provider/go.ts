@@ -22,7 +22,7 @@ export async function provideFromGo(request: ProviderRequest): Promise<Delivery>
 	const runGo: RunGo = async (args, {cwd, accept, unlogged = false}) => run(program, args, {
 		cwd, signal,
 		...(!unlogged && {log}),
-		// The toolchain of the host where it is new enough, even where go.mod would have Go fetch another; and no workspace around our folder.
+		// Whatever the user has set; and no workspace around our folder.
 		env: {GOTOOLCHAIN: toolchain, GOWORK: 'off', GO111MODULE: 'on', CGO_ENABLED: go.cgo === true ? '1' : '0'},
 		...(accept && {accept}),
 	});

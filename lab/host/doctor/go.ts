@@ -43,15 +43,15 @@ export function goFolder(version: string): string {
 export const fetchingGo = '1.21';
 
 /**
- * The value of GOTOOLCHAIN with which an installed Go is one of the wanted version or newer: itself, or one that it fetches over the module proxy, checked
- * like every module. Undefined for one that cannot do that.
+ * The value of GOTOOLCHAIN with which an installed Go is one of the wanted version or newer: itself, where it has the patch level that modules ask for, or one that it
+ * fetches over the module proxy, checked like every module. Undefined for one that cannot do that.
  */
 export function toolchainFor(go: InstalledGo, wanted: string): string | undefined {
-	if (compareGo(go.version, wanted) >= 0) {
-		return 'local';
+	if (compareGo(go.version, fetchingGo) < 0) {
+		return compareGo(go.version, wanted) >= 0 ? 'local' : undefined;
 	}
 
-	return compareGo(go.version, fetchingGo) >= 0 ? `go${semver.coerce(wanted)?.version ?? wanted}+auto` : undefined;
+	return compareGo(go.version, wanted) >= 0 ? 'auto' : `go${semver.coerce(wanted)?.version ?? wanted}+auto`;
 }
 
 /** The newest Go that is installed: the one in PATH, or Debian's package of the wanted version. */
@@ -62,7 +62,7 @@ export async function findGo(wanted: string): Promise<InstalledGo | undefined> {
 			return undefined;
 		}
 
-		const {stdout} = await run(candidate, ['version'], {accept: [0, 1, 2, 126, 127], timeout: 10_000});
+		const {stdout} = await run(candidate, ['version'], {accept: [0, 1, 2, 126, 127], timeout: 10_000, env: {GOTOOLCHAIN: 'local'}});
 		const version = /go version go(\d+\.\d+(?:\.\d+)?)/.exec(stdout)?.[1];
 		return version === undefined ? undefined : {program: candidate, version};
 	}));
@@ -71,7 +71,7 @@ export async function findGo(wanted: string): Promise<InstalledGo | undefined> {
 
 /** The finding for what has to be built. */
 export async function checkGo(needs: readonly GoNeed[]): Promise<Finding[]> {
-	const wanted = needs.map(({version}) => version ?? '1.21').sort(compareGo).at(-1);
+	const wanted = needs.map(({version}) => version ?? fetchingGo).sort(compareGo).at(-1);
 	if (wanted === undefined) {
 		return [{id: 'go', status: 'ok', text: 'Go is not needed: no component has to be built'}];
 	}
