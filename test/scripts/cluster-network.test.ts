@@ -131,10 +131,19 @@ test('Forwarding that cannot be switched off is no proof', async (t) => {
 	t.regex(error?.message ?? '', /^control: while node-2 forwards nothing.*nothing failed/);
 });
 
+/** The request that nobody is to answer. */
+const beforeIt = /curl -sS --max-time \d+ -w [^]*hostname$/;
+
 test('A Service that is answered before it exists is no proof', async (t) => {
 	const answer = working();
-	const {error} = await play(t, (call, signal) => (/curl -sS --max-time \d+ \S+hostname$/.test(call.command) ? {stdout: 'hello-a'} : answer(call, signal)));
+	const {error} = await play(t, (call, signal) => (beforeIt.test(call.command) ? {stdout: 'hello-a\n0.012'} : answer(call, signal)));
 	t.regex(error?.message ?? '', /^control: before the Service exists/);
+});
+
+test('A connection that is taken without a word before the Service exists is no silence', async (t) => {
+	const answer = working();
+	const {error} = await play(t, (call, signal) => (beforeIt.test(call.command) ? {exitCode: 28, stdout: '\n0.012', stderr: 'curl: (28) Operation timed out'} : answer(call, signal)));
+	t.regex(error?.message ?? '', /^control: before the Service exists.*somebody took a connection from tester-1/);
 });
 
 test('A token that is not needed is no proof', async (t) => {
