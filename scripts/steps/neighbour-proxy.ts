@@ -19,22 +19,32 @@ export async function withPodsOnLink<Value>({router, lab}: StepContext, pod: Pod
 	}
 }
 
+/** Where a pod's server is. */
+function urlOfPod({addresses, name}: Pod): string {
+	return urlOf(addressIn('ipv6', addresses, name), serverPort);
+}
+
 /** Claims that the tester reaches a pod over the router. */
 export async function podAnswersFromOutside({tester}: StepContext, pod: Pod): Promise<void> {
-	await podAnswers(tester('tester-1'), urlOf(addressIn('ipv6', pod.addresses, pod.name), serverPort), [pod]);
+	await podAnswers(tester('tester-1'), urlOfPod(pod), [pod]);
+}
+
+/** What the router knows of a pod as its neighbour, as ip-neighbour(8) shows it. */
+async function neighbourOf({router}: StepContext, pod: Pod): Promise<string> {
+	const {stdout} = await router('router-1').$`ip -6 neighbour show to ${addressIn('ipv6', pod.addresses, pod.name)}`;
+	return stdout;
 }
 
 /** Claims that nobody answers the tester for a pod, and that the router has asked for the pod's link-layer address in vain. */
-export async function podIsSilentOutside({tester, router}: StepContext, pod: Pod): Promise<void> {
-	const address = addressIn('ipv6', pod.addresses, pod.name);
-	await nothingAnswers(tester('tester-1'), urlOf(address, serverPort));
-	const {stdout} = await router('router-1').$`ip -6 neighbour show to ${address}`;
-	claim(/FAILED|INCOMPLETE/.test(stdout), `the router's neighbour for ${pod.name} is \`${stdout}\`, and should not be known`);
+export async function podIsSilentOutside(context: StepContext, pod: Pod): Promise<void> {
+	await nothingAnswers(context.tester('tester-1'), urlOfPod(pod));
+	const found = await neighbourOf(context, pod);
+	claim(/FAILED|INCOMPLETE/.test(found), `the router's neighbour for ${pod.name} is \`${found}\`, and should not be known`);
 }
 
 /** Claims that the router has a node's link-layer address for a pod: it asked, and the node answered. */
-export async function routerHasNeighbour({router, lab}: StepContext, pod: Pod): Promise<void> {
-	const mac = lab.machines.find(({name}) => name === pod.node)?.links[0]?.mac ?? '';
-	const {stdout} = await router('router-1').$`ip -6 neighbour show to ${addressIn('ipv6', pod.addresses, pod.name)}`;
-	claim(stdout.includes(mac), `the router's neighbour for ${pod.name} is \`${stdout}\`, not ${mac} of ${pod.node}`);
+export async function routerHasNeighbour(context: StepContext, pod: Pod): Promise<void> {
+	const mac = context.lab.machines.find(({name}) => name === pod.node)?.links[0]?.mac ?? '';
+	const found = await neighbourOf(context, pod);
+	claim(found.includes(mac), `the router's neighbour for ${pod.name} is \`${found}\`, not ${mac} of ${pod.node}`);
 }

@@ -40,6 +40,15 @@ async function noProcesses(...names: string[]): Promise<void> {
 	}, {deadline: 5000, interval: 100});
 }
 
+/** What is being made. */
+async function scratch(): Promise<string[]> {
+	return readdir(path.join(bench.cache, 'scratch')).catch(() => []);
+}
+
+async function freezingBegins(): Promise<void> {
+	await until('the lab is being frozen', async () => ((await scratch()).length > 0 ? {met: true, value: undefined} : {met: false, seen: 'nothing in the scratch folder'}), {deadline: 60_000, interval: 5});
+}
+
 /** Any command clears what dead ones left; then there is nothing. */
 async function nothingLeft(t: ExecutionContext, ...names: string[]): Promise<void> {
 	t.deepEqual(JSON.parse(await bench.expect(t, 0, ['list', '-o', 'json'])), []);
@@ -48,7 +57,7 @@ async function nothingLeft(t: ExecutionContext, ...names: string[]): Promise<voi
 	}
 
 	t.deepEqual(await readdir(path.join(bench.state, 'labs')), []);
-	t.deepEqual(await readdir(path.join(bench.cache, 'scratch')).catch(() => []), []);
+	t.deepEqual(await scratch(), []);
 }
 
 async function statusOf(t: ExecutionContext, name: string): Promise<LabStatus> {
@@ -103,11 +112,7 @@ test.serial('after kill -9 of the supervisor that freezes its lab the command fa
 	await bench.expect(t, 0, ['up', scenario, '--name', 'one']);
 	const {supervisor} = await statusOf(t, 'one');
 	const freezing = bench.run(['freeze', 'one', 'half']);
-	const scratch = path.join(bench.cache, 'scratch');
-	await until('the lab is being frozen', async () => {
-		const begun = await readdir(scratch).catch(() => []);
-		return begun.length > 0 ? {met: true, value: undefined} : {met: false, seen: 'nothing in the scratch folder'};
-	}, {deadline: 60_000, interval: 5});
+	await freezingBegins();
 	process.kill(supervisor.pid, 'SIGKILL');
 	const outcome = await freezing;
 	t.is(outcome.code, 70, outcomeText(outcome));
@@ -123,12 +128,13 @@ test.serial('Ctrl-C while a lab is frozen keeps nothing of it, and the lab goes 
 	await bench.expect(t, 0, ['up', scenario, '--name', 'one']);
 	const freezing = spawn(process.execPath, [vmlabProgram, 'freeze', 'one', 'half'], {stdio: 'ignore', env: {...process.env, ...bench.env}});
 	const ended = once(freezing, 'close');
-	const scratch = path.join(bench.cache, 'scratch');
-	const begun = async (): Promise<string[]> => readdir(scratch).catch(() => []);
-	await until('the lab is being frozen', async () => ((await begun()).length > 0 ? {met: true, value: undefined} : {met: false, seen: 'nothing in the scratch folder'}), {deadline: 60_000, interval: 5});
+	await freezingBegins();
 	freezing.kill('SIGINT');
 	t.deepEqual(await ended, [130, null]);
-	await until('nothing of it is left', async () => ((await begun()).length === 0 ? {met: true, value: undefined} : {met: false, seen: (await begun()).join()}), {deadline: 120_000, interval: 100});
+	await until('nothing of it is left', async () => {
+		const left = await scratch();
+		return left.length === 0 ? {met: true, value: undefined} : {met: false, seen: left.join()};
+	}, {deadline: 120_000, interval: 100});
 	t.deepEqual(await bench.stages('frozen half'), []);
 	t.is(await bench.ask(t, 'one', 'node-1', 'echo here'), 'here');
 	await bench.expect(t, 0, ['freeze', 'one', 'half']);
