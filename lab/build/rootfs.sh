@@ -81,7 +81,7 @@ find "$tree/var/log" "$tree/var/cache" "$tree/var/backups" "$tree/var/tmp" "$tre
 find "$tree/usr" -name __pycache__ -type d -prune -exec rm -rf {} +
 rm -rf "$tree"/run/* "$tree"/var/lib/apt/lists "$tree"/var/cache/apt "$tree"/var/cache/ldconfig "$tree"/var/lib/dpkg/*-old \
 	"$tree"/var/lib/initramfs-tools "$tree"/var/lib/systemd/deb-systemd-* "$tree"/var/lib/systemd/random-seed \
-	"$tree"/root/.[a-z]*history "$tree"/etc/hostname "$tree"/etc/hosts "$tree"/etc/resolv.conf "$tree"/etc/ssh/ssh_host_* \
+	"$tree"/root/.[a-z]*history "$tree"/etc/hostname "$tree"/etc/hosts "$tree"/etc/resolv.conf "$tree"/etc/.resolv.conf.* "$tree"/etc/ssh/ssh_host_* \
 	"$tree"/etc/dropbear/*_host_key "$tree"/etc/nsd/*.key "$tree"/etc/nsd/*.pem "$tree"/etc/unbound/*.key "$tree"/etc/unbound/*.pem "$tree"/etc/*- "$tree"/etc/.pwd.lock "$tree"/etc/apt/sources.list "$tree"/etc/apt/sources.list.d/* \
 	"$tree"/etc/apt/apt.conf.d/99mmdebstrap "$tree"/etc/dpkg/dpkg.cfg.d/99mmdebstrap "$tree"/var/lib/dbus/machine-id \
 	"$tree"/vmlinuz* "$tree"/initrd.img*

@@ -131,6 +131,10 @@ async function importDeclaration(kind: Kind, root: string, relative: string): Pr
 		throw brokenBy(error, root, file);
 	}
 
+	if (isOfCommonJs(exported)) {
+		throw failure.brokenDeclaration(relative, 'it was loaded as a CommonJS module', {file}, sayModule(root));
+	}
+
 	if (exported === undefined) {
 		const define = `define${kind.charAt(0).toUpperCase()}${kind.slice(1)}`;
 		throw failure.brokenDeclaration(relative, 'it has no default export', {file}, `End it with \`export default ${define}({...})\`.`);
@@ -138,6 +142,16 @@ async function importDeclaration(kind: Kind, root: string, relative: string): Pr
 
 	await checkShape(kind, exported, `${kind} ${path.basename(kind === 'scenario' ? relative : path.dirname(relative), '.ts')}`, root, file);
 	return exported;
+}
+
+/** Whether a default export is what a compiler makes of a whole ES module for `require`: what the file exports is within. */
+function isOfCommonJs(exported: unknown): boolean {
+	return typeof exported === 'object' && exported !== null && '__esModule' in exported;
+}
+
+/** What to do where files of a project are not taken for ES modules. */
+function sayModule(root: string): string {
+	return `The package.json of ${root} must say "type": "module", as that of \`vmlab init\` does.`;
 }
 
 async function checkShape(shape: Shape, value: unknown, what: string, root: string, file: string): Promise<void> {
@@ -165,9 +179,7 @@ function brokenBy(error: unknown, root: string, file: string): LabError {
 	// esbuild: "Transform failed with 1 error:", then "FILE:LINE:COLUMN: ERROR: text" for each.
 	const compiler = /ERROR: (.*)$/m.exec(raw)?.[1];
 	const reason = (compiler ?? raw.split('\n')[0] ?? '').replaceAll(/\?namespace=[^\s'"`]*/g, '');
-	const hint = /Cannot find module 'vmlab'/.test(raw)
-		? `The package.json of ${root} must say "type": "module", as that of \`vmlab init\` does.`
-		: undefined;
+	const hint = /Cannot find module 'vmlab'/.test(raw) ? sayModule(root) : undefined;
 	return failure.brokenDeclaration(path.relative(root, file), reason, placeOfException(error, root) ?? {file}, hint, error);
 }
 

@@ -189,6 +189,13 @@ test('a folder that is no package of modules is refused with what to do', async 
 	t.is(error.hint, `The package.json of ${folder} must say "type": "module", as that of \`vmlab init\` does.`);
 });
 
+test('so is one that has vmlab installed, where its files load and export something else', async (t) => {
+	const files = {'package.json': '{}', 'node_modules/vmlab': {link: packageFolder}, 'overlays/x/overlay.ts': overlaySource('\tsummary: \'x\',')};
+	const {error, folder} = await refusal(t, files);
+	t.is(error.message, 'overlays/x/overlay.ts cannot be loaded: it was loaded as a CommonJS module');
+	t.is(error.hint, `The package.json of ${folder} must say "type": "module", as that of \`vmlab init\` does.`);
+});
+
 test('what a function throws later is told with its place', async (t) => {
 	const {placeOfException} = await import('../../lab/spec/source-place.ts');
 	await withProject({'overlays/x/overlay.ts': overlaySource('\tsummary: \'x\',\n\tunits() {\n\t\tthrow new Error(\'later\');\n\t},')}, async ({roots, folder}) => {
