@@ -1,10 +1,10 @@
 import {defineScenario} from 'vmlab';
-import {entropyLab, firstKeys, promptAnswers} from './steps/entropy.ts';
+import {entropyLab, firstKeys, seedOnDisk} from './steps/entropy.ts';
 
 export default defineScenario({
 	summary: 'How long the first TLS key of a boot takes on kernel 6.12: as usual, with virtio-rng alone, and without any random numbers but those that the kernel makes itself',
 	lab: entropyLab('trixie'),
 	budget: '5m',
-	mutation: promptAnswers,
+	mutation: seedOnDisk,
 	steps: firstKeys,
 });

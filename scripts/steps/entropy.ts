@@ -1,6 +1,6 @@
 /** The story of three machines that differ in what their kernels have random numbers from at boot. */
 import {claim, type LabDeclaration, type MachineHandle, type MutationDeclaration, type StepContext} from 'vmlab';
-import {bootDone, callsFile, claimAtOnce, claimWaited, readFirstKey, tellFirstKey} from './first-key.ts';
+import {bootDone, claimAtOnce, claimWaited, readFirstKey, tellFirstKey} from './first-key.ts';
 import {reboot} from './reboot.ts';
 
 /** Their lab. */
@@ -16,16 +16,21 @@ export function entropyLab(image: string): LabDeclaration {
 	};
 }
 
-/** The step that all is for. */
-const waits = 'without any it has none when the first program asks, and getrandom(2) waits until it has made some';
+/** The step that a seed turns red. */
+const waitsAgain = 'starved-1 waits once more when it is rebooted';
 
-/** What makes this step red: the wait is not there. */
-export const promptAnswers: MutationDeclaration = {
-	summary: 'what openssl was told on starved-1 is replaced by what it was told on device-1',
-	red: waits,
-	because: /openssl on starved-1 waited [\d.e-]+ s for random numbers, though the kernel had none for/,
+/** What makes it red: systemd-random-seed(8), which is off in labs, as it is on computers that keep their seed over a boot. */
+export const seedOnDisk: MutationDeclaration = {
+	summary: 'starved-1 keeps a seed of random numbers on its disk, which its kernel is told to count at the next boot',
+	red: waitsAgain,
+	because: /the kernel of starved-1 had random numbers at [\d.]+ s, before the first key was asked for at/,
+	before: waitsAgain,
 	async apply({machine}) {
-		await machine('starved-1').writeFile(callsFile, await machine('device-1').readFile(callsFile));
+		const starved = machine('starved-1');
+		await starved.writeFile('/etc/systemd/system/vmlab-first-key.service.d/seed.conf', [
+			'[Service]', 'Environment=SYSTEMD_RANDOM_SEED_CREDIT=force', 'ExecStartPre=/usr/lib/systemd/systemd-random-seed load', '',
+		].join('\n'));
+		await starved.$`/usr/lib/systemd/systemd-random-seed save; sync`;
 	},
 };
 
@@ -81,7 +86,7 @@ export async function firstKeys(context: StepContext): Promise<void> {
 	await step('with virtio-rng alone it has them before the first program asks', async () => {
 		claimAtOnce(withDevice);
 	});
-	await step(waits, async () => {
+	await step('without any it has none when the first program asks, and getrandom(2) waits until it has made some', async () => {
 		claimWaited(without);
 	});
 	await refuted('control: the first key of starved-1 is not one that was made at once', async () => {
@@ -91,7 +96,7 @@ export async function firstKeys(context: StepContext): Promise<void> {
 		claimWaited(withDevice);
 	});
 
-	await step('starved-1 waits once more when it is rebooted', async () => {
+	await step(waitsAgain, async () => {
 		await rebootForKey(context, starved);
 		const again = await readFirstKey(starved);
 		claimWaited(again);

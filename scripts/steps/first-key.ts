@@ -19,7 +19,7 @@ export interface FirstKey {
 }
 
 /** Where a machine has the calls of getrandom(2), as strace(1) wrote them. */
-export const callsFile = '/run/first-key/getrandom';
+const callsFile = '/run/first-key/getrandom';
 
 /** The time of the only line of the kernel's log (dmesg(1)) that has this text. */
 function timeOf(log: string, text: string, machine: string): number {

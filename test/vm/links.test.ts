@@ -80,6 +80,18 @@ const impairments = script(`
 			const {to} = await fabric.link('node-1@cluster');
 			claim(intact < 3 && to.corrupted === 10, \`\${intact} of 10 answers came as they were sent, and the link corrupted \${to.corrupted}\`);
 		});
+		await step('TCP sends again what is corrupted, until all has come as it was sent', async () => {
+			const [sent] = (await two.$\`head -c 300000 /dev/urandom > /run/sent; sha256sum < /run/sent\`).stdout.split(' ');
+			await two.$\`systemd-run --quiet --unit=sender socat -u OPEN:/run/sent,rdonly TCP-LISTEN:8001,reuseaddr\`;
+			await eventually('the sender listens', async () => {
+				claim((await two.$\`ss -Hltn sport = 8001\`).stdout !== '', 'nothing listens');
+			});
+			await fabric.impair('node-1@cluster', {direction: 'to', corrupt: '10%', match: {protocol: 'tcp', port: 8001}});
+			const [came] = (await one.$\`nc -d -w 20 192.168.1.2 8001 | sha256sum\`).stdout.split(' ');
+			const {to: {corrupted}} = await fabric.link('node-1@cluster');
+			note(\`\${corrupted} frames were corrupted\`);
+			claim(corrupted > 0 && came === sent, \`the link corrupted \${corrupted} frames; \${sent} was sent, and \${came} came\`);
+		});
 		await step('small packets pass a hole for large ones, and large ones vanish without a word', async () => {
 			await fabric.impair('node-1@cluster', {direction: 'to', mtu: 600});
 			const [small, large] = [await ping(3), await ping(3, '-s', '1000')];
