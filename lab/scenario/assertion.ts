@@ -1,13 +1,14 @@
 /** Claims in steps. */
+import {inspect} from 'node:util';
 
 /**
  * Says what must hold. `message` is what is wrong when it does not, as one sentence; each of `details` is a line of the
- * report below it.
+ * report below it, and what is no text is shown as node:util's inspect shows it: the result of a command, say.
  *
  * @throws an Error, which fails the step around it
  */
-export function claim(holds: unknown, message: string, details: readonly string[] = []): asserts holds {
+export function claim(holds: unknown, message: string, details: readonly unknown[] = []): asserts holds {
 	if (!holds) {
-		throw new Error([message, ...details].join('\n'));
+		throw new Error([message, ...details.map((detail) => (typeof detail === 'string' ? detail : inspect(detail)))].join('\n'));
 	}
 }

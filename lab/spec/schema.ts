@@ -15,7 +15,7 @@ import type {OptionDeclaration} from './overlay.ts';
 const text = z.string();
 const words = z.array(text);
 const pureFunction = z.custom<(...values: never[]) => unknown>((value) => typeof value === 'function', {error: 'must be a function'});
-const duration = text.regex(/^\d+(\.\d+)?(ms|s|m|h)$/, {error: 'must be a duration such as 90s or 10m'});
+const duration = text.regex(/^\d+(\.\d+)?(ms|s|m|h)$/, {error: 'must be a duration such as 20ms, 90s or 10m'});
 const size = text.regex(/^\d+(\.\d+)?(KiB|MiB|GiB)$/, {error: 'must be a size such as 512MiB or 2GiB'});
 const family = z.enum(families as [string, ...string[]]);
 const perFamily = z.strictObject({ipv4: text.optional(), ipv6: text.optional()});

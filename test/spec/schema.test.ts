@@ -45,7 +45,7 @@ test('sizes and durations have units', (t) => {
 	t.deepEqual(texts('lab', {machines: {node: {count: 1, memory: '2GB', disk: '4'}}, overlays: []}), [
 		'`machines.node.memory` must be a size such as 512MiB or 2GiB', '`machines.node.disk` must be a size such as 512MiB or 2GiB',
 	]);
-	t.deepEqual(texts('ready', [{sentence: 'x', deadline: '90', port: 1}]), ['`[0].deadline` must be a duration such as 90s or 10m']);
+	t.deepEqual(texts('ready', [{sentence: 'x', deadline: '90', port: 1}]), ['`[0].deadline` must be a duration such as 20ms, 90s or 10m']);
 });
 
 test('paths on machines are absolute, normal and usr-merged', (t) => {
