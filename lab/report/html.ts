@@ -53,6 +53,7 @@ export function htmlReport(events: readonly TimedEvent[], options: HtmlOptions =
 <p>${events.length === 0 ? 'Nothing happened.' : markup`Started <time>${new Date(history.start).toISOString().replace('T', ' ').replace(/\.\d+Z$/, ' UTC')}</time>, took ${formatSeconds((history.end - history.start) / 1000)}.`}</p>
 </header>
 <main>
+${contents(scenarios, history)}
 ${history.stages.filter(({state}) => state === 'failed').map(({name, error}) => markup`<section><h2 class="failed">✖ ${name}</h2>${errorBlock(error, options)}</section>`)}
 ${history.labs.filter((lab) => isUntold(lab, scenarios)).map((lab) => labSection(lab, history, options))}
 ${scenarios.map((scenario) => scenarioSection(scenario, history, options))}
@@ -64,6 +65,18 @@ ${notesSection(history)}
 </html>
 `;
 	return page.text;
+}
+
+/** Of several scenarios: which of them failed and why, these first, with links to each. */
+function contents(scenarios: readonly ScenarioSpan[], history: History): Markup | undefined {
+	if (scenarios.length < 2) {
+		return undefined;
+	}
+
+	const failedFirst = [...scenarios].sort((one, other) => Number(one.state === 'done') - Number(other.state === 'done'));
+	return markup`<nav><h2>Scenarios</h2>
+<table><tbody>${failedFirst.map((scenario) => markup`<tr class="${scenario.state}"><td>${sign(scenario)}</td><td><a href="#${anchor(scenario.name)}">${scenario.name}</a></td><td>${took(scenario, history)}</td><td>${scenario.error?.message ?? scenario.summary}</td></tr>`)}</tbody></table>
+</nav>`;
 }
 
 function endOf(span: Span, history: History): number {

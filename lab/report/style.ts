@@ -20,8 +20,8 @@ export const style = `${colours}${topology}
 body { margin: 0 auto; max-width: 1080px; padding: 24px 20px; font: 15px/1.5 system-ui, sans-serif; color: var(--text); background: var(--page); }
 h1 { margin: 0; font-size: 26px; } h2 { margin: 0 0 4px; font-size: 19px; } h3 { margin: 22px 0 6px; font-size: 15px; }
 small, .summary, header p, footer, .place, .code { color: var(--soft); font-size: 13px; font-weight: normal; }
-h1.done, h2.done, li.done > .sign { color: var(--good); } h1.failed, h2.failed, li.failed > .sign, tr.failed td { color: var(--bad); }
-section { margin: 20px 0; padding: 18px 20px; background: var(--card); border: 1px solid var(--line); border-radius: 8px; }
+h1.done, h2.done, li.done > .sign, tr.done .sign { color: var(--good); } h1.failed, h2.failed, li.failed > .sign, tr.failed td { color: var(--bad); }
+section, nav { margin: 20px 0; padding: 18px 20px; background: var(--card); border: 1px solid var(--line); border-radius: 8px; }
 p { margin: 4px 0; overflow-wrap: anywhere; } .summary { font-size: 14px; }
 .steps { margin: 10px 0; padding: 0; list-style: none; } .steps .steps { margin: 2px 0 4px 24px; } .steps li { padding: 2px 0; } .sign { display: inline-block; width: 1.2em; }
 .said { margin: 0 0 4px 1.2em; padding: 0; list-style: none; color: var(--soft); font-size: 13px; } .steps .said li { padding: 0; } .said li { overflow-wrap: anywhere; }

@@ -25,6 +25,19 @@ test('A failed step has its error once, with its place and details', (t) => {
 	t.true(page.includes('<a href="./evidence/ipv4">evidence/ipv4</a>'));
 });
 
+test('Of several scenarios the page begins with which failed and why, and with links to all; one alone needs no list', (t) => {
+	const other = passedRun.map((event) => ({...event, ...('scenario' in event && {scenario: 'lan'}), at: event.at - 3_600_000}));
+	const page = htmlReport([...other, ...failedRun]);
+	const rows = [...(/<nav>.*?<\/nav>/s.exec(page)?.[0] ?? '').matchAll(/<tr class="(\w+)">.*?<a href="#([\w-]+)">(.*?)<\/a>.*?<td>([^<]*)<\/td><\/tr>/gs)].map((row) => row.slice(1));
+	t.deepEqual(rows.map(([state, , name]) => [state, name]), [['failed', 'ipv4'], ['done', 'lan']]);
+	t.regex(rows[0]![3]!, /each pod reaches each other pod/);
+	for (const [, target] of rows) {
+		t.true(page.includes(`<section id="${target}">`), target);
+	}
+
+	t.false(htmlReport(failedRun).includes('<nav>'));
+});
+
 test('Evidence elsewhere is told, but not linked', (t) => {
 	t.true(htmlReport(failedRun, {folder: '/other'}).includes('<code>/reports/evidence/ipv4</code>'));
 });
