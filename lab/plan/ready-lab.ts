@@ -13,7 +13,7 @@ export function readyStageName(plan: Plan): string {
 }
 
 /** To be raised when what a frozen lab holds, or how it is made, changes. */
-const revision = 6;
+const revision = 7;
 
 /**
  * All that a frozen lab depends on, as plain data: it is kept with it, and tells why another one is needed.

@@ -137,6 +137,15 @@ async function complete({machine, memory, blankDisk, initramfs, consoleLog}: Fre
 		});
 		await run('qemu-img', ['rebase', '-q', '-f', 'qcow2', '-F', 'qcow2', '-b', blankDisk, files.disk], {signal});
 	}
+
+	// By the way from one stage to the other, and without a look whether it leads there already: a cache that is moved stays good.
+	await run('qemu-img', ['rebase', '-q', '-u', '-f', 'qcow2', '-F', 'qcow2', '-b', wayToStage(blankDisk), files.disk], {signal});
+}
+
+/** The path of another stage's file (STAGES/KEY/files/NAME) from the folder of a frozen machine (STAGES/KEY/files/MACHINE), wherever the store is. */
+function wayToStage(file: string): string {
+	const [key = '', ...rest] = file.split(path.sep).slice(-3);
+	return path.join('..', '..', '..', key, ...rest);
 }
 
 /**

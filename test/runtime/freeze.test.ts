@@ -6,6 +6,7 @@ import path from 'node:path';
 import test from 'ava';
 import type {Fabric} from '../../lab/fabric/fabric.ts';
 import {failure} from '../../lab/host/failure.ts';
+import {run} from '../../lab/host/program.ts';
 import {withTemporaryFolder} from '../../lab/host/temporary.ts';
 import type {Machine} from '../../lab/machine/machine.ts';
 import type {Qmp} from '../../lab/machine/qmp.ts';
@@ -36,10 +37,14 @@ async function withLab(use: (scene: Scene) => Promise<void>): Promise<void> {
 		await writeFile(path.join(folder, 'secrets/one'), 'a secret', {mode: 0o600});
 		await writeFile(path.join(folder, 'ssh-key'), 'a key', {mode: 0o600});
 		await writeFile(path.join(folder, 'ssh-key.pub'), 'its public half');
+		const blankDisk = path.join(folder, 'stages/blank/files/disk.qcow2');
+		await mkdir(path.dirname(blankDisk), {recursive: true});
+		await run('qemu-img', ['create', '-q', '-f', 'qcow2', blankDisk, '1M']);
 		const machines = await Promise.all(names.map(async (name) => {
 			const own = path.join(folder, name);
 			await mkdir(own);
-			await Promise.all(['disk.qcow2', 'initramfs', 'memory', 'console.log'].map(async (file) => writeFile(path.join(own, file), `${file} of ${name}`)));
+			await Promise.all(['initramfs', 'memory', 'console.log'].map(async (file) => writeFile(path.join(own, file), `${file} of ${name}`)));
+			await run('qemu-img', ['create', '-q', '-f', 'qcow2', '-F', 'qcow2', '-b', blankDisk, path.join(own, 'disk.qcow2')]);
 			const execute = async (command: string, args?: Readonly<Record<string, unknown>>): Promise<unknown> => {
 				asked.push(`${name} ${command}`);
 				if (broken.has(`${name} ${command}`)) {
@@ -61,7 +66,7 @@ async function withLab(use: (scene: Scene) => Promise<void>): Promise<void> {
 			};
 
 			const machine = {name, pid: process.pid, qmp: {execute} as Partial<Qmp> as Qmp} as Partial<Machine> as Machine;
-			return {machine, memory: path.join(own, 'memory'), disk: path.join(own, 'disk.qcow2'), blankDisk: '/nowhere', initramfs: path.join(own, 'initramfs'), consoleLog: path.join(own, 'console.log')};
+			return {machine, memory: path.join(own, 'memory'), disk: path.join(own, 'disk.qcow2'), blankDisk, initramfs: path.join(own, 'initramfs'), consoleLog: path.join(own, 'console.log')};
 		}));
 		const fabric = {
 			async hold() {
@@ -113,9 +118,11 @@ test('networks are held first, then machines stop, then what is on its way is ta
 		t.true(frozenAt >= then && frozenAt <= Date.now() + 1_000_000, 'by the guests\' clock');
 		for (const name of names) {
 			const {memory, state, disk, initramfs, console} = frozenMachine(target, name);
-			t.deepEqual(await Promise.all([memory, state, disk, initramfs, console].map(async (file) => readFile(file, 'utf8'))), [
-				`memory of ${name}`, `state of ${name}`, `disk.qcow2 of ${name}`, `initramfs of ${name}`, `console.log of ${name}`,
+			t.deepEqual(await Promise.all([memory, state, initramfs, console].map(async (file) => readFile(file, 'utf8'))), [
+				`memory of ${name}`, `state of ${name}`, `initramfs of ${name}`, `console.log of ${name}`,
 			]);
+			const {stdout} = await run('qemu-img', ['info', '--output=json', disk]);
+			t.is((JSON.parse(stdout) as {'backing-filename': string})['backing-filename'], '../../../blank/files/disk.qcow2', 'wherever the store is');
 		}
 
 		await t.notThrowsAsync(checkStates(target, frozen));
