@@ -28,9 +28,13 @@ function streamTarget(stream: Writable, fail: (error: NodeJS.ErrnoException) => 
 	stream.on('error', fail);
 	return {
 		async write(bytes) {
-			// It keeps what it cannot hand on at once. An error is told above.
+			// It keeps what it cannot hand on at once. Its own event comes when it is closed, which may be after our end.
 			await new Promise<void>((resolve) => {
-				stream.write(bytes, () => {
+				stream.write(bytes, (error) => {
+					if (error) {
+						fail(error);
+					}
+
 					resolve();
 				});
 			});
