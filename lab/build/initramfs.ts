@@ -7,7 +7,7 @@ import {run} from '../host/program.ts';
 import type {StageWork} from '../store/store.ts';
 
 /** The programs that init.sh calls, all of them busybox. */
-const applets = ['cat', 'cp', 'insmod', 'mkdir', 'mount', 'mv', 'poweroff', 'printf', 'sh', 'switch_root', 'sync', 'tar', 'touch', 'usleep'];
+const applets = ['cat', 'cp', 'dmesg', 'grep', 'insmod', 'mkdir', 'mount', 'mv', 'poweroff', 'printf', 'reboot', 'sh', 'switch_root', 'sync', 'tar', 'touch', 'usleep'];
 
 /** Kernel modules as files below the release's folder. */
 export interface KernelModules {

@@ -7,6 +7,7 @@ import {preparePlan} from '../../lab/build/prepare.ts';
 import {noEvents} from '../../lab/event/event.ts';
 import {LabError} from '../../lab/host/error.ts';
 import {packageFolder} from '../../lab/host/folder.ts';
+import {run} from '../../lab/host/program.ts';
 import {until} from '../../lab/host/wait.ts';
 import type {Plan} from '../../lab/plan/plan.ts';
 import {bootLab} from '../../lab/runtime/lab.ts';
@@ -108,6 +109,27 @@ test.serial('a machine whose kernel finds no first process fails the boot within
 	t.true(error.details.length > 2);
 	t.regex(await readFile(path.join(evidence, 'tester-1/console.log'), 'utf8'), /Kernel panic/);
 	t.deepEqual(await remainsOf({name: 'broken', state: bench.state}), []);
+});
+
+test.serial('a machine whose kernel says that it measured its clock badly boots again, before it looks for its disk', async (t) => {
+	t.timeout(50 * 60_000);
+	const {signal} = new AbortController();
+	const plan = await preparePlan(declare(1));
+	const made = await makeStages(plan, {store: await openStore(), events: noEvents, signal});
+	const image = made.get(`image ${plan.imageName}`)!;
+	/** What is on the console when QEMU ends, which a reset is the end of here. The kernel writes its command line into its log, and nothing else can make it say the words. */
+	const boot = async (...words: string[]): Promise<string> => {
+		const {stdout} = await run('qemu-system-x86_64', [
+			'-accel', 'tcg', '-m', '256', '-nodefaults', '-display', 'none', '-serial', 'stdio', '-no-reboot', '-kernel', path.join(image.folder, 'vmlinuz'), '-initrd', path.join(image.folder, 'initramfs'),
+			'-append', [...plan.image.kernelArguments ?? [], ...words].join(' '),
+		], {timeout: 10 * 60_000});
+		return stdout;
+	};
+
+	const again = await boot('tsc: PIT calibration deviates');
+	t.regex(again, /vmlab: the kernel misjudged how fast its clock runs, so the machine starts again\s+\[.*\] reboot: Restarting system\s*$/);
+	// Without the words it goes on, to what is missing here.
+	t.regex(await boot(), /the first process runs\s+vmlab: init failed: the kernel arguments lack vmlab\.layers=N\s+\[.*\] reboot: Power down\s*$/);
 });
 
 test.serial('a machine whose layer is empty fails the boot within moments, with the line that says so', async (t) => {
