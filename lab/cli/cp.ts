@@ -2,8 +2,7 @@
 import {constants} from 'node:fs';
 import {access} from 'node:fs/promises';
 import {failure} from '../host/failure.ts';
-import {machineOf} from '../runtime/labs.ts';
-import {chooseLab, parseRemote, withConnection} from './lab-choice.ts';
+import {chooseRemote, parseRemote, withConnection} from './lab-choice.ts';
 import {say} from './output.ts';
 import {defineVerb} from './verb.ts';
 
@@ -24,9 +23,8 @@ export const verb = defineVerb({
 			});
 		}
 
-		const lab = await chooseLab(remote.lab);
-		const {name} = machineOf(lab, remote.machine);
-		await withConnection(lab, name, signal, async (connection) => {
+		const {lab, machine} = await chooseRemote(remote);
+		await withConnection(lab, machine.name, signal, async (connection) => {
 			const files = source === undefined ? await connection.upload(from, remote.path, {signal}) : await connection.download(remote.path, to, {signal});
 			say(`${files} ${files === 1 ? 'file' : 'files'} copied`);
 		});

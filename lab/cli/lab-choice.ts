@@ -1,4 +1,5 @@
 /** Which lab and which machine a command means. */
+import type {LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import type {SshConnection} from '../machine/ssh.ts';
 import {connectMachine, listLabs, machineOf, type LabRecord, type MachineRecord} from '../runtime/labs.ts';
@@ -45,11 +46,18 @@ async function chooseOf({cleared, labs}: Awaited<ReturnType<typeof clearedAndRun
 	return lab;
 }
 
+/** Words of which the first may be `LAB/MACHINE`, as `vmlab cp` has it, with that as the two words `LAB MACHINE`; pure. */
+export function spelledOut(words: readonly string[]): readonly string[] {
+	const [, lab, machine] = /^([^/]+)\/([^/]+)$/.exec(words[0] ?? '') ?? [];
+	return lab === undefined || machine === undefined ? words : [lab, machine, ...words.slice(1)];
+}
+
 /**
- * `[LAB] WORD...`: the lab that the first word names, and the words behind it; the only lab that runs, and all words, where the first names no lab. Whether the other
+ * `[LAB] WORD...`, or `LAB/WORD...`: the lab that the first word names, and the words behind it; the only lab that runs, and all words, where the first names no lab. Whether the other
  * words name anything is not looked at. Throws `no-such-lab`, `lab-not-clear`.
  */
-export async function chooseLabAnd(words: readonly string[]): Promise<{lab: LabRecord; rest: readonly string[]}> {
+export async function chooseLabAnd(given: readonly string[]): Promise<{lab: LabRecord; rest: readonly string[]}> {
+	const words = spelledOut(given);
 	const found = await clearedAndRunning();
 	const [first, second] = words;
 	const own = ownLabs(found.labs);
@@ -60,8 +68,9 @@ export async function chooseLabAnd(words: readonly string[]): Promise<{lab: LabR
 	return first === undefined || isOwn ? {lab: await chooseOf(found, undefined), rest: words} : {lab: await chooseOf(found, first), rest: words.slice(1)};
 }
 
-/** `MACHINE` where one lab runs, or `LAB MACHINE`. */
-export async function chooseMachine(names: readonly string[]): Promise<{lab: LabRecord; machine: MachineRecord}> {
+/** `MACHINE` where one lab runs, or `LAB MACHINE`, or `LAB/MACHINE`. */
+export async function chooseMachine(given: readonly string[]): Promise<{lab: LabRecord; machine: MachineRecord}> {
+	const names = spelledOut(given);
 	const [first, second] = names;
 	if (first === undefined || names.length > 2) {
 		throw failure.usage('One machine is to be named: `MACHINE`, or `LAB MACHINE`', 'A command comes after `--`.');
@@ -73,7 +82,7 @@ export async function chooseMachine(names: readonly string[]): Promise<{lab: Lab
 	const [only, ...others] = ownLabs(labs);
 	const isMachine = others.length === 0 && only?.machines.some(({name}) => name === first) === true;
 	if (second === undefined && meant !== undefined && !isMachine) {
-		throw failure.usage(`\`${first}\` is a lab, and one of its machines is to be named too`, `It has ${meant.machines.map(({name}) => name).join(', ')}.`);
+		throw machineMissing(meant);
 	}
 
 	if (second !== undefined && meant === undefined && isMachine) {
@@ -82,6 +91,20 @@ export async function chooseMachine(names: readonly string[]): Promise<{lab: Lab
 
 	const lab = await chooseOf(found, second === undefined ? undefined : first);
 	return {lab, machine: machineOf(lab, second ?? first)};
+}
+
+function machineMissing({name: lab, machines}: LabRecord): LabError {
+	return failure.usage(`\`${lab}\` is a lab, and one of its machines is to be named too`, `It has ${machines.map(({name}) => name).join(', ')}.`);
+}
+
+/** The lab and the machine of a place on one. Throws `no-such-lab`, `lab-not-clear`, `unknown-machine`, or `usage` where a lab is named in the place of a machine. */
+export async function chooseRemote({lab: named, machine}: {readonly lab?: string; readonly machine: string}): Promise<{lab: LabRecord; machine: MachineRecord}> {
+	const lab = await chooseLab(named);
+	if (named === undefined && machine === lab.name && !lab.machines.some(({name}) => name === machine)) {
+		throw machineMissing(lab);
+	}
+
+	return {lab, machine: machineOf(lab, machine)};
 }
 
 /** `[LAB/]MACHINE:PATH`, as `vmlab cp` has it; undefined for a file of this computer. */

@@ -1,7 +1,7 @@
 import {mkdir} from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
-import {parseRemote} from '../../lab/cli/lab-choice.ts';
+import {parseRemote, spelledOut} from '../../lab/cli/lab-choice.ts';
 import {formatTable} from '../../lab/cli/output.ts';
 import {identify} from '../../lab/host/process.ts';
 import {withTemporaryFolder} from '../../lab/host/temporary.ts';
@@ -18,6 +18,13 @@ test('a place on a machine is machine:path, or lab/machine:path', (t) => {
 test('everything else is a file of this computer', (t) => {
 	for (const file of ['file', './node-1:x', '/tmp/a:b', 'some/folder/a:b', '../node-1:x']) {
 		t.is(parseRemote(file), undefined, file);
+	}
+});
+
+test('a machine of a lab is two words, or one with a slash', (t) => {
+	t.deepEqual(spelledOut(['mine/node-1', 'kill']), ['mine', 'node-1', 'kill']);
+	for (const words of [['mine', 'node-1'], ['node-1'], [], ['/node-1'], ['mine/'], ['a/b/c'], ['node-1', 'a/b']]) {
+		t.deepEqual(spelledOut(words), words);
 	}
 });
 
@@ -75,6 +82,8 @@ test('a lab where a machine is to be named, and a machine where a lab is, are to
 		const lab = await vmlab(['ssh', 'mine'], {env});
 		t.is(lab.code, 2);
 		t.regex(lab.stderr, /`mine` is a lab, and one of its machines is to be named too[^]*It has node-1\./);
+		t.regex((await vmlab(['cp', 'mine:node-1:/etc/hosts', '.'], {env})).stderr, /`mine` is a lab, and one of its machines is to be named too/);
+		t.regex((await vmlab(['ssh', 'mine/node-2'], {env})).stderr, /no machine `node-2`/);
 		const machine = await vmlab(['ssh', 'node-1', 'ls'], {env});
 		t.is(machine.code, 2);
 		t.regex(machine.stderr, /`node-1` is a machine of the lab mine, and no lab/);
