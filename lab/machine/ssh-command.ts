@@ -5,6 +5,7 @@ import type {Client, ClientChannel} from 'ssh2';
 import {LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import {interruption} from '../host/interruption.ts';
+import {untilAborted} from '../host/wait.ts';
 import {plainText} from '../host/plain-text.ts';
 import type {SshLine} from './ssh-line.ts';
 
@@ -140,26 +141,63 @@ function exitCodeOf({code, signal}: CommandEnd): number {
 	return code ?? 128 + (signalNumbers[signal ?? ''] ?? 0);
 }
 
+/** A command as messages show it. */
+function shownOf(command: string): string {
+	return command.length > 200 ? `${command.slice(0, 200)}...` : command;
+}
+
+/**
+ * Does what a command takes, the wait for a connection and the opening of its channel too, with a signal that aborts when the caller's does, and with `command-timed-out`
+ * when its time is over: a guest that hangs answers none of these.
+ */
+export async function withCommandLimit<Value>(
+	machine: string, command: string, {signal, timeout}: Pick<ExecOptions, 'signal' | 'timeout'>, use: (signal: AbortSignal) => Promise<Value>,
+): Promise<Value> {
+	const limit = new AbortController();
+	const stop = (): void => {
+		limit.abort(signal!.reason);
+	};
+	const alarm = timeout === undefined ? undefined : setTimeout(() => {
+		limit.abort(failure.commandTimedOut(machine, shownOf(command), timeout / 1000, []));
+	}, timeout);
+	signal?.addEventListener('abort', stop, {once: true});
+	if (signal?.aborted === true) {
+		stop();
+	}
+
+	try {
+		return await use(limit.signal);
+	} finally {
+		clearTimeout(alarm);
+		signal?.removeEventListener('abort', stop);
+	}
+}
+
 /**
  * Runs a shell command to its end; an exit code of any value is a result.
  *
+ * @param signal as `withCommandLimit` gives it: the time in `options` is only for the message
  * @throws `ssh-lost`, `command-timed-out`, `output-too-long`, `interrupted`
  */
-export async function exec(line: SshLine, machine: string, command: string, options: ExecOptions): Promise<ExecResult> {
+export async function exec(line: SshLine, machine: string, command: string, options: Omit<ExecOptions, 'signal'>, signal: AbortSignal): Promise<ExecResult> {
 	const {client} = line;
 	const lostBy = losses(line, machine);
-	const {input, signal, timeout, onOutput, pipe = {}, limit = defaultLimit, keep = true} = options;
-	signal?.throwIfAborted();
-	const channel = await openChannel((taken) => {
+	const {input, timeout = 0, onOutput, pipe = {}, limit = defaultLimit, keep = true} = options;
+	signal.throwIfAborted();
+	const opening = openChannel((taken) => {
 		client.exec(command, taken);
 	}, lostBy);
-	const shown = command.length > 200 ? `${command.slice(0, 200)}...` : command;
+	const channel = await untilAborted(opening, signal).catch((error: unknown) => {
+		// Whoever takes the connection back ends it, and with it a channel that opens after all.
+		opening.catch(() => {});
+		throw error;
+	});
+	const shown = shownOf(command);
 	const outputs = {stdout: [] as Buffer[], stderr: [] as Buffer[]};
 	let size = 0;
 	return new Promise<ExecResult>((resolve, reject) => {
 		const settle = (finish: () => void): void => {
-			clearTimeout(alarm);
-			signal?.removeEventListener('abort', abort);
+			signal.removeEventListener('abort', abort);
 			finish();
 		};
 		const giveUp = (error: unknown): void => {
@@ -170,14 +208,12 @@ export async function exec(line: SshLine, machine: string, command: string, opti
 			channel.destroy();
 		};
 		const last = (): string[] => plainText(Buffer.concat([...outputs.stdout, ...outputs.stderr]).subarray(-4096).toString('utf8')).trim().split('\n').slice(-10);
-		const alarm = timeout === undefined ? undefined : setTimeout(() => {
-			giveUp(failure.commandTimedOut(machine, shown, timeout / 1000, last()));
-		}, timeout);
 		const abort = (): void => {
-			giveUp(interruption(signal!));
+			const reason = interruption(signal);
+			giveUp(reason.code === 'command-timed-out' ? failure.commandTimedOut(machine, shown, timeout / 1000, last()) : reason);
 		};
 
-		signal?.addEventListener('abort', abort, {once: true});
+		signal.addEventListener('abort', abort, {once: true});
 		for (const [name, stream] of [['stdout', channel], ['stderr', channel.stderr]] as const) {
 			const target = pipe[name];
 			if (target !== undefined) {
@@ -219,7 +255,7 @@ export async function exec(line: SshLine, machine: string, command: string, opti
 				});
 			});
 		});
-		if (signal?.aborted) {
+		if (signal.aborted) {
 			abort();
 			return;
 		}

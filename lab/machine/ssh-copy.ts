@@ -5,12 +5,15 @@ import type {SFTPWrapper, Stats} from 'ssh2';
 import {LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import {throwIfInterrupted} from '../host/interruption.ts';
+import {untilAborted} from '../host/wait.ts';
 
 /** How files are copied. */
 export interface CopyOptions {
 	readonly signal?: AbortSignal | undefined;
 	/** Told of each file, by its path on the machine, before it is copied. */
 	readonly onFile?: (file: string) => void;
+	/** Bytes that a file from the machine may have at most, whatever the machine sends. Default: what it says that the file has when it is opened. */
+	readonly mostBytes?: number;
 }
 
 /** Folders nested deeper than this are taken for a trick (bytes of a path run out about there, too). */
@@ -42,20 +45,29 @@ async function remoteStat(sftp: SFTPWrapper, file: string): Promise<Stats | unde
 	});
 }
 
-/** Runs the copy, ends the sftp session afterwards, and says which file a failure was about. */
+/**
+ * Runs the copy, ends the sftp session afterwards, and says which file a failure was about. What is asked of a session that has ended is never answered
+ * (ssh2 asks such things itself, to clear up after a failure), nor is it by a machine that hangs: so its end and the signal end the copy, too.
+ */
 async function copying(sftp: SFTPWrapper, machine: string, file: string, options: CopyOptions, copy: () => Promise<number>): Promise<number> {
-	const abort = (): void => {
-		sftp.end();
-	};
-
-	options.signal?.addEventListener('abort', abort, {once: true});
+	const {signal} = options;
+	let end = (): void => {};
+	const ended = new Promise<never>((_resolve, reject) => {
+		end = () => {
+			reject(new Error('the connection ended'));
+		};
+	});
+	sftp.once('end', end);
+	sftp.once('close', end);
 	try {
-		return await copy();
+		const first = Promise.race([copy(), ended]);
+		return await (signal === undefined ? first : untilAborted(first, signal));
 	} catch (error) {
-		throwIfInterrupted(options.signal);
+		throwIfInterrupted(signal);
 		throw error instanceof LabError ? error : failure.copyFailed(machine, file, error instanceof Error ? error.message : String(error));
 	} finally {
-		options.signal?.removeEventListener('abort', abort);
+		sftp.off('end', end);
+		sftp.off('close', end);
 		sftp.end();
 	}
 }
@@ -134,9 +146,14 @@ export async function download(sftp: SFTPWrapper, machine: string, remote: strin
 async function downloadEntry(sftp: SFTPWrapper, machine: string, remote: string, status: Stats, local: string, options: CopyOptions, depth: number): Promise<number> {
 	options.signal?.throwIfAborted();
 	if (status.isFile()) {
+		const {mostBytes} = options;
+		if (mostBytes !== undefined && status.size > mostBytes) {
+			throw failure.copyFailed(machine, remote, `it is said to have ${status.size} bytes, and may have ${mostBytes}`);
+		}
+
 		options.onFile?.(remote);
 		await call<void>((done) => {
-			sftp.fastGet(remote, local, {mode: status.mode & 0o777}, done);
+			sftp.fastGet(remote, local, {mode: status.mode & 0o777, ...(mostBytes !== undefined && {fileSize: status.size})}, done);
 		});
 		return 1;
 	}

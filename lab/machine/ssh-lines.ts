@@ -11,6 +11,10 @@ import {type ConnectOptions, machineName, openLine, type SshLine} from './ssh-li
 
 /** Connections at once to one machine; who wants more waits. */
 const mostLines = 8;
+/** Milliseconds for the last word of a server after a command: without it the connection is not used again. */
+const longestHearing = 10_000;
+/** Milliseconds for a connection to end by itself: who does not read any more never ends it. */
+const endGrace = 2000;
 
 /** Connections to a machine, taken and given back. */
 export interface SshLines {
@@ -40,12 +44,12 @@ export async function openLines(options: ConnectOptions): Promise<SshLines> {
 		endClosed = resolve;
 	});
 
-	const open = async (): Promise<SshLine> => {
+	const open = async (signal?: AbortSignal): Promise<SshLine> => {
 		opening += 1;
 		try {
-			const line = await openLine(options);
+			const line = await openLine({...options, signal: joined(options.signal, signal)});
 			if (isOver) {
-				line.client.end();
+				end(line);
 			}
 
 			all.add(line);
@@ -65,6 +69,10 @@ export async function openLines(options: ConnectOptions): Promise<SshLines> {
 				waiting.shift()?.();
 			});
 			return line;
+		} catch (error) {
+			// Another one that waits may open one in its place.
+			waiting.shift()?.();
+			throw error;
 		} finally {
 			opening -= 1;
 		}
@@ -88,7 +96,7 @@ export async function openLines(options: ConnectOptions): Promise<SshLines> {
 			}
 
 			if (all.size + opening < mostLines) {
-				return open();
+				return open(signal);
 			}
 
 			const given = await new Promise<SshLine | undefined>((resolve) => {
@@ -126,7 +134,7 @@ export async function openLines(options: ConnectOptions): Promise<SshLines> {
 	/** A command that was given up may still be ending over there: nothing else should meet it. */
 	const discard = (line: SshLine): void => {
 		all.delete(line);
-		line.client.end();
+		end(line);
 		waiting.shift()?.();
 	};
 
@@ -136,8 +144,12 @@ export async function openLines(options: ConnectOptions): Promise<SshLines> {
 			const line = await take(signal);
 			try {
 				const value = await use(line);
-				await hear(line);
-				giveBack(line);
+				if (await isHeard(line, signal)) {
+					giveBack(line);
+				} else {
+					discard(line);
+				}
+
 				return value;
 			} catch (error) {
 				discard(line);
@@ -159,8 +171,8 @@ export async function openLines(options: ConnectOptions): Promise<SshLines> {
 				endClosed();
 			}
 
-			for (const {client} of all) {
-				client.end();
+			for (const line of all) {
+				end(line);
 			}
 
 			for (const wake of waiting.splice(0)) {
@@ -170,23 +182,46 @@ export async function openLines(options: ConnectOptions): Promise<SshLines> {
 	};
 }
 
+function joined(...signals: ReadonlyArray<AbortSignal | undefined>): AbortSignal {
+	return AbortSignal.any(signals.filter((signal) => signal !== undefined));
+}
+
+/** Ends a connection, whether the other side has a part in it or not. */
+function end({client}: SshLine): void {
+	const cut = setTimeout(() => {
+		client.destroy();
+	}, endGrace).unref();
+	client.once('close', () => {
+		clearTimeout(cut);
+	});
+	client.end();
+}
+
 /**
  * Waits for an answer of the server: what it had to do before, it has done then. The request, to end a forward that there
- * never was, is one that every server answers and none grants (RFC 4254, 7.1).
+ * never was, is one that every server answers and none grants (RFC 4254, 7.1). False where it does not come in time, or the signal aborts before.
  */
-async function hear({client}: SshLine): Promise<void> {
-	await new Promise<void>((resolve) => {
-		const done = (): void => {
-			client.off('close', done);
-			resolve();
+async function isHeard({client}: SshLine, signal: AbortSignal | undefined): Promise<boolean> {
+	return new Promise((resolve) => {
+		const done = (heard: boolean): void => {
+			clearTimeout(alarm);
+			signal?.removeEventListener('abort', missed);
+			client.off('close', missed);
+			resolve(heard);
 		};
-
-		client.once('close', done);
+		const missed = (): void => {
+			done(false);
+		};
+		const alarm = setTimeout(missed, longestHearing);
+		signal?.addEventListener('abort', missed, {once: true});
+		client.once('close', missed);
 		try {
-			client.unforwardIn('127.0.0.1', 1, done);
+			client.unforwardIn('127.0.0.1', 1, () => {
+				done(true);
+			});
 		} catch {
 			// It has ended.
-			done();
+			missed();
 		}
 	});
 }

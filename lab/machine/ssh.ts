@@ -4,7 +4,8 @@
  */
 import type {SFTPWrapper} from 'ssh2';
 import {failure} from '../host/failure.ts';
-import {exec, type ExecOptions, type ExecResult, shell, type ShellTerminal} from './ssh-command.ts';
+import {untilAborted} from '../host/wait.ts';
+import {exec, type ExecOptions, type ExecResult, shell, type ShellTerminal, withCommandLimit} from './ssh-command.ts';
 import {type CopyOptions, download, upload} from './ssh-copy.ts';
 import {type ConnectOptions, machineName, type SshLine} from './ssh-line.ts';
 import {openLines} from './ssh-lines.ts';
@@ -47,13 +48,15 @@ export async function connectSsh(options: ConnectOptions): Promise<SshConnection
 	const lines = await openLines(options);
 	return {
 		machine,
-		exec: async (command, execOptions = {}) => lines.use(async (line) => exec(line, machine, command, execOptions), execOptions.signal),
+		exec: async (command, execOptions = {}) => withCommandLimit(
+			machine, command, execOptions, async (signal) => lines.use(async (line) => exec(line, machine, command, execOptions, signal), signal),
+		),
 		shell: async (terminal, command) => lines.use(async (line) => shell(line, machine, terminal, command)),
 		upload: async (local, remote, copyOptions = {}) => lines.useOnce(
-			async (line) => upload(await startSftp(line, machine), machine, local, remote, copyOptions), copyOptions.signal,
+			async (line) => upload(await startSftp(line, machine, copyOptions.signal), machine, local, remote, copyOptions), copyOptions.signal,
 		),
 		download: async (remote, local, copyOptions = {}) => lines.useOnce(
-			async (line) => download(await startSftp(line, machine), machine, remote, local, copyOptions), copyOptions.signal,
+			async (line) => download(await startSftp(line, machine, copyOptions.signal), machine, remote, local, copyOptions), copyOptions.signal,
 		),
 		closed: lines.closed,
 		close() {
@@ -62,8 +65,8 @@ export async function connectSsh(options: ConnectOptions): Promise<SshConnection
 	};
 }
 
-async function startSftp({client}: SshLine, machine: string): Promise<SFTPWrapper> {
-	return new Promise((resolve, reject) => {
+async function startSftp({client}: SshLine, machine: string, signal: AbortSignal | undefined): Promise<SFTPWrapper> {
+	const starting = new Promise<SFTPWrapper>((resolve, reject) => {
 		client.sftp((error, wrapper) => {
 			if (error) {
 				reject(failure.copyFailed(machine, 'A file', error.message, 'The machine needs an sftp server (Debian package openssh-sftp-server).'));
@@ -72,4 +75,5 @@ async function startSftp({client}: SshLine, machine: string): Promise<SFTPWrappe
 			}
 		});
 	});
+	return signal === undefined ? starting : untilAborted(starting, signal);
 }

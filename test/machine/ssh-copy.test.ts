@@ -1,20 +1,22 @@
-import {chmod, mkdir, readFile, readdir, stat, symlink, writeFile} from 'node:fs/promises';
+import {chmod, mkdir, readFile, readdir, stat, symlink, truncate, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import {LabError} from '../../lab/host/error.ts';
+import {failure} from '../../lab/host/failure.ts';
 import {withTemporaryFolder} from '../../lab/host/temporary.ts';
+import {until} from '../../lab/host/wait.ts';
 import {connectSsh, type SshConnection} from '../../lab/machine/ssh.ts';
-import {startSshServer, type TestServerOptions} from './ssh-server.ts';
+import {startSshServer, type TestServer, type TestServerOptions} from './ssh-server.ts';
 
 /** A machine whose files are in `there`, and a folder of this computer. */
-async function withMachine(use: (ssh: SshConnection, there: string, here: string) => Promise<void>, options: TestServerOptions = {}): Promise<void> {
+async function withMachine(use: (ssh: SshConnection, there: string, here: string, server: TestServer) => Promise<void>, options: TestServerOptions = {}): Promise<void> {
 	await withTemporaryFolder(async (folder) => {
 		const [there, here] = [path.join(folder, 'there'), path.join(folder, 'here')];
 		await Promise.all([there, here].map(async (side) => mkdir(side)));
 		const server = await startSshServer({files: there, ...options});
 		const ssh = await connectSsh({port: server.port, hostKey: server.hostKeys.publicKey, privateKey: server.userKeys.privateKey, machine: 'node-1', deadline: 20_000});
 		try {
-			await use(ssh, there, here);
+			await use(ssh, there, here, server);
 		} finally {
 			ssh.close();
 			await server.close();
@@ -99,6 +101,50 @@ test('what is not there is an error that names it', async (t) => {
 		t.regex((await t.throwsAsync(ssh.download('/no/such', here), {instanceOf: LabError})).message, /\/no\/such.*no such file/);
 		t.is((await t.throwsAsync(ssh.upload(path.join(here, 'missing'), '/x'), {instanceOf: LabError})).code, 'copy-failed');
 		t.is((await t.throwsAsync(ssh.upload(here, '/a/b/c'), {instanceOf: LabError})).code, 'copy-failed');
+	});
+});
+
+/** Begins to copy a large file from a machine, and does something to it in the middle. */
+const withLargeFile = async (disturb: (server: TestServer) => void, use: (copy: Promise<number>) => Promise<void>, signal?: AbortSignal): Promise<void> => {
+	await withMachine(async (ssh, there, here, server) => {
+		const [remote, local] = [path.join(there, 'large'), path.join(here, 'large')];
+		await writeFile(remote, '');
+		await truncate(remote, 1024 ** 3);
+		const copy = ssh.download('/large', local, {signal});
+		const noticed = use(copy);
+		await until('some of it is here', async () => {
+			const {size} = await stat(local).catch(() => ({size: 0}));
+			return size > 0 ? {met: true, value: undefined} : {met: false, seen: 'nothing'};
+		}, {deadline: 60_000, interval: 5});
+		disturb(server);
+		await noticed;
+	});
+};
+
+test('a copy whose connection is lost in the middle fails', async (t) => {
+	await withLargeFile((server) => {
+		server.cut();
+	}, async (copy) => {
+		t.is((await t.throwsAsync(copy, {instanceOf: LabError})).code, 'copy-failed');
+	});
+});
+
+test('a copy from a machine that hangs ends when it is aborted', async (t) => {
+	const abort = new AbortController();
+	await withLargeFile((server) => {
+		server.hang();
+		abort.abort(failure.interrupted('SIGINT'));
+	}, async (copy) => {
+		t.is((await t.throwsAsync(copy, {instanceOf: LabError})).message, 'Interrupted by SIGINT');
+	}, abort.signal);
+});
+
+test('a file of more bytes than are wanted is not copied', async (t) => {
+	await withMachine(async (ssh, there, here) => {
+		await writeFile(path.join(there, 'a'), 'hello');
+		t.is(await ssh.download('/a', path.join(here, 'a'), {mostBytes: 5}), 1);
+		t.is(await readFile(path.join(here, 'a'), 'utf8'), 'hello');
+		t.regex((await t.throwsAsync(ssh.download('/a', path.join(here, 'b'), {mostBytes: 4}), {instanceOf: LabError})).message, /5 bytes/);
 	});
 });
 

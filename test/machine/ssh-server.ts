@@ -17,6 +17,8 @@ export interface TestServer {
 	readonly connections: number;
 	/** Ends all connections without a word. */
 	cut(): void;
+	/** Reads nothing more from any connection, and answers no new one, as a machine that hangs. */
+	hang(): void;
 	close(): Promise<void>;
 }
 
@@ -114,6 +116,12 @@ export async function startSshServer(options: TestServerOptions = {}): Promise<T
 			return sockets.size;
 		},
 		cut,
+		hang() {
+			silent = Number.POSITIVE_INFINITY;
+			for (const socket of sockets) {
+				socket.pause();
+			}
+		},
 		async close() {
 			cut();
 			front.close();

@@ -186,6 +186,25 @@ test('waiting for a free connection ends with the reason of an abort', async (t)
 	await end();
 });
 
+test('a command for a machine that hangs is given up in time, or when it is aborted, and so is the connection', async (t) => {
+	const {ssh, server, end} = await connected();
+	await ssh.exec('true');
+	server.hang();
+	// On the connection that there is, and on new ones.
+	for (const place of ['old', 'new']) {
+		const late = await t.throwsAsync(ssh.exec(`echo ${place}`, {timeout: 300}), {instanceOf: LabError});
+		t.is(late.code, 'command-timed-out', place);
+	}
+
+	const abort = new AbortController();
+	const waiting = ssh.exec('true', {signal: abort.signal});
+	abort.abort(failure.interrupted('SIGINT'));
+	t.is((await t.throwsAsync(waiting, {instanceOf: LabError})).message, 'Interrupted by SIGINT');
+	ssh.close();
+	await ssh.closed;
+	await end();
+});
+
 test('a machine that ends in the middle of a command is an error of the machine', async (t) => {
 	const {ssh, server, end} = await connected();
 	const running = ssh.exec('echo begun; exec sleep 60', {
