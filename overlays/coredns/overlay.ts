@@ -90,7 +90,7 @@ function manifest(lab: LabTopology, version: string, replicas: number, upstream:
 				kind: 'ClusterRole',
 				metadata: {name: 'system:coredns'},
 				rules: [
-					{apiGroups: [''], resources: ['endpoints', 'services', 'pods', 'namespaces'], verbs: ['list', 'watch']},
+					{apiGroups: [''], resources: ['services', 'namespaces'], verbs: ['list', 'watch']},
 					{apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: ['list', 'watch']},
 				],
 			},

@@ -58,6 +58,17 @@ test('a Service that asks for another address than it has gets that one', async 
 	t.deepEqual((await give(['default|one|||10.0.0.2|IPv4|10.0.0.1'])).patched, ['one default 10.0.0.2']);
 });
 
+test('a Service that asks for more than one address of a family keeps what it has of them', async t => {
+	t.deepEqual((await give(['default|one||10.0.0.2|10.0.0.3|IPv4|10.0.0.2'])).patched, []);
+	t.deepEqual((await give(['default|one||10.0.0.2,10.0.0.3||IPv4|10.0.0.3'])).patched, []);
+});
+
+test('a Service that asks for an address which another one has keeps its own', async t => {
+	const {patched, said} = await give(['default|one|||10.0.0.2|IPv4|10.0.0.1', 'default|two||||IPv4|10.0.0.2']);
+	t.deepEqual(patched, []);
+	t.regex(said, /10\.0\.0\.2 is asked for, but another Service has it/);
+});
+
 test('an address is never given twice', async t => {
 	const {patched, said} = await give(['default|one||||IPv4|10.0.0.2', 'default|two|||10.0.0.2|IPv4|']);
 	t.deepEqual(patched, []);
