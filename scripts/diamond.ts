@@ -8,18 +8,16 @@ const byNorth = ['router-1', 'router-2', 'router-4'];
 const bySouth = ['router-1', 'router-3', 'router-4'];
 const preferred = 'packets go by the north, which costs less, in both directions';
 
-/** Seconds from now until an address answers a machine. Throws where it does not within `limit` seconds. */
-async function secondsUntilAnswered({try$, name}: MachineHandle, address: string, limit: number): Promise<number> {
-	const {stdout, exitCode} = await try$`
+/** Claims that an address answers a machine within so many seconds. */
+async function claimAnswerWithin({try$, name}: MachineHandle, address: string, limit: number): Promise<void> {
+	const {exitCode} = await try$`
 		start=$(date +%s%N)
 		passed() { echo $((($(date +%s%N) - start) / 1000000)); }
 		until ping -n -c 1 -W 1 ${address} >/dev/null 2>&1; do
 			[ $(passed) -lt ${limit * 1000} ] || exit 1
 			sleep 0.1
-		done
-		passed`;
+		done`;
 	claim(exitCode === 0, `${address} does not answer ${name} within ${limit} s`);
-	return Number(stdout) / 1000;
 }
 
 export default defineScenario({
@@ -64,11 +62,16 @@ export default defineScenario({
 		});
 
 		await step('when the north is cut, traffic moves to the south within the time that it should take', async () => {
+			// Until we hear of the answer, which is later than the answer: what is sooner than the least was sooner.
+			const start = performance.now();
 			await fabric.cut('router-2@north-west');
-			const times = await Promise.all(lab.families.map(async (family) => [family, await secondsUntilAnswered(tester, addressOf(server.machine, family), outage.most)] as const));
+			const times = await Promise.all(lab.families.map(async (family) => {
+				await claimAnswerWithin(tester, addressOf(server.machine, family), outage.most);
+				return [family, (performance.now() - start) / 1000] as const;
+			}));
 			for (const [family, seconds] of times) {
 				note(`${family}: no answer for ${seconds.toFixed(1)} s`);
-				claim(seconds >= outage.least, `${family}: the server answered after ${seconds} s, though nobody can know of the cut before ${outage.least} s`);
+				claim(seconds >= outage.least, `${family}: the server answered after ${seconds.toFixed(1)} s, though nobody can know of the cut before ${outage.least} s`);
 				await claimPath(lab, tester, server, family, bySouth);
 				await claimPath(lab, server, tester, family, bySouth.toReversed());
 				await claimConnection(family, 'router-3', 'router-2');

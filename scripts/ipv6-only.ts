@@ -4,7 +4,7 @@
  * mode of kube-proxy (the mode iptables once opened each port twice for IPv6 and failed), a router that takes pods for its neighbours (ndppd answers for
  * them), and a cluster that comes back when everything was switched off.
  */
-import {defineScenario, type StepContext} from 'vmlab';
+import {claim, defineScenario, type StepContext} from 'vmlab';
 import {clusterLab} from './labs/kubernetes.ts';
 import {addressIn} from './steps/address.ts';
 import {podCaller} from './steps/caller.ts';
@@ -55,7 +55,9 @@ async function steps(context: StepContext): Promise<void> {
 		await nodesStayReady(context);
 		const url = urlOf(addressIn('ipv6', hello.external, hello.name), servicePort);
 		await eventually('the Service answers 40 new connections from outside, by all pods', async () => {
-			await connectionsSpread(tester('tester-1'), 40, url, (await readPods(cluster, 'hello')).get('hello') ?? []);
+			const pods = (await readPods(cluster, 'hello')).get('hello') ?? [];
+			claim(pods.every(({ready}) => ready), `${pods.filter(({ready}) => !ready).map(({name}) => name).join(', ')} are not ready`);
+			await connectionsSpread(tester('tester-1'), 40, url, pods);
 		}, {deadline: '120s'});
 		await eventually('cluster DNS answers on every node', async () => {
 			for (const each of context.machines('node')) {

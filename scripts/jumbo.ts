@@ -43,7 +43,7 @@ export default defineScenario({
 			await forgetPaths(one);
 			for (const family of lab.families) {
 				const address = addressOf(server.machine, family);
-				await claimTooBig(one, address, family, wide, usual);
+				await claimTooBig(lab, one, address, family, wide, {by: 'router-1', fitting: usual});
 				await claimPathMtu(one, address, usual);
 				await claimWhole(one, address, family, usual);
 			}
@@ -60,7 +60,7 @@ export default defineScenario({
 		/** Bytes of the longest frames that a connection can have had, by the mean of those that carried something. */
 		const meanFrame = async (to: typeof two, family: (typeof lab.families)[number]): Promise<number> => {
 			const since = Date.now();
-			const counted = await sendCounted(one, addressOf(to.machine, family), sent, 20);
+			const counted = await sendCounted(one, addressOf(to.machine, family), sent);
 			claim(counted === sent, `${counted ?? 'nobody knows how many'} of ${sent} bytes arrive at ${to.name} (${family})`);
 			const flow = await fabric.flow({protocol: 'tcp', family, destinationPort: counterPort}, {since});
 			const crossing = flow.crossings.find(({way, machine: name}) => way === 'there' && name === 'host-1');

@@ -43,7 +43,7 @@ export default defineScenario({
 			for (const family of lab.families) {
 				const address = addressOf(server.machine, family);
 				await claimWhole(tester, address, family, narrow);
-				await claimTooBig(tester, address, family, narrow + 1, narrow);
+				await claimTooBig(lab, tester, address, family, narrow + 1, {by: middle.name, fitting: narrow});
 				await claimPathMtu(tester, address, narrow);
 			}
 		});
@@ -59,17 +59,17 @@ export default defineScenario({
 			await startCounter(server);
 			for (const family of lab.families) {
 				await forgetPaths(tester);
-				const counted = await sendCounted(tester, addressOf(server.machine, family), sent, 20);
+				const counted = await sendCounted(tester, addressOf(server.machine, family), sent);
 				claim(counted === sent, `${counted ?? 'nobody knows how many'} of ${sent} bytes arrive (${family})`);
 				await claimPathMtu(tester, addressOf(server.machine, family), narrow);
 			}
 		});
 
 		await step('control: while router-2 says nothing of it, a connection hangs with the first packet that is too big', async () => {
-			await withoutTooBig(middle, async () => {
+			await withoutTooBig(middle, lab.families, async () => {
 				for (const family of lab.families) {
 					await forgetPaths(tester);
-					const counted = await sendCounted(tester, addressOf(server.machine, family), sent, 5);
+					const counted = await sendCounted(tester, addressOf(server.machine, family), sent);
 					claim(counted === undefined, `${counted} of ${sent} bytes arrive (${family})`);
 				}
 			});

@@ -11,7 +11,7 @@ export default defineScenario({
 	lab: stickLab,
 	budget: '2m',
 	async steps(context) {
-		const {lab, machine, step, fabric} = context;
+		const {lab, machine, step, eventually, fabric} = context;
 		const [one, two, other, router] = [machine('host-1'), machine('host-2'), machine('host-3'), machine('router-1')] as const;
 
 		await step('hosts of one VLAN reach each other without passing the router', async () => {
@@ -38,9 +38,11 @@ export default defineScenario({
 		});
 
 		await step('on the trunk a packet comes with the tag of the one VLAN and goes with that of the other', async () => {
+			const said = '/run/tcpdump.said';
 			const [listening] = await Promise.all([
-				router.$`timeout 30 tcpdump -l -nne -i eth1 -c 2 'vlan and icmp[icmptype] == icmp-echo' 2>/dev/null`,
-				one.$`ping -n -c 20 -i 0.5 ${addressOf(other.machine, 'ipv4')}`,
+				router.$`timeout 60 tcpdump -l -nne -i eth1 -c 2 'vlan and icmp[icmptype] == icmp-echo' 2>${said}`,
+				eventually('tcpdump listens on the trunk', async () => router.$`grep -q 'listening on' ${said}`, {deadline: '20s'})
+					.then(async () => one.$`ping -n -c 4 -i 0.5 ${addressOf(other.machine, 'ipv4')}`),
 			]);
 			const tags = listening.stdout.split('\n').map((line) => /\bvlan (\d+),/.exec(line)?.[1]).join(' ');
 			claim(tags === '10 20', `the tags of a request are \`${tags}\``, listening.stdout.split('\n'));

@@ -52,7 +52,7 @@ async function rebootForKey(context: StepContext, machine: MachineHandle): Promi
 
 /** All steps. */
 export async function firstKeys(context: StepContext): Promise<void> {
-	const {machine, step, refuted, note} = context;
+	const {machine, step, note} = context;
 	const [usual, device, starved] = ['usual-1', 'device-1', 'starved-1'].map((name) => machine(name)) as [MachineHandle, MachineHandle, MachineHandle];
 
 	await step('each machine sees the sources of random numbers that it was declared with, and no others', async () => {
@@ -89,11 +89,10 @@ export async function firstKeys(context: StepContext): Promise<void> {
 	await step('without any it has none when the first program asks, and getrandom(2) waits until it has made some', async () => {
 		claimWaited(without);
 	});
-	await refuted('control: the first key of starved-1 is not one that was made at once', async () => {
-		claimAtOnce(without);
-	});
-	await refuted('control: openssl did not wait on the machine with virtio-rng', async () => {
-		claimWaited(withDevice);
+	await step('control: openssl did not wait for random numbers on the machines that have sources', async () => {
+		for (const {machine: name, waited} of [withAll, withDevice]) {
+			claim(waited < without.waited / 2, `openssl on ${name} waited ${waited} s for random numbers, and ${without.waited} s on ${without.machine}, which has no source of them`);
+		}
 	});
 
 	await step(waitsAgain, async () => {

@@ -27,8 +27,12 @@ export async function answeredBy(caller: Caller, url: string, wanted: string): P
 	return result.exitCode === 0 && result.stdout === wanted ? undefined : `${url} is to be answered by \`${wanted}\`, and gave ${told(result)}`;
 }
 
-/** A problem where somebody answers, or curl(1) fails for another reason than that the name has no address that is reached, or that no answer comes. */
-export async function notAnswered(caller: Caller, url: string): Promise<string | undefined> {
+/** What curl(1) ends with where a name has no address, where a connection is refused or has no way, and where no answer comes. */
+const silences = {noAddress: 6, refused: 7, timeout: 28} as const;
+
+/** A problem where somebody answers, or curl(1) fails for another reason than that nobody does, or that the name has no address, but where it is to have one. */
+export async function notAnswered(caller: Caller, url: string, {hasAddress = false} = {}): Promise<string | undefined> {
 	const result = await request(caller, url, 8);
-	return [6, 7, 28].includes(result.exitCode) ? undefined : `${url} is to be answered by nobody, and gave ${told(result)}`;
+	const {noAddress, ...others} = silences;
+	return [...Object.values<number>(others), ...(hasAddress ? [] : [noAddress])].includes(result.exitCode) ? undefined : `${url} is to be answered by nobody, and gave ${told(result)}`;
 }

@@ -47,7 +47,9 @@ export async function clusterHasNoIpv4({cluster, node, lab}: StepContext): Promi
 	const {stdout: sockets} = await first.$`ss -H -l -n -t -p`;
 	for (const port of [2379, 2380, 6443]) {
 		const local = sockets.split('\n').map((line) => line.split(/\s+/)[3] ?? '').filter((place) => place.endsWith(`:${port}`));
-		claim(local.length > 0 && local.every((place) => /^(\[|\*:|127\.)/.test(place)), `port ${port} of node-1 listens on: ${local.join(', ') || 'nothing'}`);
+		// The API server takes all addresses, of which none is IPv4; etcd only those that it was given.
+		const isIpv6 = port === 6443 ? /^(\[|\*:)/ : /^\[/;
+		claim(local.length > 0 && local.every((place) => isIpv6.test(place)), `port ${port} of node-1 listens on: ${local.join(', ') || 'nothing'}`);
 	}
 
 	const name = `kubernetes.default.svc.${String(lab.options['kubernetes']?.['clusterDomain'])}`;

@@ -1,5 +1,6 @@
 /** Packets that are too big for a network on their way: who says so, and what becomes of TCP. */
-import {claim, type Family, type MachineHandle} from 'vmlab';
+import {claim, type Family, type LabTopology, type MachineHandle} from 'vmlab';
+import {readHop} from './hops.ts';
 
 /** Seconds. */
 const patience = 5;
@@ -32,13 +33,14 @@ export async function claimTooLong(from: MachineHandle, address: string, family:
 	claim(told === String(fitting), `${from.name} does not say that a packet of ${bytes} bytes is too long for its link, and ${fitting} would fit`, text.split('\n'));
 }
 
-/** Claims that one is too big, and that a router says so, with the size that would fit. */
-export async function claimTooBig(from: MachineHandle, address: string, family: Family, bytes: number, fitting: number): Promise<void> {
+/** Claims that one is too big, and that this router says so, with the size that would fit. */
+export async function claimTooBig(lab: LabTopology, from: MachineHandle, address: string, family: Family, bytes: number, {by: router, fitting}: {readonly by: string; readonly fitting: number}): Promise<void> {
 	const {arrived, text} = await sendWhole(from, address, family, bytes);
 	claim(!arrived, `a packet of ${bytes} bytes from ${from.name} to ${address} arrives`);
-	// Fragmentation needed and DF set (RFC 1191), or Packet Too Big (RFC 4443, 3.2), from an address that is not its own.
-	const [, told] = /^From .*(?:frag needed and df set \(mtu = |packet too big: mtu=)(\d+)/im.exec(text) ?? [];
-	claim(told === String(fitting), `of a packet of ${bytes} bytes from ${from.name} to ${address} nobody says that ${fitting} would fit`, text.split('\n'));
+	// Fragmentation needed and DF set (RFC 1191), or Packet Too Big (RFC 4443, 3.2).
+	const {by = 'nobody', words} = readHop(lab, text);
+	const [, told] = /^(?:frag needed and df set \(mtu = |packet too big: mtu=)(\d+)/i.exec(words) ?? [];
+	claim(by === router && told === String(fitting), `of a packet of ${bytes} bytes from ${from.name} to ${address} ${router} should say that ${fitting} would fit, and ${by} says: ${words}`, text.split('\n'));
 }
 
 /** Claims what a machine has learnt of the path to an address: the most bytes of a packet. */
@@ -57,17 +59,29 @@ export async function startCounter({$}: MachineHandle): Promise<void> {
 		timeout 20 bash -c ${`until ss -Hltn sport = :${counterPort} | grep -q .; do sleep 0.2; done`}`;
 }
 
-/** How many bytes of those that a machine sends arrive, as the counter there says; undefined where it does not say within so many seconds. */
-export async function sendCounted({try$}: MachineHandle, address: string, bytes: number, seconds: number): Promise<number | undefined> {
-	const {stdout} = await try$`head -c ${bytes} /dev/zero | timeout ${seconds} nc -N ${address} ${counterPort}`;
-	return stdout.trim() === '' ? undefined : Number(stdout.trim());
+/** Seconds that a connection may take to send all, and to be told how much that was. */
+const sending = 15;
+
+/** How many bytes of those that a machine sends arrive, as the counter there says; undefined where the connection hangs. Claims that it is not refused, and does not end for another reason. */
+export async function sendCounted({try$, name}: MachineHandle, address: string, bytes: number): Promise<number | undefined> {
+	const {stdout, stderr, exitCode} = await try$`head -c ${bytes} /dev/zero | timeout ${sending} nc -N ${address} ${counterPort}`;
+	// timeout(1): the time was over.
+	claim(exitCode === 0 || exitCode === 124, `a connection from ${name} to the counter at ${address} ends with exit code ${exitCode}`, [stdout, stderr]);
+	return exitCode === 124 ? undefined : Number(stdout.trim());
 }
 
-/** Runs `use` while a router tells nobody that a packet was too big. */
-export async function withoutTooBig<Value>(router: MachineHandle, use: () => Promise<Value>): Promise<Value> {
+/** Runs `use` while a router tells nobody that a packet was too big, and claims that it wanted to, in these families. */
+export async function withoutTooBig<Value>(router: MachineHandle, families: readonly Family[], use: () => Promise<Value>): Promise<Value> {
 	await router.$`nft ${'table inet silent { chain postrouting { type filter hook postrouting priority filter; icmp type destination-unreachable icmp code frag-needed counter drop; icmpv6 type packet-too-big counter drop; }; }'}`;
 	try {
-		return await use();
+		const value = await use();
+		const {stdout} = await router.$`nft list table inet silent`;
+		for (const family of families) {
+			const [, silenced] = (family === 'ipv4' ? /^\s*icmp .*counter packets (\d+)/m : /^\s*icmpv6 .*counter packets (\d+)/m).exec(stdout) ?? [];
+			claim(Number(silenced) > 0, `${router.name} did not want to tell anybody that a packet was too big (${family})`, stdout.split('\n'));
+		}
+
+		return value;
 	} finally {
 		await router.$`nft delete table inet silent`;
 	}

@@ -19,20 +19,19 @@ export interface Service {
 /** Which policy a Service has for traffic from outside; undefined for one that has only cluster addresses. */
 export type ExternalPolicy = 'Cluster' | 'Local' | undefined;
 
-/** A Service's manifest. `place` is that of its address in the external subnet: 2 for 10.0.0.2. */
+/** A Service's manifest. `place` is that of its addresses in the external subnets: 2 for 10.0.0.2 and 1000::2. The field of the specification takes one address, the annotation one in each family. */
 export function service(lab: LabTopology, name: string, app: string, policy?: ExternalPolicy, place?: number): object {
-	const preferred = lab.families[0] ?? 'ipv4';
-	const subnet = lab.external[preferred];
+	const asked = place === undefined ? [] : lab.families.flatMap((family) => lab.external[family] ?? []).map((subnet) => addressAt(subnet, place));
 	return {
 		apiVersion: 'v1',
 		kind: 'Service',
-		metadata: {name},
+		metadata: {name, ...(asked.length > 1 && {annotations: {'vmlab/external-addresses': asked.join(',')}})},
 		spec: {
 			selector: {app},
 			ports: [{port: servicePort, targetPort: serverPort}],
 			...(lab.families.length > 1 && {ipFamilyPolicy: 'RequireDualStack'}),
 			...(policy !== undefined && {type: 'LoadBalancer', externalTrafficPolicy: policy}),
-			...(place !== undefined && subnet !== undefined && {loadBalancerIP: addressAt(subnet, place)}),
+			...(asked.length === 1 && {loadBalancerIP: asked[0]}),
 		},
 	};
 }

@@ -19,6 +19,11 @@ test('Shares beyond that are told by name', (t) => {
 	t.regex(findUneven(shares(200, 200), pods).join(), /c got 0 of 400; even is 100/);
 });
 
+test('A name that gets no connections is told, however few there are', (t) => {
+	t.deepEqual(findUneven(shares(10, 10, 10, 10), pods), []);
+	t.deepEqual(findUneven(shares(14, 13, 13), pods), ['d got 0 of 40; even is 10, and none is not chance']);
+});
+
 test('Without connections nothing is even', (t) => {
 	t.is(findUneven(new Map(), pods).length, 4);
 });

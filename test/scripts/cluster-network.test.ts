@@ -81,8 +81,12 @@ function working(): Answer {
 			return {stdout: '12.0.0.50'};
 		}
 
+		if (command.includes('dig') && command.includes('nobody')) {
+			return {stdout: ';; ->>HEADER<<- opcode: QUERY, status: NXDOMAIN, id: 4711\n'};
+		}
+
 		if (command.startsWith('getent')) {
-			return command.includes('nobody') ? {exitCode: 2} : {stdout: '12.0.0.50 STREAM hello.default.svc.cluster.local\n12.0.0.50 DGRAM\n'};
+			return {stdout: '12.0.0.50 STREAM hello.default.svc.cluster.local\n12.0.0.50 DGRAM\n'};
 		}
 
 		const [, path = '', last] = /\/(hostname|clientip)\?\[1-(\d+)\]/.exec(command) ?? [];

@@ -65,6 +65,10 @@ test('Only a name without address, a refused connection or no answer counts as n
 	for (const exitCode of [0, 2, 22, 127]) {
 		t.not(await notAnswered(caller('', exitCode), 'http://x'), undefined);
 	}
+
+	// Where the name is to have an address, one that has none shows nothing of who answers there.
+	t.not(await notAnswered(caller('', 6), 'http://x', {hasAddress: true}), undefined);
+	t.is(await notAnswered(caller('', 7), 'http://x', {hasAddress: true}), undefined);
 });
 
 test('The MTU of a path is what was learnt, not what a link has', async (t) => {
