@@ -11,6 +11,7 @@ export const verb = defineVerb({
 		return withConnection(lab, machine.name, signal, async (connection) => connection.shell(
 			{input: process.stdin, output: process.stdout, error: process.stderr, ...(process.env['TERM'] && {term: process.env['TERM']})},
 			words.length === 0 ? undefined : words.length === 1 ? words[0] : words.map((word) => quoteWord(word)).join(' '),
+			signal,
 		));
 	},
 });

@@ -267,9 +267,9 @@ export async function exec(line: SshLine, machine: string, command: string, opti
 /**
  * A shell, or a command, on the user's terminal. Gives its exit code.
  *
- * @throws `ssh-lost`
+ * @throws `ssh-lost`; `interrupted` when the signal aborts
  */
-export async function shell(line: SshLine, machine: string, terminal: ShellTerminal, command: string | undefined): Promise<number> {
+export async function shell(line: SshLine, machine: string, terminal: ShellTerminal, command: string | undefined, signal: AbortSignal | undefined): Promise<number> {
 	const {client} = line;
 	const lostBy = losses(line, machine);
 	const {input, output, error = process.stderr, term = 'xterm-256color'} = terminal;
@@ -292,11 +292,22 @@ export async function shell(line: SshLine, machine: string, terminal: ShellTermi
 		output.on('resize', resize);
 	}
 
+	let abort = (): void => {};
 	try {
 		input.pipe(channel);
 		passOn(channel, output);
 		passOn(channel.stderr, error);
 		return await new Promise<number>((resolve, reject) => {
+			abort = () => {
+				reject(interruption(signal!));
+				kill(client, channel);
+				channel.destroy();
+			};
+			signal?.addEventListener('abort', abort, {once: true});
+			if (signal?.aborted === true) {
+				abort();
+			}
+
 			channel.on('error', () => {});
 			onClose(channel, (end) => {
 				if (end === undefined) {
@@ -307,6 +318,7 @@ export async function shell(line: SshLine, machine: string, terminal: ShellTermi
 			});
 		});
 	} finally {
+		signal?.removeEventListener('abort', abort);
 		input.unpipe(channel);
 		output.off('resize', resize);
 		if (pty !== undefined) {

@@ -25,9 +25,9 @@ export interface SshConnection {
 	exec(command: string, options?: ExecOptions): Promise<ExecResult>;
 	/**
 	 * An interactive shell (or a command) on the user's terminal, which is in raw mode meanwhile. What the guest writes goes
-	 * to the terminal as it is. Gives the exit code.
+	 * to the terminal as it is. Gives the exit code. Ends when the signal aborts (`interrupted`).
 	 */
-	shell(terminal: ShellTerminal, command?: string): Promise<number>;
+	shell(terminal: ShellTerminal, command?: string, signal?: AbortSignal): Promise<number>;
 	/** Copies a file or folder to the machine; into `remote` where that is a folder. Gives the number of files. */
 	upload(local: string, remote: string, options?: CopyOptions): Promise<number>;
 	/** Copies a file or folder from the machine; into `local` where that is a folder. Gives the number of files. */
@@ -51,7 +51,7 @@ export async function connectSsh(options: ConnectOptions): Promise<SshConnection
 		exec: async (command, execOptions = {}) => withCommandLimit(
 			machine, command, execOptions, async (signal) => lines.use(async (line) => exec(line, machine, command, execOptions, signal), signal),
 		),
-		shell: async (terminal, command) => lines.use(async (line) => shell(line, machine, terminal, command)),
+		shell: async (terminal, command, signal) => lines.use(async (line) => shell(line, machine, terminal, command, signal), signal),
 		upload: async (local, remote, copyOptions = {}) => lines.useOnce(
 			async (line) => upload(await startSftp(line, machine, copyOptions.signal), machine, local, remote, copyOptions), copyOptions.signal,
 		),

@@ -72,6 +72,8 @@ export async function keepLab(lab: Freezable, kind: KeptKind, name: string, opti
 		throw failure.frozenNameTaken(name);
 	}
 
+	// It runs on the stages of the lab, which are used as long as it is: to find one marks it as used now.
+	await Promise.all(lab.plan.stages.map(async (each) => store.find(each.key)));
 	return kept;
 }
 

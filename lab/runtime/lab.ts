@@ -163,7 +163,8 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 	};
 
 	const keeper = keepRecord(folder, initial);
-	cleanup.add(async () => keeper.settled());
+	// What it could not write is in a folder that goes next.
+	cleanup.add(async () => keeper.settled().catch(() => {}));
 	const over = new AbortController();
 	setMaxListeners(0, over.signal);
 	const signal = AbortSignal.any([request.signal, over.signal]);
@@ -323,14 +324,17 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 				await truncate(memoryFile, planned.memory);
 			}
 
-			await powerOnMachine(planned, files, accelerator!, memoryFile, abort, {before, clock: Date.now() + clockAhead});
 			try {
+				await powerOnMachine(planned, files, accelerator!, memoryFile, abort, {before, clock: Date.now() + clockAhead});
 				await links?.takeUp(machine);
 				// Its ports may be others now.
 				await writeKubeconfig();
 				unpowered.delete(machine);
 			} catch (error) {
-				await cutPower(machine);
+				if (powered.has(machine)) {
+					await cutPower(machine).catch(() => {});
+				}
+
 				throw error;
 			}
 		},
@@ -586,7 +590,12 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 	};
 
 	let running: Lab | undefined;
-	let booting: Promise<string | undefined> | undefined;
+	let isBooting = false;
+	let bootOver = (): void => {};
+	/** Resolves when the boot has ended, and what there is to see of one that failed was kept and told. */
+	const bootEnded = new Promise<void>((resolve) => {
+		bootOver = resolve;
+	});
 	let going: Promise<void> | undefined;
 	let whenEnded = (): void => {};
 	const ended = new Promise<void>((resolve) => {
@@ -596,7 +605,10 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		going ??= (async () => {
 			over.abort(failure.interrupted('the end of the lab'));
 			// Nothing may be started behind our back.
-			await booting?.catch(() => {});
+			if (isBooting) {
+				await bootEnded;
+			}
+
 			stopping = true;
 			events({type: 'lab', reason: 'stopping', lab: name});
 			await keeper.update(() => ({state: 'stopping'})).catch(() => {});
@@ -648,11 +660,14 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 			events({type: 'lab', reason: 'ended', lab: name});
 			await server.close(failed === undefined ? undefined : asLabError(failed).toJSON());
 		});
-		booting = boot();
+		isBooting = true;
 		try {
-			const kubeconfig = await booting;
+			const kubeconfig = await boot();
 			await keeper.update(() => ({state: 'ready'}));
+			// What broke until here broke the boot; from now on it breaks the lab.
+			signal.throwIfAborted();
 			ready = true;
+			bootOver();
 			events({type: 'lab', reason: 'ready', lab: name, seconds: (performance.now() - start) / 1000});
 			running = {
 				name, folder, plan, made, speed: pace, ...(kubeconfig !== undefined && {kubeconfig}),
@@ -690,6 +705,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 			});
 			events({type: 'lab', reason: 'failed', lab: name, error: error.toJSON()});
 			await keeper.update(() => ({state: 'failed', error: error.toJSON()})).catch(() => {});
+			bootOver();
 			if (request.supervised === true) {
 				await server.awaitWatcher(watcherDeadline);
 			}

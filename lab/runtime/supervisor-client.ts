@@ -2,7 +2,7 @@
 import {stat} from 'node:fs/promises';
 import path from 'node:path';
 import {type EventSink, noEvents, type TimedEvent} from '../event/event.ts';
-import type {FailureDescription, LabError} from '../host/error.ts';
+import {asLabError, type FailureDescription, type LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import {labFolder, packageFolder} from '../host/folder.ts';
 import {endProcess, identify, isAlive, type ProcessIdentity} from '../host/process.ts';
@@ -75,7 +75,9 @@ export async function startLab(request: LabRequest): Promise<LabRecord> {
 		if (supervisor === undefined) {
 			await removeLabFolder(folder);
 		} else {
-			await end(folder, supervisor);
+			await end(folder, supervisor).catch((failed: unknown) => {
+				events({type: 'note', level: 'warning', text: `The lab ${name} was not ended as it should have been: ${asLabError(failed).message}`});
+			});
 		}
 
 		// Whoever interrupts it does not listen to the supervisor any more when that keeps the evidence.

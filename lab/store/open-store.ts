@@ -47,6 +47,11 @@ interface MakeOptions {
 	readonly signal: AbortSignal;
 }
 
+/** How the name of a stage's log ends. */
+function logEnd(key: string): string {
+	return `-${key.slice(0, 12)}.log`;
+}
+
 /** Adds a line to a log. Where the disk is full the line is lost, and whoever makes the stage will notice. */
 function note(log: string, text: string): void {
 	try {
@@ -219,14 +224,17 @@ class DiskStore implements Store {
 			}
 		});
 
-		for (const name of await namesIn(this.#logs)) {
+		await this.clearScratch();
+		// What is left there is being made, and its log goes with it into the stage.
+		const made = (await namesIn(this.#scratch)).map((name) => logEnd(name));
+		for (const name of (await namesIn(this.#logs)).filter((each) => !made.some((end) => each.endsWith(end)))) {
 			const log = path.join(this.#logs, name);
-			if ((await stat(log)).mtimeMs <= unusedSince) {
+			const written = await stat(log).catch(() => undefined);
+			if (written !== undefined && written.mtimeMs <= unusedSince) {
 				await rm(log, {force: true});
 			}
 		}
 
-		await this.clearScratch();
 		return removed;
 	}
 
@@ -295,7 +303,7 @@ class DiskStore implements Store {
 		const start = performance.now();
 		const seconds = (): number => (performance.now() - start) / 1000;
 		events({type: 'stage', reason: 'started', stage, key});
-		const log = path.join(this.#logs, `${stage.replaceAll(/[^\w.-]+/g, '-')}-${key.slice(0, 12)}.log`);
+		const log = path.join(this.#logs, `${stage.replaceAll(/[^\w.-]+/g, '-')}${logEnd(key)}`);
 		let folder: string | undefined;
 		try {
 			await Promise.all([this.#stages, this.#logs].map(async (each) => mkdir(each, {recursive: true})));
@@ -353,7 +361,14 @@ class DiskStore implements Store {
 		const [described] = await Promise.all([describeFiles(files), flushTree(files)]);
 		const record: StageRecord = {name, key, madeFor, ...described, marks: await readMarks(folder, described.entries), madeAt: Date.now(), seconds: seconds()};
 		await writeFile(path.join(folder, recordName), textOf(record), {mode: 0o444});
-		await rename(log, path.join(folder, logName));
+		await rename(log, path.join(folder, logName)).catch(async (error: NodeJS.ErrnoException) => {
+			if (error.code !== 'ENOENT') {
+				throw error;
+			}
+
+			// Nothing depends on it: where somebody has tidied up, the stage has an empty one.
+			await writeFile(path.join(folder, logName), '');
+		});
 		for (const each of [recordName, logName, '.']) {
 			await flush(path.join(folder, each));
 		}

@@ -121,7 +121,7 @@ test('output beyond the limit ends the command', async (t) => {
 
 test('a command that takes too long is killed, and its last output told', async (t) => {
 	const {ssh, server, end} = await connected();
-	const error = await t.throwsAsync(ssh.exec('echo begun; exec sleep 60', {timeout: 500}), {instanceOf: LabError});
+	const error = await t.throwsAsync(ssh.exec('echo begun; exec sleep 60', {timeout: 3000}), {instanceOf: LabError});
 	t.is(error.code, 'command-timed-out');
 	t.deepEqual(error.details, ['begun']);
 	await until('the server is told to kill it', async () => {
@@ -281,6 +281,19 @@ test('a shell is on the user\'s terminal, of its size, raw while it lasts', asyn
 	t.is(await shell, 7);
 	t.is(String(output.read()), '\u001B[1m100x40\u001B[0m 7');
 	t.deepEqual(modes, [true, false]);
+	await end();
+});
+
+test('a shell ends when it is aborted, and the terminal is as it was', async (t) => {
+	const {ssh, end} = await connected();
+	const {input, output, modes} = terminal(true);
+	const abort = new AbortController();
+	const shell = ssh.shell({input, output}, 'exec sleep 60', abort.signal);
+	setImmediate(() => {
+		abort.abort(failure.interrupted('SIGTERM'));
+	});
+	t.is((await t.throwsAsync(shell, {instanceOf: LabError})).message, 'Interrupted by SIGTERM');
+	t.true(modes.length === 0 || modes.at(-1) === false);
 	await end();
 });
 

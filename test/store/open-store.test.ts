@@ -546,6 +546,25 @@ test('prune removes what was not used since, but nothing that is to be kept', as
 	});
 });
 
+test('prune leaves the log of what is being made, and a stage does without one that is gone', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const store = await openStore(folder);
+		const stale = path.join(folder, 'logs', 'other-000000000000.log');
+		const {stage} = await makeOne(store, {
+			async make({out, log}) {
+				await writeFile(stale, 'of a making that failed');
+				// Another process's prune: the lock of the key is held by ours, whoever asks.
+				await store.prune({unusedSince: Date.now() + 1000});
+				t.is(await stat(stale).catch(() => undefined), undefined);
+				t.true((await stat(log)).isFile());
+				await rm(log);
+				await writeFile(path.join(out, 'file'), 'text');
+			},
+		});
+		t.is(await readFile(path.join(stage.folder, '../log'), 'utf8'), '');
+	});
+});
+
 const now = (): {unusedSince: number} => ({unusedSince: Date.now() + 1000});
 
 test('a stage that is named is removed however new it is, unless it is in use', async (t) => {
