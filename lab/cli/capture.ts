@@ -1,14 +1,14 @@
 /** `vmlab capture`: frames of a lab's links as pcapng, for Wireshark and its like. */
 import {once} from 'node:events';
 import {writeSync} from 'node:fs';
-import {open} from 'node:fs/promises';
+import {open, stat} from 'node:fs/promises';
 import type {Writable} from 'node:stream';
 import type {CaptureRequest} from '../fabric/capture-request.ts';
 import {receiveCapture, type ReceivedCapture, type TakeBytes} from '../fabric/capture-stream.ts';
 import {parseFilter} from '../fabric/frame-filter.ts';
 import {pcapngReader} from '../fabric/pcapng-reader.ts';
 import {failure} from '../host/failure.ts';
-import {timeLimit} from '../host/wait.ts';
+import {timeLimit, untilAborted} from '../host/wait.ts';
 import {captureLab} from '../runtime/lab-client.ts';
 import {chooseLab} from './lab-choice.ts';
 import {duration, wholeNumber} from './option-values.ts';
@@ -109,14 +109,14 @@ export const verb = defineVerb({
 		}
 
 		const {name: lab} = await chooseLab(name);
-		const socketFile = await captureLab(lab, request, signal);
-		let [captured, dropped] = [0, 0];
+		let [captured, dropped, isWhole] = [0, 0, false];
 		const read = pcapngReader({
 			onFrame() {
 				captured += 1;
 			},
 			onStatistics(statistics) {
 				dropped += statistics.dropped;
+				isWhole = true;
 			},
 		});
 		let lost: NodeJS.ErrnoException | undefined;
@@ -126,7 +126,11 @@ export const verb = defineVerb({
 			received?.stop();
 		};
 
-		const target = await openTarget(file, fail);
+		// To open a FIFO waits for who reads it, and a capture that is asked for does not wait.
+		const isFifo = file !== undefined && (await stat(file).catch(() => undefined))?.isFIFO() === true;
+		const opened = isFifo ? await untilAborted(openTarget(file, fail), signal) : undefined;
+		const socketFile = await captureLab(lab, request, signal);
+		const target = opened ?? await openTarget(file, fail);
 		received = await receiveCapture(socketFile, (bytes) => {
 			if (lost !== undefined) {
 				return undefined;
@@ -170,6 +174,11 @@ export const verb = defineVerb({
 
 		if (broken !== undefined && lost === undefined) {
 			throw broken;
+		}
+
+		// Its statistics are the last that comes.
+		if (!isWhole && lost === undefined) {
+			throw failure.captureCut(lab, captured);
 		}
 
 		say(`${frames(captured)} captured${dropped === 0 ? '' : recorded ? `; ${frames(dropped)} of before were recorded no more` : `; ${frames(dropped)} left out, since they were read too slowly`}`);

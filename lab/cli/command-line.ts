@@ -142,15 +142,20 @@ export async function runCommandLine(given: readonly string[]): Promise<number> 
 		throw error ?? explainUsage(message, parser, words);
 	});
 	for (const entry of verbs) {
+		/** Options that may be given several times. */
+		let repeatable: ReadonlySet<string> = new Set();
 		parser.command(
 			entry.command,
 			entry.summary,
 			async (command: Argv) => {
 				const {verb} = await entry.load();
-				return allowOtherVariables(verb.options(entry.rest === undefined ? command : command.usage(`${formOfVerb(entry)}\n\n${entry.summary}`)));
+				const built = allowOtherVariables(verb.options(entry.rest === undefined ? command : command.usage(`${formOfVerb(entry)}\n\n${entry.summary}`)));
+				repeatable = new Set((built as unknown as {getOptions(): {array: readonly string[]}}).getOptions().array);
+				return built;
 			},
 			async (args: Record<string, unknown>) => {
 				const {verb} = await entry.load();
+				checkSingle(args, repeatable);
 				exitCode = (await runVerb(verb as Verb<Record<string, unknown>>, args)) ?? exitCodes.done;
 			},
 		);
@@ -169,6 +174,15 @@ export async function runCommandLine(given: readonly string[]): Promise<number> 
 	} catch (error) {
 		// Some of what yargs finds wrong, a flag without its value for one, it throws past its own handler.
 		return showError(error instanceof Error && error.name === 'YError' ? explainUsage(error.message, parser, words) : error);
+	}
+}
+
+/** Refuses an option of one value that was given several: yargs makes a list of them, which nobody expects. Throws `usage`. */
+function checkSingle(args: Readonly<Record<string, unknown>>, repeatable: ReadonlySet<string>): void {
+	const isTwice = ([name, value]: [string, unknown]): boolean => Array.isArray(value) && name.length > 1 && !/[A-Z]/.test(name) && name !== '--' && !repeatable.has(name);
+	const [twice] = Object.entries(args).find(isTwice) ?? [];
+	if (twice !== undefined) {
+		throw failure.usage(`\`--${twice}\` is given more than once`, 'It has one value: leave the others out.');
 	}
 }
 

@@ -36,13 +36,9 @@ export function abortOnSignals(): AbortSignal {
 	}
 
 	process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-		if (error.code !== 'EPIPE') {
-			throw error;
-		}
-
-		// Whoever read our data has gone: what only makes more of it can end.
+		// Whoever read our data has gone, or has no room for it: what only makes more of it can end.
 		if (!controller.signal.aborted) {
-			controller.abort(failure.interrupted('a closed pipe'));
+			controller.abort(error.code === 'EPIPE' ? failure.interrupted('a closed pipe') : failure.outputNotWritten(error));
 		}
 	});
 	process.stderr.on('error', (error: NodeJS.ErrnoException) => {

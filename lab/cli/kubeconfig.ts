@@ -87,7 +87,7 @@ export function mergeKubeconfig(mine: string, labs: string, lab: string): string
 	}
 
 	target['current-context'] = name;
-	return stringify(target);
+	return stringify(target, {compat: 'yaml-1.1'});
 }
 
 /**
@@ -116,7 +116,7 @@ export function unmergeKubeconfig(mine: string, lab: string): string {
 		target['current-context'] = target.contexts?.some((context) => context.name === former) ? former! : '';
 	}
 
-	return stringify(target);
+	return stringify(target, {compat: 'yaml-1.1'});
 }
 
 /** The user's own kubeconfig: the first that `KUBECONFIG` names, else kubectl's default. */

@@ -93,6 +93,10 @@ export const verb = defineVerb({
 			throw failure.usage(`\`vmlab link ${action}\` sets nothing`, 'Use `vmlab link set` with these options.');
 		}
 
+		if (action === 'list' && (args.from === true || args.to === true)) {
+			throw failure.usage('`vmlab link list` shows both directions', 'Leave --from and --to out.');
+		}
+
 		const {lab: {name}, rest} = await chooseLabAnd(names);
 		const [machine, network, ...more] = rest.flatMap((word, index) => (index === 0 ? word.split('@', 2) : word));
 		if (more.length > 0 || (action === 'set' && machine === undefined)) {

@@ -1,4 +1,5 @@
 /** Data on stdout: as a table for people, as JSON or YAML for programs. */
+import {failure} from '../host/failure.ts';
 import type {OutputFormat} from './verb.ts';
 
 /** A table: what each row has in each column. Nothing is cut, so that it can be piped. */
@@ -22,9 +23,18 @@ export function formatTable(table: Table): string {
 		.join('\n') + '\n';
 }
 
-/** Writes data to stdout: the value itself as JSON or YAML, or what `table` makes of it. */
+/** Writes data to stdout: the value itself as JSON or YAML, or what `table` makes of it. Throws `output-not-written` where it cannot; that nobody reads it any more is no failure. */
 export async function print<Value>(format: OutputFormat, value: Value, table: (value: Value) => Table | string): Promise<void> {
-	process.stdout.write(await render(format, value, table));
+	const text = await render(format, value, table);
+	await new Promise<void>((resolve, reject) => {
+		process.stdout.write(text, (error?: NodeJS.ErrnoException | null) => {
+			if (error && error.code !== 'EPIPE') {
+				reject(failure.outputNotWritten(error));
+			} else {
+				resolve();
+			}
+		});
+	});
 }
 
 async function render<Value>(format: OutputFormat, value: Value, table: (value: Value) => Table | string): Promise<string> {

@@ -15,7 +15,7 @@ export function checkTerminal(): void {
 /** Reads `MACHINE COMMAND` lines until Ctrl-D, `exit` or an abort. There is a terminal. */
 export async function promptInLab(lab: ScenarioLab, error: LabError, signal: AbortSignal): Promise<void> {
 	const names = lab.plan.topology.machines.map(({name}) => name);
-	say(`\n${error.message}\nThe lab ${lab.name} is alive. MACHINE COMMAND runs a command, \`exit\` takes it down. Machines: ${names.join(', ')}.`);
+	say(`\n${error.message}\nThe lab ${lab.name} is alive. MACHINE COMMAND runs a command, \`exit\` ends the run, and without --keep the lab. Machines: ${names.join(', ')}.`);
 	const prompt = createInterface({
 		input: process.stdin, output: process.stderr, prompt: `${lab.name}> `, signal,
 		completer: (line: string) => [names.filter((name) => name.startsWith(line)), line],

@@ -48,6 +48,9 @@ export const verb = defineVerb({
 
 		if (stop) {
 			checkTerminal();
+			if (jobs > 1) {
+				throw failure.usage('--break stops at one prompt, and --jobs runs several at once', 'Leave one of them out.');
+			}
 		}
 
 		const clock = parseClock(time, cold);
@@ -94,8 +97,8 @@ export const verb = defineVerb({
 
 		const evidence = report === undefined ? path.join(folders().state, 'evidence') : path.join(path.resolve(report), 'evidence');
 		if (report !== undefined) {
-			// It would be taken for this run's; the reports themselves are written anew.
-			await rm(evidence, {recursive: true, force: true});
+			// It would be taken for this run's; the reports themselves are written anew. What else is in the folder may be anybody's.
+			await Promise.all(runs.map(async ({name}) => rm(path.join(evidence, name), {recursive: true, force: true})));
 		}
 
 		const results: RunResult[] = [];

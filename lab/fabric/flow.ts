@@ -77,6 +77,9 @@ export interface Flow {
 }
 
 /** Which flows are meant: all that is said must be true at some link, on the way there. */
+export const flowKeys = ['family', 'protocol', 'port', 'sourcePort', 'destinationPort', 'address', 'source', 'destination'] as const satisfies ReadonlyArray<keyof FrameMatch>;
+
+/** What is asked for of flows: all that is given is true of those that are meant. */
 export type FlowQuery = Omit<FrameMatch, 'mac' | 'sourceMac' | 'destinationMac' | 'vlan' | 'protocol'> & {readonly protocol?: ProtocolName};
 
 /** Sequence numbers count modulo 2 to the 32. */
@@ -133,7 +136,7 @@ function endKey({address, port}: FlowEnd): string {
 	return `${address} ${port ?? ''}`;
 }
 
-/** Ports by fragments: of the first one of each packet, which alone has them. */
+/** What fragments of one packet have in common, of which the first one alone has its ports, or its message of ICMP. */
 function fragmentKey(packet: Packet): string | undefined {
 	return packet.fragment === undefined ? undefined : `${packet.source} ${packet.destination} ${packet.protocol} ${packet.fragment.id}`;
 }
@@ -141,8 +144,8 @@ function fragmentKey(packet: Packet): string | undefined {
 /** Something that is neither of these is no flow. */
 type Part = {readonly packet: Packet; readonly protocol: number; readonly source: FlowEnd; readonly destination: FlowEnd; readonly extra: string};
 
-function partOf(packet: Packet, ports: Packet['ports']): Part | undefined {
-	const {protocol, icmp} = packet;
+function partOf(packet: Packet, {ports, icmp}: Pick<Packet, 'ports' | 'icmp'>): Part | undefined {
+	const {protocol} = packet;
 	if (protocol === undefined) {
 		return undefined;
 	}
@@ -159,11 +162,11 @@ function partOf(packet: Packet, ports: Packet['ports']): Part | undefined {
 /** Sides by what is the same for both directions. */
 function sidesOf(frames: readonly RecordedFrame[]): Side[] {
 	const packets = frames.map(({bytes}) => decodeFrame(bytes, 0, bytes.length)?.packet);
-	const portsOfFragments = new Map<string, Packet['ports']>();
+	const firstFragments = new Map<string, Packet>();
 	for (const packet of packets) {
-		const key = packet?.ports === undefined ? undefined : fragmentKey(packet);
+		const key = packet === undefined || (packet.ports === undefined && packet.icmp === undefined) ? undefined : fragmentKey(packet);
 		if (key !== undefined) {
-			portsOfFragments.set(key, packet?.ports);
+			firstFragments.set(key, packet!);
 		}
 	}
 
@@ -171,7 +174,7 @@ function sidesOf(frames: readonly RecordedFrame[]): Side[] {
 	const sides: Side[] = [];
 	for (const [place, frame] of frames.entries()) {
 		const packet = packets[place];
-		const part = packet && partOf(packet, packet.ports ?? portsOfFragments.get(fragmentKey(packet) ?? ''));
+		const part = packet && partOf(packet, firstFragments.get(fragmentKey(packet) ?? '') ?? packet);
 		if (part === undefined) {
 			continue;
 		}

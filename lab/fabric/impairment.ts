@@ -50,7 +50,7 @@ export function decide(impairment: Impairment, key: Key, {frames, inBurst}: Prog
 		return {fate: isLost, progress};
 	}
 
-	if (delay === 0 && duplicate === undefined && corrupt === undefined) {
+	if (delay === 0 && jitter === 0 && duplicate === undefined && corrupt === undefined) {
 		return {fate: passes, progress};
 	}
 

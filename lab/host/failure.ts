@@ -111,6 +111,21 @@ export const failure = {
 		});
 	},
 
+	/** Data for standard output that could not be written there. */
+	outputNotWritten(cause: NodeJS.ErrnoException): LabError {
+		return new LabError({
+			code: 'output-not-written', kind: 'host', message: cause.code === 'ENOSPC' ? 'No space is left where standard output goes' : `Standard output takes no more: ${cause.code ?? cause.message}`, cause,
+		});
+	},
+
+	/** A capture that ended before what it left out was told. */
+	captureCut(lab: string, captured: number): LabError {
+		return new LabError({
+			code: 'capture-cut', kind: 'machine', message: `The capture of ${lab} was cut off after ${captured} frames, and how many were left out is not known`,
+			hint: 'The lab ended meanwhile, or what was captured was read too slowly when it ended. What was written can be read, but for its very end.',
+		});
+	},
+
 	/** A program that makes a stage ended badly. */
 	stageFailed(stage: string, cause: LabError, log: string): LabError {
 		return new LabError({
@@ -207,7 +222,7 @@ export const failure = {
 	/** A step wants one flow, and there are none or several; the lines show them, or what there is instead. `wanted` is what was asked for, in words. */
 	flowNotClear(wanted: string, count: number, lines: readonly string[]): LabError {
 		return new LabError({
-			code: 'flow-not-clear', kind: 'scenario', message: count === 0 ? `No flow crossed the links that is ${wanted}` : `${count} flows crossed the links that are ${wanted}, and one was wanted`,
+			code: count === 0 ? 'no-such-flow' : 'several-flows', kind: 'scenario', message: count === 0 ? `No flow crossed the links that is ${wanted}` : `${count} flows crossed the links that are ${wanted}, and one was wanted`,
 			details: lines, ...(count > 1 && {hint: 'Ask for more that only the one has, such as its source port, or for all of them with `flows`.'}),
 		});
 	},

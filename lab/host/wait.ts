@@ -82,11 +82,14 @@ export async function until<Value>(
 	}
 }
 
+/** Milliseconds that a timer can have at most: what has more fires at once (setTimeout of Node.js). It is 24 days. */
+export const longestTimer = 2 ** 31 - 1;
+
 /** Aborts after this many milliseconds; nobody stays for it alone. */
 function abortLater(controller: AbortController, time: number, reason: () => unknown): void {
 	setTimeout(() => {
 		controller.abort(reason());
-	}, time).unref();
+	}, Math.min(time, longestTimer)).unref();
 }
 
 /**

@@ -7,15 +7,18 @@ import {userFrames} from './place.ts';
 /** Kinds that are no verdict on a claim: they pass through a step as they are. */
 const notClaims: ReadonlySet<string> = new Set(['machine', 'interrupted', 'host', 'bug', 'declaration', 'usage', 'component']);
 
+/** Errors by which it is not known whether a claim is true: what was to be seen was not, or not whole. */
+const notSeen: ReadonlySet<string> = new Set(['recording-cut', 'several-flows', 'output-too-long', 'command-timed-out', 'machine-not-ready']);
+
 /** Errors that JavaScript itself throws for a mistake in the script. `fetch` says that a server is away with a TypeError that has a cause. */
 function isMistake(thrown: unknown): boolean {
 	return thrown instanceof ReferenceError || thrown instanceof SyntaxError || thrown instanceof RangeError
 		|| (thrown instanceof TypeError && thrown.cause === undefined);
 }
 
-/** Does this rejection refute a claim? What a broken machine or a mistake in the script rejects with does not. */
+/** Does this rejection refute a claim? What a broken machine or a mistake in the script rejects with does not, nor what says that nothing is known. */
 export function refutes(thrown: unknown): boolean {
-	return thrown instanceof LabError ? !notClaims.has(thrown.kind) : !isMistake(thrown);
+	return thrown instanceof LabError ? !notClaims.has(thrown.kind) && !notSeen.has(thrown.code) : !isMistake(thrown);
 }
 
 /** A program of the host that was run by zx rejects with its whole output. */

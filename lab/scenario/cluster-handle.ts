@@ -28,8 +28,8 @@ export function manifestText(manifest: string | object | readonly object[]): str
 	}
 
 	const documents: readonly object[] = Array.isArray(manifest) ? manifest : [manifest];
-	// Aliases for what appears twice are YAML, but kubectl's parser limits them.
-	return documents.map((document) => stringify(document, {aliasDuplicateObjects: false})).join('---\n');
+	// Aliases for what appears twice are YAML, but kubectl's parser limits them; and it reads YAML 1.1, where `yes` is no text.
+	return documents.map((document) => stringify(document, {aliasDuplicateObjects: false, compat: 'yaml-1.1'})).join('---\n');
 }
 
 /** The cluster of a lab. Its parts throw `no-cluster` when used in a lab that has none. */

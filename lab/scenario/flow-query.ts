@@ -1,6 +1,7 @@
 /** What steps ask about flows. */
-import {describeFlow, findFlows, type FlowQuery, selectFlows} from '../fabric/flow.ts';
+import {describeFlow, findFlows, flowKeys, type FlowQuery, selectFlows} from '../fabric/flow.ts';
 import {failure} from '../host/failure.ts';
+import {checkMatch} from '../spec/frame-match.ts';
 import type {FabricHandle} from './scenario.ts';
 import type {ScenarioLab} from './scenario-lab.ts';
 
@@ -16,6 +17,21 @@ function words(query: FlowQuery): string {
 	return [protocol ?? 'of any protocol', ...(family === undefined ? [] : [`over ${family}`]), ...(parts.length === 0 ? [] : [`with ${parts.join(' and ')}`])].join(' ');
 }
 
+/** Refuses what no flow can be asked for: it would be ignored, and the answer another one than is believed. Throws `unknown-...` and what `checkMatch` throws. */
+function checkQuery(query: FlowQuery): void {
+	for (const key of Object.keys(query)) {
+		if (!(flowKeys as readonly string[]).includes(key)) {
+			throw failure.unknownName('key of a question for flows', key, flowKeys);
+		}
+	}
+
+	if ((query.protocol as string | undefined) === 'arp') {
+		throw failure.usage('Messages of ARP are no flow', 'How many frames of ARP a network carried is in `fabric.traffic`.');
+	}
+
+	checkMatch(query);
+}
+
 /** `flows` and `flow` for the steps of a scenario. `began` gives the moment that is looked back to where none is named, in milliseconds since 1970. */
 export function openFlows({recording}: Pick<ScenarioLab, 'recording'>, began: () => number, signal: AbortSignal): Pick<FabricHandle, 'flows' | 'flow'> {
 	const all = async ({since = began(), partial = false}: {since?: number; partial?: boolean} = {}) => {
@@ -29,8 +45,12 @@ export function openFlows({recording}: Pick<ScenarioLab, 'recording'>, began: ()
 	};
 
 	return {
-		flows: async (query = {}, options) => selectFlows(await all(options), query),
+		async flows(query = {}, options) {
+			checkQuery(query);
+			return selectFlows(await all(options), query);
+		},
 		async flow(query = {}, options) {
+			checkQuery(query);
 			const there = await all(options);
 			const found = selectFlows(there, query);
 			const [flow] = found;

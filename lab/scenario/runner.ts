@@ -3,7 +3,7 @@ import type {EventSink} from '../event/event.ts';
 import {asLabError, LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import {interruption} from '../host/interruption.ts';
-import {timeLimit, until, untilAborted} from '../host/wait.ts';
+import {longestTimer, timeLimit, until, untilAborted} from '../host/wait.ts';
 import {milliseconds, type Duration} from '../spec/units.ts';
 import {asStepFailure} from './claim.ts';
 import {collectEvidence} from './cluster-evidence.ts';
@@ -81,7 +81,7 @@ export async function runScenario(run: ScenarioRun): Promise<void> {
 	events({type: 'scenario', reason: 'started', scenario: name, summary: scenario.summary, lab: lab.name});
 	const alarm = setTimeout(() => {
 		ending.abort(failure.budgetExceeded(name, budget / 1000, story.running));
-	}, budget);
+	}, Math.min(budget, longestTimer));
 	for (const ender of enders) {
 		ender.addEventListener('abort', end, {once: true});
 	}
@@ -221,7 +221,7 @@ function createContext(run: ScenarioRun, parts: {story: Story; machine: (name: s
 			const over = new AbortController();
 			const alarm = setTimeout(() => {
 				over.abort();
-			}, deadline);
+			}, Math.min(deadline, longestTimer));
 			let seen: unknown;
 			const look = async (): Promise<Awaited<ReturnType<typeof observe>>> => {
 				try {
@@ -241,7 +241,7 @@ function createContext(run: ScenarioRun, parts: {story: Story; machine: (name: s
 				clearTimeout(alarm);
 			}
 		},
-		refuted: (sentence, check) => story.refuted(sentence, async () => scope.within(check)),
+		refuted: (sentence, check) => story.refuted(sentence, check, scope.within),
 		note(text) {
 			events({type: 'note', level: 'info', text});
 		},

@@ -110,7 +110,7 @@ export interface FabricHandle {
 	 * Throws `recording-cut` when frames of that time are recorded no more, so that nothing is claimed of what was not seen.
 	 */
 	flows(query?: FlowQuery, options?: FlowOptions): Promise<Flow[]>;
-	/** The only such flow. Throws `flow-not-clear` when there is none, or several: it shows them, or what there was instead. */
+	/** The only such flow. Throws `no-such-flow` or `several-flows`: it shows them, or what there was instead. */
 	flow(query?: FlowQuery, options?: FlowOptions): Promise<Flow>;
 }
 

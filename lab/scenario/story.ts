@@ -181,10 +181,14 @@ export class Story {
 		}
 	}
 
-	/** Runs a negative control; see `StepContext.refuted`. A line of the report, like a step; it says that the sentence did not come true. */
-	refuted(sentence: string, run: () => Promise<unknown>): Promise<Error> {
+	/**
+	 * Runs a negative control; see `StepContext.refuted`. A line of the report, like a step; it says that the sentence did not come true.
+	 *
+	 * @param within what a step is run in, for which a control that refuted its sentence has passed
+	 */
+	refuted(sentence: string, run: () => Promise<unknown>, within: (step: () => Promise<Error>) => Promise<Error> = async (step) => step()): Promise<Error> {
 		const place = callPlace();
-		return this.step(refutedTitle(sentence), async () => {
+		return this.step(refutedTitle(sentence), async () => within(async () => {
 			const around = this.#surroundings.getStore() as Surroundings;
 			try {
 				await this.#surroundings.run({...around, refuting: true}, run);
@@ -197,7 +201,7 @@ export class Story {
 			}
 
 			throw failure.notRefuted(sentence, place);
-		});
+		}));
 	}
 
 	/**

@@ -1,4 +1,5 @@
 /** Which frames are meant, as users declare it: for what is wrong with a link, for captures and for flows. The meaning is that of pcap-filter(7) and tc-flower(8). */
+import {isIP} from 'node:net';
 import {Address4, Address6} from 'ip-address';
 import {failure} from '../host/failure.ts';
 import {type Family, families} from './family.ts';
@@ -47,9 +48,13 @@ const macKeys = ['mac', 'sourceMac', 'destinationMac'] as const;
 const ownFamilies: Readonly<Partial<Record<FrameProtocol, Family>>> = {icmp: 'ipv4', icmpv6: 'ipv6'};
 const withoutPorts: ReadonlySet<string> = new Set<FrameProtocol>(['icmp', 'icmpv6', 'arp']);
 
-/** An address in the form that ip(8) prints. Throws `bad-value` when it is none. */
+/** An address in the form that ip(8) prints. Throws `bad-value` when it is none; a subnet is none. */
 function addressForm(text: string): string {
 	try {
+		if (isIP(text) === 0) {
+			throw new Error('no address');
+		}
+
 		return text.includes(':') ? new Address6(text).correctForm() : new Address4(text).correctForm();
 	} catch {
 		throw failure.badValue('address', text, 'an IPv4 or IPv6 address, such as 192.168.1.1 or 1000::1');
@@ -90,6 +95,20 @@ export function contradiction(match: FrameMatch): {readonly key: keyof FrameMatc
 	const own = protocol === undefined ? undefined : ownFamilies[protocol];
 	if (family !== undefined && (protocol === 'arp' || (own !== undefined && own !== family))) {
 		return {key: 'protocol', why: `${protocol} is not of the family ${family}`, suggestion: protocol === 'arp' ? 'Leave the family out.' : 'ICMP of IPv6 is icmpv6.'};
+	}
+
+	const wanted = protocol === 'arp' ? 'ipv4' : own ?? family;
+	let [before, first]: [keyof FrameMatch | undefined, Family | undefined] = [protocol === 'arp' || own !== undefined ? 'protocol' : family === undefined ? undefined : 'family', wanted];
+	for (const key of addressKeys) {
+		const address = match[key];
+		const ofAddress: Family | undefined = address === undefined ? undefined : address.includes(':') ? 'ipv6' : 'ipv4';
+		if (ofAddress !== undefined && first !== undefined && ofAddress !== first) {
+			return {key, why: `${address} is of ${ofAddress}, and the ${before} ${String(match[before!])} is not`, suggestion: 'A frame has addresses of one family.'};
+		}
+
+		if (ofAddress !== undefined && first === undefined) {
+			[before, first] = [key, ofAddress];
+		}
 	}
 
 	const ported = portKeys.find((key) => match[key] !== undefined);

@@ -148,7 +148,7 @@ const impairment = z.strictObject({
 	direction: linkDirection.optional(), match: frameMatch.optional(), cut: z.literal(true, {error: 'must be true, or left out'}).optional(), loss: percentage.optional(),
 	burst: z.strictObject({enter: percentage, leave: percentage, loss: percentage.optional()}).optional(),
 	delay: duration.optional(), jitter: duration.optional(), reorder: percentage.optional(), duplicate: percentage.optional(), corrupt: percentage.optional(),
-	rate: text.regex(/^0*[1-9]\d*(\.\d+)?(bit|[KMGkmg]bit)$/, {error: 'must be a rate such as 512Kbit or 10Mbit, of at least 1bit'}).optional(),
+	rate: text.regex(/^(?=[\d.]*[1-9])\d+(\.\d+)?(bit|[KMGkmg]bit)$/, {error: 'must be a rate such as 512Kbit or 10Mbit, of at least 1bit'}).optional(),
 	limit: queueLimit.optional(), mtu: z.int().min(1).max(65_535).optional(), seed: z.int().min(0).optional(),
 }).superRefine((declared, context) => {
 	const refuse = (key: string, message: string): void => {

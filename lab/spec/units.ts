@@ -32,7 +32,12 @@ function parse(text: string, units: Record<string, number>, kind: string, exampl
 
 /** Milliseconds of a duration. Throws a declaration error when the text is none. */
 export function milliseconds(duration: Duration | string): number {
-	return parse(duration, durationUnits, 'duration', '90s');
+	const time = parse(duration, durationUnits, 'duration', '90s');
+	if (time === 0 && Number.parseFloat(duration) !== 0) {
+		throw failure.badValue('duration', duration, 'at least 1ms, or 0');
+	}
+
+	return time;
 }
 
 /** Bytes of a size. Throws a declaration error when the text is none. */

@@ -66,6 +66,11 @@ test(usage, ['logs', 'node-1', '-n', 'x'], /--lines is a whole number from 0, no
 test(usage, ['capture', '-c', 'x', '-w', '/dev/null'], /--count is a whole number from 1, not `x`/);
 test(usage, ['capture', '--duration', 'soon', '-w', '/dev/null'], /--duration is a duration[^]*90s[^]*not `soon`/);
 test(usage, ['cache', 'prune', '--unused', 'long'], /--unused is a duration[^]*not `long`/);
+test(usage, ['version', '-o', 'json', '-o', 'yaml'], /`--output` is given more than once/);
+test(usage, ['list', '--cache-dir', '/a', '--cache-dir', '/b'], /`--cache-dir` is given more than once/);
+test(usage, ['capture', '-f', 'tcp', '-f', 'udp', '-w', '/dev/null'], /`--filter` is given more than once/);
+test(usage, ['plan', 'ipv4', '--set', 'etcd.version=x', '--set', 'nonsense'], /`nonsense` is not a setting/);
+test(usage, ['link', 'list', 'mine', '--from'], /shows both directions/);
 test(usage, ['cache', 'remove'], /Nothing is named[^]*vmlab cache list/);
 test(usage, ['cp', '/nonexistent/file', 'node-1:/tmp'], /\/nonexistent\/file cannot be read: there is no such file/);
 test(usage, ['plan', 'ipv4', '--set', 'nonsense'], /`nonsense` is not a setting[^]*etcd\.version/);

@@ -194,6 +194,15 @@ test('fragments belong to the flow of the first one, in whatever order they come
 	}
 });
 
+test('a ping in fragments is one flow', (t) => {
+	const {frames, cross} = recorder();
+	cross('<a@n >b@n', ip('icmp', client, server, icmp(8, 0, 7), {fragment: {id: 5, offset: 0, more: true}}));
+	cross('<a@n >b@n', ip('icmp', client, server, Buffer.alloc(16), {fragment: {id: 5, offset: 8, more: false}}));
+	cross('<b@n >a@n', ip('icmp', server, client, Buffer.alloc(16), {fragment: {id: 9, offset: 8, more: false}}));
+	cross('<b@n >a@n', ip('icmp', server, client, icmp(0, 0, 7), {fragment: {id: 9, offset: 0, more: true}}));
+	t.deepEqual(findFlows(frames).map(({there, back, isAnswered}) => [there.frames, back.frames, isAnswered]), [[2, 2, true]]);
+});
+
 test('a ping and its replies are a flow, each ping its own; VLAN tags do not matter, and ARP is none', (t) => {
 	const {frames, cross} = recorder();
 	cross('<a@n >b@n', arp(1, '192.168.1.1', '192.168.1.2'));
@@ -222,5 +231,7 @@ test('frames that were dropped did not go on, and say why', (t) => {
 test('queries that nothing can match are refused as filters are', (t) => {
 	t.throws(() => selectFlows([], {port: 70_000}), {code: 'bad-value'});
 	t.throws(() => selectFlows([], {address: 'nowhere'}), {code: 'bad-value'});
+	t.throws(() => selectFlows([], {destination: '10.0.0.0/24'}), {code: 'bad-value'});
+	t.throws(() => selectFlows([], {destination: '1000::/64'}), {code: 'bad-value'});
 	t.throws(() => selectFlows([], {protocol: 'icmp', port: 1}), {code: 'usage'});
 });

@@ -26,6 +26,8 @@ test('Objects are applied as YAML documents, text as it is', async (t) => {
 	await cluster.apply([{kind: 'A', labels, again: labels}, {kind: 'B'}]);
 	t.deepEqual(parseAllDocuments(await kubectl.applied()).map((document) => (document as {toJS(): unknown}).toJS()), [{kind: 'A', labels, again: labels}, {kind: 'B'}]);
 	t.false((await kubectl.applied()).includes('&'));
+	// kubectl reads YAML 1.1, where these are no text unless they are quoted.
+	t.is(manifestText({enabled: 'yes', other: 'n', plain: 'x'}), 'enabled: "yes"\nother: "n"\nplain: x\n');
 	t.is(manifestText('kind: C'), 'kind: C');
 });
 

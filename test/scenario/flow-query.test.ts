@@ -48,6 +48,17 @@ test('a step sees the flows since it began, or since when it says', async (t) =>
 	t.is(asked[4], 4711);
 });
 
+test('a question that would be ignored in part is refused', async (t) => {
+	for (const [query, expected] of [[{destPort: 80}, /destPort/], [{vlan: 10}, /vlan/], [{protocol: 'arp'}, /ARP/]] as const) {
+		const error = await play(() => ({frames: [web], links}), async ({step, fabric}) => {
+			await step('nothing goes there', async () => {
+				await fabric.flows(query as never);
+			});
+		});
+		t.regex(error?.message ?? '', expected);
+	}
+});
+
 test('a flow that is not there fails the step with what was there', async (t) => {
 	const error = await play(() => ({frames: [dns], links}), async ({step, fabric}) => {
 		await step('the pod asks the server', async () => {
@@ -76,12 +87,15 @@ test('of several flows one is not chosen by chance', async (t) => {
 
 test('nothing is said of what was not seen: where frames since the moment were overwritten, a query fails', async (t) => {
 	const cut = (since: number): Recording => ({frames: [web], links: [...links, {name: 'router-1@cluster', since: since + 5, overwritten: 12}]});
-	const error = await play(cut, async ({step, refuted, fabric}) => {
+	const refuted = await play(cut, async (context) => {
+		await context.refuted('something went there', async () => {
+			await context.fabric.flow({port: 9999});
+		});
+	});
+	t.regex(refuted?.message ?? '', /^refuted: something went there: Not all frames since /);
+	const error = await play(cut, async ({step, fabric}) => {
 		await step('what there is can be had', async () => {
 			t.is((await fabric.flows({}, {partial: true})).length, 1);
-		});
-		await refuted('that nothing went there', async () => {
-			await fabric.flows({port: 9999});
 		});
 		await step('and nothing went there', async () => {
 			t.deepEqual(await fabric.flows({port: 9999}), []);

@@ -116,6 +116,18 @@ test('a step that fails puts its machines back before evidence is asked for, and
 	t.false(told.includes('node-1 ready'));
 });
 
+test('a negative control that refuted its sentence has passed: its machines are waited for', async (t) => {
+	const {told, error} = await play(async ({refuted, node}, lab) => {
+		await refuted('the Service answers without node-1', async () => {
+			await node('node-1').kill();
+			throw new Error('no answer');
+		});
+		lab.told.push('over');
+	});
+	t.is(error, undefined);
+	t.deepEqual(told, ['node-1 kill', 'node-1 put', 'node-1 ready', 'over']);
+});
+
 test('when the scenario is ended each machine is put back once, also after one that does not answer', async (t) => {
 	const controller = new AbortController();
 	const begin = performance.now();

@@ -176,6 +176,24 @@ test('A negative control that does not fail fails the scenario', async (t) => {
 	t.regex(failedWith(t, outcome, 'step-failed', 1).message, /^refuted: nothing answers: Negative control/);
 });
 
+test('What was not seen, or not whole, refutes nothing', async (t) => {
+	for (const error of [failure.recordingCut(new Date(), []), failure.flowNotClear('tcp', 2, []), failure.outputTooLong('node-1', 'yes', 1), failure.commandTimedOut('node-1', 'sleep', 1, [])]) {
+		const outcome = await play(async ({refuted}) => {
+			await refuted('nothing goes there', async () => {
+				throw error;
+			});
+		});
+		t.not(outcome.error, undefined, error.code);
+	}
+
+	const none = await play(async ({refuted}) => {
+		await refuted('something goes there', async () => {
+			throw failure.flowNotClear('tcp', 0, []);
+		});
+	});
+	t.is(none.error, undefined);
+});
+
 test('A broken machine or a mistake in the script refutes nothing', async (t) => {
 	const broken = await play(async ({refuted}) => {
 		await refuted('nothing answers', async () => {

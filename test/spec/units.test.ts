@@ -6,6 +6,8 @@ test('durations are milliseconds', (t) => {
 	t.is(milliseconds('90s'), 90_000);
 	t.is(milliseconds('1.5m'), 90_000);
 	t.is(milliseconds('2h'), 7_200_000);
+	t.is(milliseconds('0ms'), 0);
+	t.throws(() => milliseconds('0.4ms'), {code: 'bad-value'});
 });
 
 test('sizes are bytes, in powers of 1024', (t) => {
