@@ -184,14 +184,10 @@ export async function exec(line: SshLine, machine: string, command: string, opti
 	const lostBy = losses(line, machine);
 	const {input, timeout = 0, onOutput, pipe = {}, limit = defaultLimit, keep = true} = options;
 	signal.throwIfAborted();
-	const opening = openChannel((taken) => {
+	// Whoever takes the connection back ends it, and with it a channel that opens after all.
+	const channel = await untilAborted(openChannel((taken) => {
 		client.exec(command, taken);
-	}, lostBy);
-	const channel = await untilAborted(opening, signal).catch((error: unknown) => {
-		// Whoever takes the connection back ends it, and with it a channel that opens after all.
-		opening.catch(() => {});
-		throw error;
-	});
+	}, lostBy), signal);
 	const shown = shownOf(command);
 	const outputs = {stdout: [] as Buffer[], stderr: [] as Buffer[]};
 	let size = 0;

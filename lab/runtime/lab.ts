@@ -713,6 +713,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 			throw error;
 		}
 	} catch (error) {
+		bootOver();
 		await down().catch(() => {});
 		throw error;
 	}
