@@ -1,4 +1,6 @@
 /** The row of many machines: eight that all send to all others, against two of them. */
+import {readFile} from 'node:fs/promises';
+import path from 'node:path';
 import type {PortReport} from '../../lab/fabric/network.ts';
 import {until} from '../../lab/host/wait.ts';
 import {type BenchNetwork, type NetworkEnd, withNetworks} from './bench-network.ts';
@@ -10,15 +12,18 @@ const machines = {many: 8, few: 2} as const;
 /** Measurements of each, in turns, and seconds of each. */
 const rounds = 5;
 const seconds = 8;
-/** The port of a server for the client of a machine is this one and the machine's number: a server of iperf3 has one client at a time. */
-const firstPort = 5300;
+/** Where the program that sends and takes is in a machine, and the port that it listens on. */
+const program = '/run/all-to-all.pl';
+const port = 5300;
 /** Bytes that each machine has sent and got when all are at work, and milliseconds until then. */
 const atWork = 4 * 1024 * 1024;
 const workDeadline = 300_000;
 
 /** What the machines are given in all, counted by the fabric while all are at work. */
 export async function measureFabricScale(_wanted: ReadonlySet<string>, found: RowSink): Promise<void> {
+	const text = await readFile(path.join(import.meta.dirname, 'all-to-all.pl'), 'utf8');
 	await withGuests(machines.many, async (guests) => withNetworks(guests, ['fabric'], async ({fabric: network}) => {
+		await Promise.all(guests.map(async (guest) => guest.run(`cat >${program} <<\\END\n${text}\nEND`)));
 		const total = async (number: number): Promise<number> => throughput(network, network.ends.slice(0, number));
 		const {many, few} = await inTurns(rounds, {few: async () => total(machines.few), many: async () => total(machines.many)});
 		const ratio = median(many) / median(few);
@@ -34,24 +39,16 @@ export async function measureFabricScale(_wanted: ReadonlySet<string>, found: Ro
 
 /** Mbit/s that these ends get in all while each sends to each other one, headers included. */
 async function throughput({fabric}: BenchNetwork, ends: readonly NetworkEnd[]): Promise<number> {
-	const others = (end: NetworkEnd): Array<{other: NetworkEnd; place: number}> => ends.map((other, place) => ({other, place})).filter(({other}) => other !== end);
-	const reports = async (): Promise<PortReport[]> => (await fabric!.report()).filter(({port}) => ends.some(({guest}) => guest.name === port));
+	const reports = async (): Promise<PortReport[]> => (await fabric!.report()).filter(({port: name}) => ends.some(({guest}) => guest.name === name));
 	const delivered = async (): Promise<{bytes: number; at: number}> => ({bytes: (await reports()).reduce((sum, {bytesOut}) => sum + bytesOut, 0), at: performance.now()});
 	const idle = await reports();
 	const working = async (): Promise<number> => (await reports()).filter(({bytesIn, bytesOut}, place) => bytesIn - idle[place]!.bytesIn > atWork && bytesOut - idle[place]!.bytesOut > atWork).length;
-	const together = async (use: (end: NetworkEnd, place: number) => Promise<void>): Promise<void> => {
+	const together = async (use: (end: NetworkEnd) => Promise<void>): Promise<void> => {
 		await Promise.all(ends.map(use));
 	};
 
 	try {
-		await together(async (end) => startLoad(end.guest, 'servers', `${others(end).map(({place}) => `iperf3 --server --port ${firstPort + place} &`).join(' ')} wait`));
-		await together(async (end) => {
-			const ready = others(end).map(({place}) => `grep -qi :${(firstPort + place).toString(16)} /proc/net/tcp /proc/net/tcp6`).join(' && ');
-			await end.guest.run(`for try in $(seq 200); do ${ready} && exit 0; sleep 0.2; done; exit 1`);
-		});
-		await together(async (end, place) => startLoad(
-			end.guest, 'clients', `${others(end).map(({other}) => `iperf3 --client ${other.address} --port ${firstPort + place} --time 3600 &`).join(' ')} wait`,
-		));
+		await together(async (end) => startLoad(end.guest, 'traffic', `perl ${program} ${port} ${ends.filter((other) => other !== end).map(({address}) => address).join(' ')}`));
 		await until('all machines are at work', async () => {
 			const count = await working();
 			return count === ends.length ? {met: true, value: undefined} : {met: false, seen: `${count} of ${ends.length} have sent and got ${atWork} bytes`};
@@ -61,8 +58,6 @@ async function throughput({fabric}: BenchNetwork, ends: readonly NetworkEnd[]): 
 		const after = await delivered();
 		return (after.bytes - before.bytes) * 8 / 1000 / (after.at - before.at);
 	} finally {
-		for (const name of ['clients', 'servers']) {
-			await together(async (end) => stopLoad(end.guest, name).catch(() => {}));
-		}
+		await together(async (end) => stopLoad(end.guest, 'traffic').catch(() => {}));
 	}
 }

@@ -95,7 +95,7 @@ test('an address is that of a packet, with all its fragments, or of an ARP messa
 	t.deepEqual(meant({address: ones}), v6Frames);
 	t.deepEqual(meant({source: ones, destination: twos}), v6Frames);
 	t.deepEqual(meant({source: twos}), []);
-	t.deepEqual(meant({source: ones, destination: '192.168.1.2'}), []);
+	t.throws(() => meant({source: ones, destination: '192.168.1.2'}), {code: 'usage'});
 	t.deepEqual(meant({address: twos, protocol: 'udp', port: 443}), ['udp6', 'firstFragment6', 'atomicFragment6']);
 });
 
