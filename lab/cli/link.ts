@@ -2,6 +2,7 @@
 import type {DirectionReport, LinkReport} from '../fabric/link.ts';
 import {failure} from '../host/failure.ts';
 import {changeLink, readLinks} from '../runtime/lab-links.ts';
+import {showSetting} from '../fabric/link-setting.ts';
 import {linkDirections, linkName, showImpairment} from '../spec/impairment.ts';
 import {showDuration} from '../spec/units.ts';
 import {chooseLabAnd} from './lab-choice.ts';
@@ -140,7 +141,6 @@ function chooseMachine(links: readonly LinkReport[], machine: string): string {
 }
 
 function summaryOf(link: LinkReport): string {
-	const set = linkDirections.flatMap((direction) => link[direction].impairments.map((impairment) => `${direction} the machine: ${showImpairment(impairment)}`));
-	const carrier = link.flap === undefined ? (link.carrier === 'up' ? [] : ['no carrier']) : [`the carrier is there for ${showDuration(link.flap.up)} and gone for ${showDuration(link.flap.down)}`];
-	return [...carrier, ...set].join('; ') || 'nothing is wrong with it';
+	const impairments = linkDirections.flatMap((direction) => link[direction].impairments.map((impairment) => ({...impairment, direction})));
+	return showSetting({...link, impairments}).join('; ') || 'nothing is wrong with it';
 }

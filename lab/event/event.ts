@@ -35,6 +35,11 @@ export type MachineEvent =
 	| {type: 'machine'; reason: 'fault'; lab: string; machine: string; fault: string}
 	| {type: 'machine'; reason: 'recovered'; lab: string; machine: string; fault: string; seconds: number};
 
+/** Something is wrong with a link on purpose, or is so no more: in words, such as 'cut' or 'to the machine: loss 5%'. Seconds that it lasted. */
+export type LinkEvent =
+	| {type: 'link'; reason: 'fault'; lab: string; link: string; fault: string}
+	| {type: 'link'; reason: 'recovered'; lab: string; link: string; fault: string; seconds: number};
+
 /**
  * A wait: it has a sentence, a deadline and a last observation. One that is given up, since what was seen ends all hope, has expired. Seconds. Those of a
  * scenario's steps name it.
@@ -83,7 +88,7 @@ export interface NoteEvent {
 }
 
 /** Anything that happens. */
-export type LabEvent = StageEvent | LabStateEvent | MachineEvent | WaitEvent | ScenarioEvent | TopologyEvent | NoteEvent;
+export type LabEvent = StageEvent | LabStateEvent | MachineEvent | LinkEvent | WaitEvent | ScenarioEvent | TopologyEvent | NoteEvent;
 
 /** An event with the moment it happened: milliseconds since 1970. */
 export type TimedEvent = LabEvent & {at: number};

@@ -1,5 +1,6 @@
 /** What is set on a link, and what a change makes of it: pure. */
-import {type Carrier, type Impairment, type LinkDirection, sameFrames} from '../spec/impairment.ts';
+import {type Carrier, type Impairment, type LinkDirection, linkDirections, sameFrames, showImpairment} from '../spec/impairment.ts';
+import {showDuration} from '../spec/units.ts';
 import type {Progress} from './impairment.ts';
 
 /** An impairment that is in force, and how far it is; without progress it begins. */
@@ -21,6 +22,16 @@ export interface LinkSetting {
 
 /** A link on which nothing is set. */
 export const plainLink: LinkSetting = {carrier: 'up', impairments: []};
+
+/** What is wrong with a link, in words: 'without carrier', 'from the machine: loss 5%', and without a direction what is so in both. None where nothing is. */
+export function showSetting({carrier, flap, impairments}: LinkSetting): string[] {
+	const [from, to] = linkDirections.map((direction) => new Set(impairments.filter((impairment) => impairment.direction === direction).map(showImpairment)));
+	return [
+		...(flap === undefined ? (carrier === 'up' ? [] : ['without carrier']) : [`flapping (${showDuration(flap.up)} with a carrier, ${showDuration(flap.down)} without)`]),
+		...[...from!].map((words) => (to!.has(words) ? words : `from the machine: ${words}`)),
+		...[...to!].filter((words) => !from!.has(words)).map((words) => `to the machine: ${words}`),
+	];
+}
 
 /** A change of what is set on a link, which is known by its name. */
 export type LinkChange =

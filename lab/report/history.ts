@@ -1,5 +1,5 @@
 /** What happened, folded from the events: the common ground of all reports. */
-import type {LabEvent, MachineEvent, NoteEvent, TimedEvent, TopologyEvent} from '../event/event.ts';
+import type {LabEvent, LinkEvent, MachineEvent, NoteEvent, TimedEvent, TopologyEvent} from '../event/event.ts';
 
 /** The error of an event. */
 export type ReportedError = Extract<LabEvent, {reason: 'failed'}>['error'];
@@ -75,10 +75,11 @@ export interface WaitSpan extends Span {
 	readonly scenario?: string | undefined;
 }
 
-/** Something that was wrong with a machine on purpose, in words. It ends as done. */
+/** Something that was wrong with a machine or a link on purpose, in words. It ends as done. */
 export interface FaultSpan extends Span {
 	readonly lab: string;
-	readonly machine: string;
+	/** The machine or the link: 'node-1', 'node-1@cluster'. */
+	readonly of: string;
 }
 
 /** Everything that events have told so far. */
@@ -195,8 +196,13 @@ export function addEvent(history: History, event: TimedEvent): void {
 		}
 
 		case 'machine': {
-			if (event.reason === 'fault' || event.reason === 'recovered' || event.reason === 'reset') {
-				addFault(history, event, at);
+			if (event.reason === 'reset') {
+				addReset(history, event, at);
+				break;
+			}
+
+			if (event.reason === 'fault' || event.reason === 'recovered') {
+				addFault(history, event, event.machine, at);
 				break;
 			}
 
@@ -221,6 +227,11 @@ export function addEvent(history: History, event: TimedEvent): void {
 				}
 			}
 
+			break;
+		}
+
+		case 'link': {
+			addFault(history, event, event.link, at);
 			break;
 		}
 
@@ -323,17 +334,18 @@ function runningStep(history: History, scenario: string | undefined): StepSpan |
 	return last(runningScenario(history, scenario)?.steps ?? [], ({state}) => state === 'running');
 }
 
-function addFault(history: History, event: Extract<MachineEvent, {reason: 'fault' | 'recovered' | 'reset'}>, at: number): void {
-	const {lab, machine} = event;
-	if (event.reason === 'reset') {
-		// What it takes to be ready again counts from here.
-		endSpan(last(history.machines, ({name, lab: of, end}) => name === machine && of === lab && end === undefined), at, undefined);
-		history.machines.push({name: machine, lab, start: at, state: 'running'});
-		history.faults.push({name: 'reset', lab, machine, start: at, end: at, state: 'done'});
-	} else if (event.reason === 'fault') {
-		history.faults.push({name: event.fault, lab, machine, start: at, state: 'running'});
+function addReset(history: History, {lab, machine}: Extract<MachineEvent, {reason: 'reset'}>, at: number): void {
+	// What it takes to be ready again counts from here.
+	endSpan(last(history.machines, ({name, lab: of, end}) => name === machine && of === lab && end === undefined), at, undefined);
+	history.machines.push({name: machine, lab, start: at, state: 'running'});
+	history.faults.push({name: 'reset', lab, of: machine, start: at, end: at, state: 'done'});
+}
+
+function addFault(history: History, {lab, reason, fault: words}: Extract<MachineEvent | LinkEvent, {reason: 'fault' | 'recovered'}>, of: string, at: number): void {
+	if (reason === 'fault') {
+		history.faults.push({name: words, lab, of, start: at, state: 'running'});
 	} else {
-		endSpan(last(history.faults, (fault) => fault.end === undefined && fault.lab === lab && fault.machine === machine && fault.name === event.fault), at, undefined);
+		endSpan(last(history.faults, (fault) => fault.end === undefined && fault.lab === lab && fault.of === of && fault.name === words), at, undefined);
 	}
 }
 

@@ -175,11 +175,11 @@ function scenarioRows(scenario: ScenarioSpan, history: History): TimelineRow[] {
 	return [...machineRows(scenario.lab, history, endOf(scenario, history)), ...faultRows(scenario, history), ...steps];
 }
 
-/** What was wrong with machines on purpose while a scenario ran. */
+/** What was wrong with machines and links on purpose while a scenario ran. */
 function faultRows(scenario: ScenarioSpan, history: History): TimelineRow[] {
 	const end = endOf(scenario, history);
 	return history.faults.filter((fault) => fault.lab === scenario.lab && fault.start >= scenario.start && fault.start <= end).map((fault): TimelineRow => ({
-		label: `${fault.machine}: ${fault.name}`, kind: 'fault', state: fault.state, start: fault.start, end: Math.min(endOf(fault, history), end),
+		label: `${fault.of}: ${fault.name}`, kind: 'fault', state: fault.state, start: fault.start, end: Math.min(endOf(fault, history), end),
 	}));
 }
 

@@ -31,6 +31,6 @@ a { color: var(--machine); } .wide { overflow-x: auto; }
 svg { display: block; } .topology { max-width: 100%; height: auto; }
 .tick { stroke: var(--line); } svg .tick-label, svg .took { fill: var(--soft); font-size: 11px; } .tick-label { text-anchor: middle; } .took.before { text-anchor: end; }
 .bar.stage { fill: var(--stage); } .bar.machine { fill: var(--machine); } .bar.step { fill: var(--step); } .bar.fault { fill: var(--fault); } .bar.failed { fill: var(--bad); } .bar.running { opacity: .5; } .mark { stroke: var(--card); stroke-width: 2; }
-table { border-collapse: collapse; margin-top: 8px; } th, td { padding: 2px 18px 2px 0; text-align: left; font-size: 13px; } summary { cursor: pointer; color: var(--soft); } li.warning { color: var(--bad); }
+table { border-collapse: collapse; margin-top: 8px; } th, td { padding: 2px 18px 2px 0; text-align: left; vertical-align: top; font-size: 13px; } td:not(:last-child) { white-space: nowrap; } summary { cursor: pointer; color: var(--soft); } li.warning { color: var(--bad); }
 footer { margin-top: 24px; }
 `;

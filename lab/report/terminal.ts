@@ -6,7 +6,7 @@
  * and shows it.
  */
 import {Chalk, type ChalkInstance} from 'chalk';
-import type {EventSink, LabEvent, TimedEvent} from '../event/event.ts';
+import type {EventSink, LabEvent, LinkEvent, MachineEvent, TimedEvent} from '../event/event.ts';
 import {formatBytes, formatSeconds} from './duration.ts';
 import {renderError} from './error-text.ts';
 import {addEvent, emptyHistory, type History, isToldAgain, type Span} from './history.ts';
@@ -147,6 +147,16 @@ function createLines({chalk, color, live, history}: Appearance): (event: TimedEv
 		return count === 0 ? [] : [`${done} ${count === 1 ? '1 stage was' : `${count} stages were`} built before`];
 	}
 
+	/** A machine or a link, with its lab where there are several. */
+	function within(lab: string, name: string): string {
+		severalLabs ||= severalAtOnce(history.labs);
+		return `${severalLabs ? `${printableLine(lab)}/` : ''}${printableLine(name)}`;
+	}
+
+	function faultLines(of: string, event: Extract<MachineEvent | LinkEvent, {reason: 'fault' | 'recovered'}>): string[] {
+		return [event.reason === 'fault' ? `  ${chalk.yellow('!')} ${of}: ${printableLine(event.fault)}` : `  ${done} ${of}: no longer ${printableLine(event.fault)}${took(event.seconds)}`];
+	}
+
 	function tell(event: TimedEvent): string[] {
 		/** Beginnings are told by plain lines only: the live part shows what goes on. */
 		const beginning = (text: string, indent = ''): string[] => (live ? [] : [`${indent}${going} ${text}`]);
@@ -221,8 +231,7 @@ function createLines({chalk, color, live, history}: Appearance): (event: TimedEv
 			}
 
 			case 'machine': {
-				severalLabs ||= severalAtOnce(history.labs);
-				const machine = `${severalLabs ? `${printableLine(event.lab)}/` : ''}${printableLine(event.machine)}`;
+				const machine = within(event.lab, event.machine);
 				switch (event.reason) {
 					case 'started': {
 						return isForked(history, event.lab) ? [] : beginning(`${machine}: powered on`, '  ');
@@ -237,12 +246,9 @@ function createLines({chalk, color, live, history}: Appearance): (event: TimedEv
 						return [`  ${chalk.yellow('!')} ${machine}: reset`];
 					}
 
-					case 'fault': {
-						return [`  ${chalk.yellow('!')} ${machine}: ${printableLine(event.fault)}`];
-					}
-
+					case 'fault':
 					case 'recovered': {
-						return [`  ${done} ${machine}: no longer ${printableLine(event.fault)}${took(event.seconds)}`];
+						return faultLines(machine, event);
 					}
 
 					case 'exited': {
@@ -252,6 +258,10 @@ function createLines({chalk, color, live, history}: Appearance): (event: TimedEv
 				}
 
 				break;
+			}
+
+			case 'link': {
+				return faultLines(within(event.lab, event.link), event);
 			}
 
 			case 'wait': {

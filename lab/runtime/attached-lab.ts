@@ -100,7 +100,7 @@ async function watchEnd(name: string, detached: AbortSignal, tell: (error: LabEr
 	const since = Date.now();
 	await askLab(labFolder(name), {request: 'events'}, (answer) => {
 		// What was before is told too, and known.
-		if (answer.answer === 'event' && answer.event.type === 'machine' && answer.event.at >= since) {
+		if (answer.answer === 'event' && (answer.event.type === 'machine' || answer.event.type === 'link') && answer.event.at >= since) {
 			const {at: _at, ...event} = answer.event;
 			events(event);
 		}

@@ -402,7 +402,13 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		});
 		fabric = started;
 		cleanup.add(async () => started.stop());
-		const opened = openLinks({machines: plan.machines, fabric: started, monitorOf: (machine) => powered.get(machine)?.machine.qmp});
+		const opened = openLinks({
+			machines: plan.machines, fabric: started,
+			monitorOf: (machine) => powered.get(machine)?.machine.qmp,
+			tell(link, event) {
+				events({type: 'link', lab: name, link, ...event});
+			},
+		});
 		links = opened;
 		cleanup.add(async () => {
 			opened.stop();

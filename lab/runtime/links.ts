@@ -1,7 +1,7 @@
 /** The links of a lab that lives: what is set on them in the fabric, and whether the machines' NICs have a carrier, which QEMU sees to. */
 import type {Fabric} from '../fabric/fabric.ts';
 import type {LinkReport} from '../fabric/link.ts';
-import {changedSetting, type LinkChange, type LinkSetting} from '../fabric/link-setting.ts';
+import {changedSetting, type LinkChange, type LinkSetting, showSetting} from '../fabric/link-setting.ts';
 import {networkCardId} from '../machine/arguments.ts';
 import type {Qmp} from '../machine/qmp.ts';
 import {nicsOf} from '../plan/networks.ts';
@@ -32,13 +32,17 @@ export interface LinkOwner {
 	readonly fabric: Pick<Fabric, 'links' | 'changeLink'>;
 	/** The monitor of a machine; undefined for one that has no power. */
 	monitorOf(machine: string): Pick<Qmp, 'execute'> | undefined;
+	/** Told of each fault of a link that begins or ends, in words; not of those that are there from the start. Seconds that it lasted. */
+	tell(link: string, event: {readonly reason: 'fault'; readonly fault: string} | {readonly reason: 'recovered'; readonly fault: string; readonly seconds: number}): void;
 }
 
 /** Takes over the links of a lab. */
-export function openLinks({machines, fabric, monitorOf}: LinkOwner): LabLinks {
+export function openLinks({machines, fabric, monitorOf, tell}: LinkOwner): LabLinks {
 	const places = new Map(machines.flatMap((machine) => nicsOf(machine).map(({network}, place) => [linkName(machine.name, network), {machine: machine.name, place}])));
 	/** Link -> what its carrier flaps by, and when it does next. A timer that is not the one that is there has nothing to do any more. */
 	const flaps = new Map<string, {readonly setting: LinkSetting; timer?: NodeJS.Timeout}>();
+	/** Link -> what was told to be wrong with it -> since when, of `performance.now()`. */
+	const since = new Map<string, Map<string, number>>();
 	let still = false;
 	let stopped = false;
 	let last: Promise<unknown> = Promise.resolve();
@@ -71,7 +75,22 @@ export function openLinks({machines, fabric, monitorOf}: LinkOwner): LabLinks {
 		}
 
 		follow(link, after);
+		tellDifference(link, showSetting(after));
 		return before;
+	};
+
+	const tellDifference = (link: string, now: readonly string[]): void => {
+		const told = since.get(link) ?? new Map<string, number>();
+		since.set(link, told);
+		for (const [fault, began] of [...told].filter(([words]) => !now.includes(words))) {
+			told.delete(fault);
+			tell(link, {reason: 'recovered', fault, seconds: (performance.now() - began) / 1000});
+		}
+
+		for (const fault of now.filter((words) => !told.has(words))) {
+			told.set(fault, performance.now());
+			tell(link, {reason: 'fault', fault});
+		}
 	};
 
 	/** Sees to it that the carrier of a link flaps, or does so no more. */

@@ -45,3 +45,19 @@ test('What is said after the end of a scenario is its own too, and what nobody\'
 	t.deepEqual(story?.steps[0]?.notes.map(({text}) => text), ['What was changed could not be put back']);
 	t.deepEqual(notes.map(({text}) => text), ['of the whole']);
 });
+
+test('A fault lasts from when it is told until the same one of the same machine or link is over', (t) => {
+	const {faults} = historyOf(
+		{type: 'link', reason: 'fault', lab: 'one', link: 'node-1@cluster', fault: 'cut'},
+		{type: 'link', reason: 'fault', lab: 'one', link: 'node-2@cluster', fault: 'cut'},
+		{type: 'machine', reason: 'fault', lab: 'one', machine: 'node-1', fault: 'paused'},
+		{type: 'link', reason: 'recovered', lab: 'two', link: 'node-1@cluster', fault: 'cut', seconds: 1},
+		{type: 'link', reason: 'recovered', lab: 'one', link: 'node-1@cluster', fault: 'cut', seconds: 4},
+		{type: 'machine', reason: 'recovered', lab: 'one', machine: 'node-1', fault: 'paused', seconds: 3},
+	);
+	t.deepEqual(faults, [
+		{name: 'cut', lab: 'one', of: 'node-1@cluster', start: 1000, end: 5000, state: 'done'},
+		{name: 'cut', lab: 'one', of: 'node-2@cluster', start: 2000, state: 'running'},
+		{name: 'paused', lab: 'one', of: 'node-1', start: 3000, end: 6000, state: 'done'},
+	]);
+});

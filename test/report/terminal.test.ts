@@ -106,6 +106,15 @@ test('What is always so is said once in a run; what steps note is said as often 
 	t.deepEqual(linesOf(always, note, always, note), ['i no KVM', 'i evenly', 'i evenly']);
 });
 
+test('What is wrong with a link on purpose is told as what is wrong with a machine', (t) => {
+	const text = show([
+		{type: 'link', reason: 'fault', lab: 'one', link: 'node-1@cluster', fault: 'cut', at: start},
+		{type: 'machine', reason: 'fault', lab: 'one', machine: 'node-1', fault: 'paused', at: start},
+		{type: 'link', reason: 'recovered', lab: 'one', link: 'node-1@cluster', fault: 'cut', seconds: 2, at: start + 2000},
+	]);
+	t.is(text, '  ! node-1@cluster: cut\n  ! node-1: paused\n  ✔ node-1@cluster: no longer cut 2.0 s\n');
+});
+
 test('Lines about machines and steps say of which lab and scenario they are when there are several at a time', (t) => {
 	const ready = (lab: string): LabEvent => ({type: 'machine', reason: 'ready', lab, machine: 'node-1', seconds: 1});
 	const step = (scenario: string): LabEvent => ({type: 'step', reason: 'started', scenario, step: 'ping'});

@@ -13,6 +13,8 @@ interface Scene {
 	readonly links: LabLinks;
 	/** What machines were told: 'node-2 nic-link0 down'. */
 	readonly told: string[];
+	/** What was told of faults: 'node-2@cluster fault cut'. */
+	readonly faults: string[];
 	readonly setting: () => LinkSetting;
 	readonly changes: LinkChange[];
 	/** A machine that does not answer its monitor. */
@@ -21,7 +23,7 @@ interface Scene {
 
 function scene(initial: LinkSetting = plainLink): Scene {
 	const settings = new Map([['node-1@cluster', plainLink], [link, initial]]);
-	const [told, changes, broken]: [string[], LinkChange[], Set<string>] = [[], [], new Set()];
+	const [told, faults, changes, broken]: [string[], string[], LinkChange[], Set<string>] = [[], [], [], new Set()];
 	const direction = {} as DirectionReport;
 	const links = openLinks({
 		machines: standInPlan(['node-1', 'node-2']).machines,
@@ -44,8 +46,11 @@ function scene(initial: LinkSetting = plainLink): Scene {
 				return {};
 			},
 		}),
+		tell(of, {reason, fault}) {
+			faults.push(`${of} ${reason} ${fault}`);
+		},
 	});
-	return {links, told, changes, broken, setting: () => settings.get(link)!};
+	return {links, told, faults, changes, broken, setting: () => settings.get(link)!};
 }
 
 async function toldSoOften({told}: Scene, count: number): Promise<void> {
@@ -61,10 +66,28 @@ test('a carrier that goes or comes is told to the machine, by its NIC, and one t
 	t.deepEqual(told, ['node-2 set_link nic-link0 down', 'node-2 set_link nic-link0 up']);
 });
 
-test('where the machine cannot be told, all is as before', async (t) => {
-	const {links, broken, setting} = scene();
+test('what begins or ends to be wrong with a link is told once, in words, and a carrier that flaps not each time', async (t) => {
+	const stage = scene();
+	const {links, faults} = stage;
+	const told = (): string[] => faults.splice(0).map((each) => each.replace(`${link} `, ''));
+	await links.change({kind: 'impair', link, impairments: [{direction: 'from', cut: true}, {direction: 'to', cut: true}]});
+	await links.change({kind: 'impair', link, impairments: [{direction: 'from', cut: true}]});
+	t.deepEqual(told(), ['fault cut']);
+	const before = await links.change({kind: 'impair', link, impairments: [{direction: 'to', loss: 0.05}]});
+	t.deepEqual(told(), ['recovered cut', 'fault from the machine: cut', 'fault to the machine: loss 5%']);
+	await links.change({kind: 'put', link, setting: before});
+	t.deepEqual(told(), ['recovered from the machine: cut', 'recovered to the machine: loss 5%', 'fault cut']);
+	await links.change({kind: 'carrier', link, carrier: 'up', flap: {up: 5, down: 5}});
+	await toldSoOften(stage, 4);
+	await links.change({kind: 'clear', link});
+	t.deepEqual(told(), ['fault flapping (5ms with a carrier, 5ms without)', 'recovered cut', 'recovered flapping (5ms with a carrier, 5ms without)']);
+});
+
+test('where the machine cannot be told, all is as before, and nothing is told of it', async (t) => {
+	const {links, broken, faults, setting} = scene();
 	broken.add('node-2');
 	await t.throwsAsync(links.change({kind: 'carrier', link, carrier: 'down'}), {code: 'monitor-lost'});
+	t.deepEqual(faults, []);
 	t.deepEqual(setting(), plainLink);
 	await t.notThrowsAsync(links.change({kind: 'impair', link, impairments: [{direction: 'to', cut: true}]}), 'no machine has to know of that');
 });
