@@ -22,7 +22,7 @@ export interface StepScope {
 	change(what: string, change: (remember: (putBack: PutBack) => void) => Promise<void>): Promise<void>;
 	/** Runs a step, and puts back what it has changed. Throws what the step throws; else what putting back does. */
 	within<Value>(step: () => Promise<Value>): Promise<Value>;
-	/** Puts all back, and lets nothing be changed any more. Throws what failed first, having gone on with the rest. */
+	/** Puts all back, and lets nothing be changed any more. Throws what failed first, having gone on with the rest; also what failed after a step that had failed itself. */
 	close(): Promise<void>;
 }
 
@@ -40,6 +40,8 @@ export function openStepScope(signal: AbortSignal): StepScope {
 	const outside = newScope();
 	/** Of `outside`, and of each step that runs, the innermost last. */
 	const open: Scope[] = [outside];
+	/** What could not be put back after steps that failed by themselves. */
+	const lost: unknown[] = [];
 	let closed = false;
 	return {
 		async change(what, change) {
@@ -73,8 +75,10 @@ export function openStepScope(signal: AbortSignal): StepScope {
 						return value;
 					},
 					async (error: unknown) => {
-						// Why the step failed counts.
-						await end(scope, signal.aborted ? 'ended' : 'failed').catch(() => {});
+						// Why the step failed counts; the rest is told at the end.
+						await end(scope, signal.aborted ? 'ended' : 'failed').catch((failed: unknown) => {
+							lost.push(failed);
+						});
 						throw error;
 					},
 				);
@@ -84,15 +88,14 @@ export function openStepScope(signal: AbortSignal): StepScope {
 		},
 		async close() {
 			closed = true;
-			const failures: unknown[] = [];
 			for (const scope of open.toReversed()) {
 				await end(scope, 'ended').catch((error: unknown) => {
-					failures.push(error);
+					lost.push(error);
 				});
 			}
 
-			if (failures.length > 0) {
-				throw failures[0];
+			if (lost.length > 0) {
+				throw lost[0];
 			}
 		},
 	};

@@ -1,5 +1,6 @@
 /** What steps set on links, and that it is put back. */
 import test from 'ava';
+import type {EventSink} from '../../lab/event/event.ts';
 import {changedSetting, type LinkChange, type LinkSetting, plainLink} from '../../lab/fabric/link-setting.ts';
 import {failure} from '../../lab/host/failure.ts';
 import type {LabError} from '../../lab/host/error.ts';
@@ -43,16 +44,22 @@ function linkedLab(): Links {
 	};
 }
 
-type Run = {lab: Links; error: LabError | undefined};
+type Run = {lab: Links; error: LabError | undefined; notes: string[]};
 
 async function play(steps: (context: StepContext, lab: Links) => Promise<void>, options: {mutation?: MutationDeclaration; signal?: AbortSignal; lab?: Links} = {}): Promise<Run> {
 	const {mutation, signal = new AbortController().signal, lab = linkedLab()} = options;
 	const scenario = defineScenario({summary: '', lab: {machines: {}, overlays: []}, budget: '20s', steps: async (context) => steps(context, lab), ...(mutation && {mutation})});
 	let error: LabError | undefined;
-	await runScenario({name: 'story', scenario, lab: {...createFakeLab(), links: lab.links, changeLink: lab.changeLink}, events() {}, signal, mutate: mutation !== undefined}).catch((thrown: LabError) => {
+	const notes: string[] = [];
+	const events: EventSink = (event) => {
+		if (event.type === 'note') {
+			notes.push(event.text);
+		}
+	};
+	await runScenario({name: 'story', scenario, lab: {...createFakeLab(), links: lab.links, changeLink: async (change) => lab.changeLink(change)}, events, signal, mutate: mutation !== undefined}).catch((thrown: LabError) => {
 		error = thrown;
 	});
-	return {lab, error};
+	return {lab, error, notes};
 }
 
 test('What a step sets holds while it runs, and is put back when it has passed', async (t) => {
@@ -81,6 +88,20 @@ test('It is put back when the step fails, and why the step failed is told', asyn
 	t.is(error?.message, 'one: it does not answer');
 	t.is(lab.of(), '');
 	t.true(lab.changes.length > 1);
+});
+
+test('What cannot be put back after a step that failed is told, once', async (t) => {
+	const {error, notes} = await play(async ({step, fabric}, links) => {
+		await step('one', async () => {
+			await fabric.cut(link);
+			links.changeLink = async () => {
+				throw failure.fabricFailed('it has ended');
+			};
+			throw new Error('it does not answer');
+		});
+	});
+	t.is(error?.message, 'one: it does not answer');
+	t.deepEqual(notes.filter((note) => note.includes('put back')), [`What was changed could not be put back: ${failure.fabricFailed('it has ended').message}`]);
 });
 
 test('It is put back when the step is still at it when the scenario is ended, and nothing is set afterwards', async (t) => {
