@@ -62,16 +62,23 @@ export default defineScenario({
 		});
 
 		await step('when the north is cut, traffic moves to the south within the time that it should take', async () => {
-			// Until we hear of the answer, which is later than the answer: what is sooner than the least was sooner.
+			const seconds = async (work: Promise<unknown>): Promise<number> => {
+				const start = performance.now();
+				await work;
+				return (performance.now() - start) / 1000;
+			};
+
+			// What it takes to ask and to hear of an answer that comes at once is no outage.
+			const usual = await Promise.all(lab.families.map(async (family) => seconds(claimAnswerWithin(tester, addressOf(server.machine, family), outage.most))));
 			const start = performance.now();
 			await fabric.cut('router-2@north-west');
 			const times = await Promise.all(lab.families.map(async (family) => {
 				await claimAnswerWithin(tester, addressOf(server.machine, family), outage.most);
-				return [family, (performance.now() - start) / 1000] as const;
+				return [family, (performance.now() - start) / 1000 - Math.max(...usual)] as const;
 			}));
-			for (const [family, seconds] of times) {
-				note(`${family}: no answer for ${seconds.toFixed(1)} s`);
-				claim(seconds >= outage.least, `${family}: the server answered after ${seconds.toFixed(1)} s, though nobody can know of the cut before ${outage.least} s`);
+			for (const [family, silent] of times) {
+				note(`${family}: no answer for ${silent.toFixed(1)} s`);
+				claim(silent >= outage.least, `${family}: the server answered after ${silent.toFixed(1)} s, though nobody can know of the cut before ${outage.least} s`);
 				await claimPath(lab, tester, server, family, bySouth);
 				await claimPath(lab, server, tester, family, bySouth.toReversed());
 				await claimConnection(family, 'router-3', 'router-2');

@@ -26,11 +26,6 @@ appears() {
 
 mount -t devtmpfs -o mode=0755,nosuid dev /dev || fail 'the kernel has no devtmpfs'
 exec </dev/console >/dev/console 2>&1
-# The host waits for this line: a kernel that hangs before it is started again.
-echo 'vmlab: the first process runs'
-mount -t proc -o nosuid,nodev,noexec proc /proc || fail 'cannot mount /proc'
-mount -t sysfs -o nosuid,nodev,noexec sys /sys || fail 'cannot mount /sys'
-
 # An emulated processor measures its clock against the timer chip while this computer has other things to do. Held up at the
 # wrong moment it is wrong by a factor, and with it the machine's time and all its timers, for ever, in each fork of it too (3.8
 # times too fast was seen). The kernel notices that its two measurements differ, takes the worse one, and says so.
@@ -38,6 +33,11 @@ if dmesg | grep -q 'tsc: PIT calibration deviates'; then
 	echo 'vmlab: the kernel misjudged how fast its clock runs, so the machine starts again'
 	reboot -f
 fi
+
+# The host waits for this line: a kernel that hangs before it is started again.
+echo 'vmlab: the first process runs'
+mount -t proc -o nosuid,nodev,noexec proc /proc || fail 'cannot mount /proc'
+mount -t sysfs -o nosuid,nodev,noexec sys /sys || fail 'cannot mount /sys'
 
 layers=0
 disk=

@@ -162,19 +162,36 @@ function partOf(packet: Packet, {ports, icmp}: Pick<Packet, 'ports' | 'icmp'>): 
 /** Sides by what is the same for both directions. */
 function sidesOf(frames: readonly RecordedFrame[]): Side[] {
 	const packets = frames.map(({bytes}) => decodeFrame(bytes, 0, bytes.length)?.packet);
-	const firstFragments = new Map<string, Packet>();
-	for (const packet of packets) {
-		const key = packet === undefined || (packet.ports === undefined && packet.icmp === undefined) ? undefined : fragmentKey(packet);
+	const isFirst = ({ports, icmp}: Packet): boolean => ports !== undefined || icmp !== undefined;
+	/** By key: what begins it, of those so far the last, and of those to come the next. Numbers of fragments come again. */
+	const begun = new Map<string, Packet>();
+	const toCome = new Map<string, Packet>();
+	for (const packet of packets.toReversed()) {
+		const key = packet && isFirst(packet) ? fragmentKey(packet) : undefined;
 		if (key !== undefined) {
-			firstFragments.set(key, packet!);
+			toCome.set(key, packet!);
 		}
 	}
+
+	const firstOf = (packet: Packet): Packet => {
+		const key = fragmentKey(packet);
+		if (key === undefined) {
+			return packet;
+		}
+
+		if (isFirst(packet)) {
+			begun.set(key, packet);
+			return packet;
+		}
+
+		return begun.get(key) ?? toCome.get(key) ?? packet;
+	};
 
 	const current = new Map<string, Side>();
 	const sides: Side[] = [];
 	for (const [place, frame] of frames.entries()) {
 		const packet = packets[place];
-		const part = packet && partOf(packet, firstFragments.get(fragmentKey(packet) ?? '') ?? packet);
+		const part = packet && partOf(packet, firstOf(packet));
 		if (part === undefined) {
 			continue;
 		}

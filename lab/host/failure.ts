@@ -147,10 +147,10 @@ export const failure = {
 	},
 
 	/** A wait ran out. */
-	waitExpired(sentence: string, seconds: number, last: string): LabError {
+	waitExpired(sentence: string, seconds: number, last: string, cause?: unknown): LabError {
 		return new LabError({
 			code: 'wait-expired', kind: 'timeout', message: `${sentence}: not within ${Math.round(seconds)} s`,
-			details: [`last seen: ${last}`],
+			details: [`last seen: ${last}`], cause,
 		});
 	},
 

@@ -23,7 +23,7 @@ export interface WaitOptions {
  * Looks again and again until the observation is met. An observation that throws counts as not met, with its message
  * as what was seen; a LabError of kind 'machine' or 'interrupted' ends the wait at once.
  *
- * @throws the `wait-expired` failure with the sentence and the last observation
+ * @throws the `wait-expired` failure with the sentence and the last observation; where that threw, with what it threw as its cause
  */
 export async function until<Value>(
 	sentence: string,
@@ -42,6 +42,7 @@ export async function until<Value>(
 	};
 
 	let last = 'nothing yet';
+	let thrown: unknown;
 	let pause = interval / 10;
 	let told = start;
 	events({type: 'wait', reason: 'started', sentence, deadline: deadline / 1000});
@@ -54,10 +55,10 @@ export async function until<Value>(
 				return observation.value;
 			}
 
-			last = observation.seen;
+			[last, thrown] = [observation.seen, undefined];
 		} catch (error) {
 			throwIfAborted();
-			last = error instanceof Error ? error.message : String(error);
+			[last, thrown] = [error instanceof Error ? error.message : String(error), error];
 			if (isFinal(error)) {
 				events({type: 'wait', reason: 'expired', sentence, seconds: secondsSoFar(), last});
 				throw error;
@@ -68,7 +69,7 @@ export async function until<Value>(
 		if (left <= 0) {
 			const seconds = secondsSoFar();
 			events({type: 'wait', reason: 'expired', sentence, seconds, last});
-			throw failure.waitExpired(sentence, seconds, last);
+			throw failure.waitExpired(sentence, seconds, last, thrown);
 		}
 
 		if (performance.now() - told >= tellEvery) {

@@ -8,7 +8,7 @@ import {userFrames} from './place.ts';
 const notClaims: ReadonlySet<string> = new Set(['machine', 'interrupted', 'host', 'bug', 'declaration', 'usage', 'component']);
 
 /** Errors by which it is not known whether a claim is true: what was to be seen was not, or not whole. */
-const notSeen: ReadonlySet<string> = new Set(['recording-cut', 'several-flows', 'output-too-long', 'command-timed-out', 'machine-not-ready']);
+const notSeen: ReadonlySet<string> = new Set(['recording-cut', 'several-flows', 'output-too-long', 'command-timed-out', 'command-cut-short', 'machine-not-ready']);
 
 /** Errors that JavaScript itself throws for a mistake in the script. `fetch` says that a server is away with a TypeError that has a cause. */
 function isMistake(thrown: unknown): boolean {
@@ -16,8 +16,15 @@ function isMistake(thrown: unknown): boolean {
 		|| (thrown instanceof TypeError && thrown.cause === undefined);
 }
 
-/** Does this rejection refute a claim? What a broken machine or a mistake in the script rejects with does not, nor what says that nothing is known. */
+/**
+ * Does this rejection refute a claim? What a broken machine or a mistake in the script rejects with does not, nor what says that nothing is known; and
+ * a wait refutes what its last look does.
+ */
 export function refutes(thrown: unknown): boolean {
+	if (thrown instanceof LabError && thrown.code === 'wait-expired' && thrown.cause !== undefined) {
+		return refutes(thrown.cause);
+	}
+
 	return thrown instanceof LabError ? !notClaims.has(thrown.kind) && !notSeen.has(thrown.code) : !isMistake(thrown);
 }
 

@@ -78,6 +78,9 @@ function serviceRoutes(lab: LabTopology, machine: LabMachine, routes: readonly R
 		.map(family => `route replace ${lab.services[family]} dev ${device}`);
 }
 
+/** Families as Kubernetes spells them, in metrics and in a Service's `ipFamilies`. */
+const familyNames = {ipv4: 'IPv4', ipv6: 'IPv6'} as const;
+
 /** What the scripts in /usr/lib/vmlab must know of the cluster, as a shell reads it. */
 function clusterEnvironment(lab: LabTopology, machine: LabMachine, routes: readonly Route[], options: NodeOptions): string {
 	return [
@@ -85,7 +88,7 @@ function clusterEnvironment(lab: LabTopology, machine: LabMachine, routes: reado
 		`API_SERVER_HOST=${primaryAddress(lab, controlPlane(lab))}`,
 		`API_SERVER_PORT=${apiServerPort}`,
 		`NODE=${machine.name}`,
-		`FAMILIES=${lab.families.length}`,
+		`FAMILIES="${lab.families.map(family => familyNames[family]).join(' ')}"`,
 		`PROXY_METRICS=http://${urlHost(loopbackAddress(lab))}:10249/metrics`,
 		`PROXY_MODE=${options.proxyMode}`,
 		`SERVICE_ROUTES="${serviceRoutes(lab, machine, routes).join(',')}"`,

@@ -194,6 +194,16 @@ test('fragments belong to the flow of the first one, in whatever order they come
 	}
 });
 
+test('fragments whose number comes again belong to the packet that began before them, and each beginning to itself', (t) => {
+	const {frames, cross} = recorder();
+	for (const port of [1000, 2000]) {
+		cross('<a@n >b@n', ip('udp', client, server, udp(port, 2, 'x'.repeat(8)), {fragment: {id: 7, offset: 0, more: true}}));
+		cross('<a@n >b@n', ip('udp', client, server, Buffer.alloc(16), {fragment: {id: 7, offset: 16, more: false}}));
+	}
+
+	t.deepEqual(findFlows(frames).map(({from, there}) => [from.port, there.frames]), [[1000, 2], [2000, 2]]);
+});
+
 test('a ping in fragments is one flow', (t) => {
 	const {frames, cross} = recorder();
 	cross('<a@n >b@n', ip('icmp', client, server, icmp(8, 0, 7), {fragment: {id: 5, offset: 0, more: true}}));

@@ -1,4 +1,4 @@
-import {mkdir, writeFile} from 'node:fs/promises';
+import {appendFile, mkdir, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import type {LabEvent} from '../../lab/event/event.ts';
@@ -41,6 +41,23 @@ test('a machine whose first process runs is left alone', async (t) => {
 			},
 		});
 		t.pass();
+	});
+});
+
+test('a machine that starts again because of its clock has come to its first process when the next kernel has', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const log = path.join(folder, 'node-1/console.log');
+		await mkdir(path.join(folder, 'node-1'));
+		await writeFile(log, 'vmlab: the kernel misjudged how fast its clock runs, so the machine starts again\n[    3.2] reboot: Restarting system\n');
+		let resets = 0;
+		await awaitFirstProcess({
+			name: 'node-1', folder, pace: 1, patience: 50, signal: new AbortController().signal, events() {}, worked,
+			async reset() {
+				resets += 1;
+				await appendFile(log, 'vmlab: the first process runs\n');
+			},
+		});
+		t.is(resets, 1);
 	});
 });
 

@@ -194,6 +194,21 @@ test('What was not seen, or not whole, refutes nothing', async (t) => {
 	t.is(none.error, undefined);
 });
 
+test('A wait refutes what its last look does', async (t) => {
+	const control = async (look: () => Promise<void>): Promise<LabError | undefined> => (await play(async ({refuted, eventually}) => {
+		await refuted('nothing goes there', async () => eventually('it is seen', look, {deadline: '20ms'}));
+	})).error;
+	t.not(await control(async () => {
+		throw failure.flowNotClear('tcp', 2, []);
+	}), undefined);
+	t.not(await control(async () => {
+		(undefined as unknown as {length: () => void}).length();
+	}), undefined);
+	t.is(await control(async () => {
+		throw new Error('nothing came');
+	}), undefined);
+});
+
 test('A broken machine or a mistake in the script refutes nothing', async (t) => {
 	const broken = await play(async ({refuted}) => {
 		await refuted('nothing answers', async () => {
