@@ -271,13 +271,14 @@ export async function shell(line: SshLine, machine: string, terminal: ShellTermi
 	const {input, output, error = process.stderr, term = 'xterm-256color'} = terminal;
 	const size = (): {rows: number; cols: number} => ({rows: output.rows ?? 24, cols: output.columns ?? 80});
 	const pty = input.isTTY && output.isTTY ? {term, height: 0, width: 0, ...size()} : undefined;
-	const channel = await openChannel((taken) => {
+	const opening = openChannel((taken) => {
 		if (command === undefined) {
 			client.shell(pty ?? false, taken);
 		} else {
 			client.exec(command, pty === undefined ? {} : {pty}, taken);
 		}
 	}, lostBy);
+	const channel = await (signal === undefined ? opening : untilAborted(opening, signal));
 	const resize = (): void => {
 		const {rows, cols} = size();
 		channel.setWindow(rows, cols, 0, 0);

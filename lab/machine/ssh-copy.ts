@@ -1,5 +1,5 @@
 /** Copying files and folders to and from a machine by sftp. Names that a guest gives are not trusted. */
-import {lstat, mkdir, readdir, stat} from 'node:fs/promises';
+import {lstat, mkdir, readdir, stat, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import type {SFTPWrapper, Stats} from 'ssh2';
 import {LabError} from '../host/error.ts';
@@ -147,11 +147,18 @@ async function downloadEntry(sftp: SFTPWrapper, machine: string, remote: string,
 	options.signal?.throwIfAborted();
 	if (status.isFile()) {
 		const {mostBytes} = options;
-		if (mostBytes !== undefined && status.size > mostBytes) {
+		// A machine may leave the size out.
+		if (mostBytes !== undefined && !(status.size <= mostBytes)) {
 			throw failure.copyFailed(machine, remote, `it is said to have ${status.size} bytes, and may have ${mostBytes}`);
 		}
 
 		options.onFile?.(remote);
+		if (mostBytes !== undefined && status.size === 0) {
+			// fastGet would ask again, and take what is said then.
+			await writeFile(local, '', {mode: status.mode & 0o777});
+			return 1;
+		}
+
 		await call<void>((done) => {
 			sftp.fastGet(remote, local, {mode: status.mode & 0o777, ...(mostBytes !== undefined && {fileSize: status.size})}, done);
 		});

@@ -187,12 +187,10 @@ function joined(...signals: ReadonlyArray<AbortSignal | undefined>): AbortSignal
 }
 
 /** Ends a connection, whether the other side has a part in it or not. */
-function end({client}: SshLine): void {
-	const cut = setTimeout(() => {
-		client.destroy();
-	}, endGrace).unref();
+function end({client, cut}: SshLine): void {
+	const alarm = setTimeout(cut, endGrace).unref();
 	client.once('close', () => {
-		clearTimeout(cut);
+		clearTimeout(alarm);
 	});
 	client.end();
 }

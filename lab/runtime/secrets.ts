@@ -9,7 +9,7 @@ import path from 'node:path';
 import * as x509 from '@peculiar/x509';
 import {digestOf} from '../host/digest.ts';
 import {writeFileWhole} from '../host/whole-file.ts';
-import {generateSshKeys, type SshKeyPair} from '../machine/keys.ts';
+import {generateSshKeys, type SshKeyPair, type SshKeyUse} from '../machine/keys.ts';
 import type {CertificateRequest} from '../spec/secret.ts';
 
 const algorithm = {name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256'} as const;
@@ -86,9 +86,9 @@ export function openSecrets(labFolder: string): LabSecrets {
 		return {private: `${base}.key`, public: `${base}.crt`};
 	};
 
-	const sshKeys = async (file: string, comment: string): Promise<SshKeyPair> => {
+	const sshKeys = async (use: SshKeyUse, file: string, comment: string): Promise<SshKeyPair> => {
 		const pair = await once({private: file, public: `${file}.pub`}, async () => {
-			const keys = generateSshKeys(comment);
+			const keys = await generateSshKeys(use, comment);
 			return {private: keys.privateKey, public: `${keys.publicKey}\n`};
 		});
 		return {privateKey: pair.private, publicKey: pair.public.trim()};
@@ -102,8 +102,8 @@ export function openSecrets(labFolder: string): LabSecrets {
 			return once(filesOf('certificate', name), async () => issue(await secrets.authority(request.authority), whole));
 		},
 		keyPair: async (name) => once(filesOf('pair', name), makeKeyPair),
-		hostKey: async (machine) => sshKeys(path.join(folder, `host-${encodeURIComponent(machine)}`), machine),
-		loginKey: async () => sshKeys(path.join(labFolder, loginKeyFile), 'vmlab'),
+		hostKey: async (machine) => sshKeys('host', path.join(folder, `host-${encodeURIComponent(machine)}`), machine),
+		loginKey: async () => sshKeys('login', path.join(labFolder, loginKeyFile), 'vmlab'),
 	};
 	return secrets;
 }

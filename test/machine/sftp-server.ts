@@ -6,8 +6,8 @@ import ssh2 from 'ssh2';
 
 const {STATUS_CODE, flagsToString} = ssh2.utils.sftp;
 
-/** Answers with what is below `folder`, taken for the root; `lie` puts entries into each listing that are not there. */
-export function serveFiles(sftp: SFTPWrapper, folder: string, lie: readonly string[]): void {
+/** Answers with what is below `folder`, taken for the root; `lie` puts entries into each listing that are not there, `hides` says of each file that is not open that it is empty. */
+export function serveFiles(sftp: SFTPWrapper, folder: string, lie: readonly string[], hides: boolean): void {
 	const open = new Map<number, {file?: number; names?: string[]; place: string}>();
 	let count = 0;
 	const handleFor = (entry: {file?: number; names?: string[]; place: string}): Buffer => {
@@ -30,7 +30,7 @@ export function serveFiles(sftp: SFTPWrapper, folder: string, lie: readonly stri
 
 	sftp.on('STAT', (id, name) => {
 		answer(id, () => {
-			sftp.attrs(id, attributes(statSync(at(name))));
+			sftp.attrs(id, {...attributes(statSync(at(name))), ...(hides && {size: 0})});
 		});
 	});
 	sftp.on('FSTAT', (id, handle) => {

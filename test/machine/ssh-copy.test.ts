@@ -148,12 +148,23 @@ test('a file of more bytes than are wanted is not copied', async (t) => {
 	});
 });
 
+test('a file that is said to be empty, and then is not, fills no disk', async (t) => {
+	await withMachine(async (ssh, there, here) => {
+		await writeFile(path.join(there, 'a'), 'hello', {mode: 0o600});
+		t.is(await ssh.download('/a', path.join(here, 'a'), {mostBytes: 4}), 1);
+		t.is(await readFile(path.join(here, 'a'), 'utf8'), '');
+		t.is((await stat(path.join(here, 'a'))).mode & 0o777, 0o600);
+	}, {hides: true});
+});
+
 test('a machine without sftp is told as such', async (t) => {
 	const server = await startSshServer();
+	t.teardown(async () => server.close());
 	const ssh = await connectSsh({port: server.port, hostKey: server.hostKeys.publicKey, privateKey: server.userKeys.privateKey, deadline: 20_000});
+	t.teardown(() => {
+		ssh.close();
+	});
 	const error = await t.throwsAsync(ssh.upload('/etc/hostname', '/x'), {instanceOf: LabError});
 	t.is(error.code, 'copy-failed');
 	t.regex(error.hint ?? '', /openssh-sftp-server/);
-	ssh.close();
-	await server.close();
 });

@@ -29,14 +29,16 @@ export interface TestServerOptions {
 	readonly files?: string;
 	/** Names that it puts into each listing of a folder. */
 	readonly lie?: readonly string[];
+	/** Says of each file that it is empty, until it is open. */
+	readonly hides?: boolean;
 	/** Commands are not run: each ends with this exit code, which arrives together with the news that it began. */
 	readonly endAtOnce?: number;
 }
 
 /** Runs the commands it is sent with sh; takes the key `userKeys` alone. */
 export async function startSshServer(options: TestServerOptions = {}): Promise<TestServer> {
-	const hostKeys = generateSshKeys('host');
-	const userKeys = generateSshKeys('user');
+	const hostKeys = await generateSshKeys('host', 'host');
+	const userKeys = await generateSshKeys('login', 'user');
 	const allowed = ssh2.utils.parseKey(userKeys.publicKey) as ssh2.ParsedKey;
 	const sockets = new Set<Socket>();
 	const requests: string[] = [];
@@ -67,7 +69,7 @@ export async function startSshServer(options: TestServerOptions = {}): Promise<T
 			const {files} = options;
 			if (files !== undefined) {
 				session.on('sftp', (acceptFiles) => {
-					serveFiles(acceptFiles(), files, options.lie ?? []);
+					serveFiles(acceptFiles(), files, options.lie ?? [], options.hides ?? false);
 				});
 			}
 		});
