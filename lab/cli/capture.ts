@@ -8,7 +8,8 @@ import {receiveCapture, type ReceivedCapture, type TakeBytes} from '../fabric/ca
 import {parseFilter} from '../fabric/frame-filter.ts';
 import {pcapngReader} from '../fabric/pcapng-reader.ts';
 import {failure} from '../host/failure.ts';
-import {timeLimit, untilAborted} from '../host/wait.ts';
+import {openFifo} from '../host/fifo.ts';
+import {timeLimit} from '../host/wait.ts';
 import {captureLab} from '../runtime/lab-client.ts';
 import {chooseLab} from './lab-choice.ts';
 import {duration, wholeNumber} from './option-values.ts';
@@ -54,8 +55,8 @@ async function openTarget(file: string | undefined, fail: (error: NodeJS.ErrnoEx
 		return streamTarget(process.stdout, fail);
 	}
 
-	const handle = await open(file, 'w', 0o600).catch((error: NodeJS.ErrnoException) => {
-		throw failure.usage(`${file} cannot be written: ${error.code ?? error.message}`, 'Name a file in a folder that is there and that you may write to.');
+	const handle = await open(file, 'w', 0o600).catch((error: unknown) => {
+		throw unwritable(file, error);
 	});
 	if (!(await handle.stat()).isFile()) {
 		return streamTarget(handle.createWriteStream(), fail);
@@ -72,6 +73,11 @@ async function openTarget(file: string | undefined, fail: (error: NodeJS.ErrnoEx
 		},
 		end: async () => handle.close(),
 	};
+}
+
+function unwritable(file: string, error: unknown): Error {
+	const {code, message} = error as NodeJS.ErrnoException;
+	return failure.usage(`${file} cannot be written: ${code ?? message}`, 'Name a file in a folder that is there and that you may write to.');
 }
 
 /** `1 frame`, `2 frames` */
@@ -126,9 +132,15 @@ export const verb = defineVerb({
 			received?.stop();
 		};
 
-		// To open a FIFO waits for who reads it, and a capture that is asked for does not wait.
+		// A FIFO is opened when somebody reads it, and a capture that is asked for does not wait.
 		const isFifo = file !== undefined && (await stat(file).catch(() => undefined))?.isFIFO() === true;
-		const opened = isFifo ? await untilAborted(openTarget(file, fail), signal) : undefined;
+		if (isFifo) {
+			say(`Waiting until somebody reads ${file}`);
+		}
+
+		const opened = isFifo ? streamTarget(await openFifo(file, signal).catch((error: unknown) => {
+			throw signal.aborted ? error : unwritable(file, error);
+		}), fail) : undefined;
 		const socketFile = await captureLab(lab, request, signal);
 		const target = opened ?? await openTarget(file, fail);
 		received = await receiveCapture(socketFile, (bytes) => {

@@ -63,8 +63,8 @@ export async function chooseLabAnd(given: readonly string[]): Promise<{lab: LabR
 	const own = ownLabs(found.labs);
 	const has = (lab: LabRecord, word: string | undefined): boolean => lab.machines.some(({name}) => name === word?.split('@')[0]);
 	const isLab = found.labs.some(({name}) => name === first);
-	// A word that nobody has is a machine's that was mistyped, but where a machine's name follows it.
-	const isOwn = first !== undefined && !isLab && (own.length === 1 ? has(own[0]!, first) || !has(own[0]!, second) : own.some((lab) => has(lab, first)));
+	// A word that nobody has is a machine's that was mistyped, but where a machine's name follows it; what stands before a slash is a lab's.
+	const isOwn = first !== undefined && !isLab && words === given && (own.length === 1 ? has(own[0]!, first) || !has(own[0]!, second) : own.some((lab) => has(lab, first)));
 	return first === undefined || isOwn ? {lab: await chooseOf(found, undefined), rest: words} : {lab: await chooseOf(found, first), rest: words.slice(1)};
 }
 

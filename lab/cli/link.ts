@@ -1,8 +1,7 @@
 /** `vmlab link list|set|clear`: the links of a lab, and what is wrong with them. */
-import type {DirectionReport, LinkReport} from '../fabric/link.ts';
+import {type DirectionReport, type LinkReport, showReport} from '../fabric/link.ts';
 import {failure} from '../host/failure.ts';
 import {changeLink, readLinks} from '../runtime/lab-links.ts';
-import {showSetting} from '../fabric/link-setting.ts';
 import {linkDirections, linkName, showImpairment} from '../spec/impairment.ts';
 import {showDuration} from '../spec/units.ts';
 import {chooseLabAnd} from './lab-choice.ts';
@@ -141,6 +140,5 @@ function chooseMachine(links: readonly LinkReport[], machine: string): string {
 }
 
 function summaryOf(link: LinkReport): string {
-	const impairments = linkDirections.flatMap((direction) => link[direction].impairments.map((impairment) => ({...impairment, direction})));
-	return showSetting({...link, impairments}).join('; ') || 'nothing is wrong with it';
+	return showReport(link).join('; ') || 'nothing is wrong with it';
 }

@@ -76,10 +76,10 @@ export interface Flow {
 	readonly crossings: readonly FlowCrossing[];
 }
 
-/** Which flows are meant: all that is said must be true at some link, on the way there. */
+/** By what flows are asked for. */
 export const flowKeys = ['family', 'protocol', 'port', 'sourcePort', 'destinationPort', 'address', 'source', 'destination'] as const satisfies ReadonlyArray<keyof FrameMatch>;
 
-/** What is asked for of flows: all that is given is true of those that are meant. */
+/** Which flows are meant: all that is said is true of them at some link, on the way there. */
 export type FlowQuery = Omit<FrameMatch, 'mac' | 'sourceMac' | 'destinationMac' | 'vlan' | 'protocol'> & {readonly protocol?: ProtocolName};
 
 /** Sequence numbers count modulo 2 to the 32. */

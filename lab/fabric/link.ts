@@ -2,7 +2,7 @@
 import {type Carrier, type Impairment, type LinkDirection, linkDirections, linkName} from '../spec/impairment.ts';
 import {countDroppedIn, countDroppedOut, type DropReason, type Drops} from './counters.ts';
 import {type Effects, type ImpairedPath, openPath, type WaitingFrame} from './impaired-path.ts';
-import {type LinkSetting, plainLink} from './link-setting.ts';
+import {type LinkSetting, plainLink, showSetting} from './link-setting.ts';
 import type {FrameHandler, Port} from './port.ts';
 
 /** One machine's link. */
@@ -57,6 +57,11 @@ export interface LinkReport extends Readonly<Record<LinkDirection, DirectionRepo
 	readonly carrier: Carrier;
 	/** Milliseconds. */
 	readonly flap?: {readonly up: number; readonly down: number};
+}
+
+/** What is wrong with a link by its report, in words, as `showSetting` has them. */
+export function showReport(report: LinkReport): string[] {
+	return showSetting({...report, impairments: linkDirections.flatMap((direction) => report[direction].impairments)});
 }
 
 /** Where the frames of a link go. */

@@ -190,6 +190,9 @@ export function addEvent(history: History, event: TimedEvent): void {
 				span.stopping = true;
 			} else if (event.reason === 'ended') {
 				span.end = at;
+				for (const fault of history.faults.filter(({lab, end}) => lab === event.lab && end === undefined)) {
+					endSpan(fault, at, undefined);
+				}
 			}
 
 			break;

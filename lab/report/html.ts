@@ -175,10 +175,10 @@ function scenarioRows(scenario: ScenarioSpan, history: History): TimelineRow[] {
 	return [...machineRows(scenario.lab, history, endOf(scenario, history)), ...faultRows(scenario, history), ...steps];
 }
 
-/** What was wrong with machines and links on purpose while a scenario ran. */
+/** What was wrong with machines and links on purpose while a scenario ran; a lab may have it from its start. */
 function faultRows(scenario: ScenarioSpan, history: History): TimelineRow[] {
 	const end = endOf(scenario, history);
-	return history.faults.filter((fault) => fault.lab === scenario.lab && fault.start >= scenario.start && fault.start <= end).map((fault): TimelineRow => ({
+	return history.faults.filter((fault) => fault.lab === scenario.lab && endOf(fault, history) >= scenario.start && fault.start <= end).map((fault): TimelineRow => ({
 		label: `${fault.of}: ${fault.name}`, kind: 'fault', state: fault.state, start: fault.start, end: Math.min(endOf(fault, history), end),
 	}));
 }

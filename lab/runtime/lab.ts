@@ -15,6 +15,7 @@ import {asLabError, LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import {interruption} from '../host/interruption.ts';
 import {processorTimeOf} from '../host/process.ts';
+import {graceAfter} from '../host/wait.ts';
 import {writeFileWhole} from '../host/whole-file.ts';
 import {type AcceleratorProbe, probeAccelerator} from '../machine/accelerator.ts';
 import {loadDeviceState} from '../machine/device-state.ts';
@@ -137,6 +138,8 @@ const ownParts: LabParts = {probeAccelerator, startFabric, startMachine, connect
 const connectDeadline = 10_000;
 /** Milliseconds at KVM speed for a fork to restart the units that must not go on as they were. */
 const restartDeadline = 30_000;
+/** Milliseconds for the evidence of a failed boot, once somebody waits for the lab's end. */
+const hurriedEvidence = 10_000;
 /** Milliseconds that a failed boot waits for somebody who takes its events. */
 const watcherDeadline = 5000;
 
@@ -607,9 +610,12 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 	const ended = new Promise<void>((resolve) => {
 		whenEnded = resolve;
 	});
+	/** Aborts when somebody waits for the lab's end; `over` may have done so before, for what broke the lab. */
+	const hurry = new AbortController();
 	const down = async (): Promise<void> => {
 		going ??= (async () => {
 			over.abort(failure.interrupted('the end of the lab'));
+			hurry.abort(over.signal.reason);
 			// Nothing may be started behind our back.
 			if (isBooting) {
 				await bootEnded;
@@ -706,7 +712,8 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 			const failed = signal.aborted ? interruption(signal) : isDiskFull(thrown) ? failure.diskFull(folder, thrown) : asLabError(thrown);
 			// After Ctrl-C somebody waits: then only what is on this computer is kept.
 			const ask = failed.kind !== 'interrupted';
-			const error = await keepEvidence(failed, {folder, collect: powered.size === 0 ? undefined : async (target) => collect(target, undefined, ask)}, {
+			const late = graceAfter(AbortSignal.any([request.signal, hurry.signal]), hurriedEvidence);
+			const error = await keepEvidence(failed, {folder, collect: powered.size === 0 ? undefined : async (target) => collect(target, late, ask)}, {
 				folder: evidence, scenario: request.scenario ?? name, events,
 			});
 			events({type: 'lab', reason: 'failed', lab: name, error: error.toJSON()});

@@ -1,6 +1,6 @@
 /** The links of a lab that lives: what is set on them in the fabric, and whether the machines' NICs have a carrier, which QEMU sees to. */
 import type {Fabric} from '../fabric/fabric.ts';
-import type {LinkReport} from '../fabric/link.ts';
+import {type LinkReport, showReport} from '../fabric/link.ts';
 import {changedSetting, type LinkChange, type LinkSetting, showSetting} from '../fabric/link-setting.ts';
 import {networkCardId} from '../machine/arguments.ts';
 import type {Qmp} from '../machine/qmp.ts';
@@ -32,7 +32,7 @@ export interface LinkOwner {
 	readonly fabric: Pick<Fabric, 'links' | 'changeLink'>;
 	/** The monitor of a machine; undefined for one that has no power. */
 	monitorOf(machine: string): Pick<Qmp, 'execute'> | undefined;
-	/** Told of each fault of a link that begins or ends, in words; not of those that are there from the start. Seconds that it lasted. */
+	/** Told of each fault of a link that begins or ends, in words, and of those that are there when they are taken up. Seconds that it lasted. */
 	tell(link: string, event: {readonly reason: 'fault'; readonly fault: string} | {readonly reason: 'recovered'; readonly fault: string; readonly seconds: number}): void;
 }
 
@@ -116,7 +116,9 @@ export function openLinks({machines, fabric, monitorOf, tell}: LinkOwner): LabLi
 		report: async () => fabric.links(),
 		change: async (change) => inTurn(async () => make(change)),
 		takeUp: async (machine) => inTurn(async () => {
-			for (const {link, carrier, flap} of (await fabric.links()).filter((each) => machine === undefined || each.machine === machine)) {
+			for (const report of (await fabric.links()).filter((each) => machine === undefined || each.machine === machine)) {
+				const {link, carrier, flap} = report;
+				tellDifference(link, showReport(report));
 				if (carrier === 'down') {
 					await tellMachine(link, carrier);
 				}

@@ -25,7 +25,7 @@ import {requestFile, type SupervisorRequest} from './supervisor-request.ts';
 
 /** Milliseconds until the supervisor's socket is there: the time that a process takes to start on a busy computer. */
 const socketDeadline = 60_000;
-/** Milliseconds that a lab may take to end: QEMU flushes disks, nothing waits for guests. */
+/** Milliseconds that a lab may take to end: QEMU flushes disks, and the evidence of a failed boot may take some seconds more. */
 const endDeadline = 60_000;
 
 /** Milliseconds until a supervisor that broke off has ended, so that its end can be told. */

@@ -1,8 +1,9 @@
-import {spawn} from 'node:child_process';
+import {type ChildProcess, spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {mkdir, readFile, stat} from 'node:fs/promises';
+import {mkdir, open, readFile, stat} from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
+import {execa} from 'execa';
 import {startFabric} from '../../lab/fabric/fabric.ts';
 import {readRecording} from '../../lab/fabric/recording.ts';
 import {until} from '../../lab/host/wait.ts';
@@ -131,6 +132,41 @@ test.serial('a capture ends after its time, with the lab, and when nobody reads 
 			},
 		});
 		t.is((await capturing).code, 0);
+	});
+});
+
+test.serial('a capture into a FIFO ends by Ctrl-C while nobody reads it, and gives its frames to who does', async (t) => {
+	await withLab(async ({nics: [a, b], folder}) => {
+		const fifo = path.join(folder, 'fifo');
+		await execa('mkfifo', [fifo]);
+		const start = (): {child: ChildProcess; ended: Promise<unknown[]>} => {
+			const child = spawn(process.execPath, [vmlabProgram, 'capture', 'one', '--from', '-w', fifo], {stdio: ['ignore', 'ignore', 'pipe'], env: {...process.env, NO_COLOR: '1'}});
+			return {child, ended: once(child, 'close')};
+		};
+
+		const unread = start();
+		let said = '';
+		unread.child.stderr!.on('data', (chunk: Buffer) => {
+			said += chunk.toString();
+		});
+		await until('it waits for a reader', async () => (said.includes('Waiting until somebody reads') ? {met: true, value: undefined} : {met: false, seen: said}), {deadline: 60_000, interval: 50});
+		unread.child.kill('SIGINT');
+		t.deepEqual(await unread.ended, [130, null]);
+
+		const read = start();
+		const reader = await open(fifo, 'r');
+		const chunks: Buffer[] = [];
+		const stream = reader.createReadStream().on('data', (chunk) => {
+			chunks.push(chunk as Buffer);
+		});
+		const closed = once(stream, 'close');
+		await until('it captures', async () => (chunks.length > 0 ? {met: true, value: undefined} : {met: false, seen: 'nothing'}), {deadline: 60_000, interval: 50});
+		a!.send(web);
+		await b!.gets(1);
+		read.child.kill('SIGINT');
+		t.deepEqual(await read.ended, [0, null]);
+		await closed;
+		t.is(readRecording(Buffer.concat(chunks)).frames.length, 1);
 	});
 });
 

@@ -57,6 +57,8 @@ test.serial('what is not there is told, with what is', async (t) => {
 			[['set', 'mine', 'node-3', '--cut'], 3, /no machine `node-3`[^]*Did you mean `node-1`/],
 			[['set', 'mine', 'node-1', 'clutser', '--cut'], 3, /no link `node-1@clutser`[^]*Did you mean `node-1@cluster`/],
 			[['set', 'mien', 'node-1', '--cut'], 2, /mien/],
+			[['set', 'gone/node-3', '--cut'], 2, /`gone`/],
+			[['list', 'gone/node-3'], 2, /`gone`/],
 			[['clear', 'mine', 'node-3'], 3, /no machine `node-3`/],
 			[['set', 'mine', '--cut'], 2, /needs a machine/],
 			[['set', 'node-1@clutser', '--cut'], 3, /no link `node-1@clutser`/],

@@ -61,3 +61,13 @@ test('A fault lasts from when it is told until the same one of the same machine 
 		{name: 'paused', lab: 'one', of: 'node-1', start: 3000, end: 6000, state: 'done'},
 	]);
 });
+
+test('A fault that is never over ends with its lab', (t) => {
+	const {faults} = historyOf(
+		{type: 'lab', reason: 'forking', lab: 'one'},
+		{type: 'link', reason: 'fault', lab: 'one', link: 'node-1@cluster', fault: 'cut'},
+		{type: 'link', reason: 'fault', lab: 'two', link: 'node-1@cluster', fault: 'cut'},
+		{type: 'lab', reason: 'ended', lab: 'one'},
+	);
+	t.deepEqual(faults.map(({lab, end, state}) => [lab, end, state]), [['one', 4000, 'done'], ['two', undefined, 'running']]);
+});

@@ -52,6 +52,9 @@ test('A machine that broke, and a run that never came to its scenario, say why',
 test('What was wrong on purpose with machines and links while a scenario ran stands in its time, each for as long as it lasted', (t) => {
 	const lab = 'ipv4';
 	const faults = ([
+		[1, {type: 'link', reason: 'fault', lab, link: 'node-1@external', fault: 'cut'}],
+		[2, {type: 'link', reason: 'fault', lab, link: 'node-2@external', fault: 'cut'}],
+		[3, {type: 'link', reason: 'recovered', lab, link: 'node-2@external', fault: 'cut', seconds: 1}],
 		[443, {type: 'link', reason: 'fault', lab, link: 'node-1@cluster', fault: 'to the machine: loss 5%'}],
 		[444, {type: 'machine', reason: 'fault', lab, machine: 'node-2', fault: 'paused'}],
 		[445, {type: 'link', reason: 'recovered', lab, link: 'node-1@cluster', fault: 'to the machine: loss 5%', seconds: 2}],
@@ -59,6 +62,8 @@ test('What was wrong on purpose with machines and links while a scenario ran sta
 	const page = htmlReport([...passedRun.filter(({at}) => at <= start + 445_500), ...faults].sort((one, other) => one.at - other.at));
 	t.regex(page, /<title>node-1@cluster: to the machine: loss 5%: 2\.0 s<\/title>.*?<rect class="bar fault done"/s);
 	t.regex(page, /<title>node-2: paused: [^<]*<\/title>.*?<rect class="bar fault running"/s);
+	t.regex(page, /<title>node-1@external: cut: [^<]*<\/title>/, 'what began with the lab goes on');
+	t.notRegex(page, /node-2@external: cut/, 'what was over before the scenario began');
 });
 
 test('A lab that never became ready shows how far its machines came', (t) => {

@@ -308,6 +308,37 @@ test.serial('another process ends a lab over its socket, while it runs and while
 	});
 });
 
+test.serial('a failed boot whose machines answer too slowly for evidence ends soon when somebody ends it, and with its own error', async (t) => {
+	await withScene(async ({request, events, folder, remains}) => {
+		let asked: () => void = () => {};
+		const asking = new Promise<void>((resolve) => {
+			asked = resolve;
+		});
+		const parts = createStandIns({
+			async answer(command, _machine, signal) {
+				if (command === 'own') {
+					asked();
+					await new Promise((_resolve, reject) => {
+						signal?.addEventListener('abort', () => {
+							reject(signal.reason as Error);
+						});
+					});
+				}
+
+				return command.startsWith('(\nlook\n)') ? {exitCode: 1, stdout: 'not yet'} : {};
+			},
+		});
+		const plan = standInPlan(['node-1'], [{sentence: 'the node is Ready', deadline: '300ms', command: 'look'}]);
+		const rejected = t.throwsAsync(bootLab(request({plan, evidence: path.join(folder, 'evidence')}), parts), {message: /the node is Ready: not within/});
+		await asking;
+		t.true(await endLab('one'));
+		await rejected;
+		t.deepEqual(reasons(events, 'lab'), ['starting', 'booting', 'failed', 'stopping', 'ended']);
+		t.true(events.some(({type}) => type === 'evidence'));
+		t.deepEqual(await remains(parts), []);
+	});
+});
+
 test.serial('a tear-down that fails is told to whoever asked for it, and goes on with the rest', async (t) => {
 	await withScene(async ({request, remains}) => {
 		const parts = createStandIns();

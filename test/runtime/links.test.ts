@@ -1,10 +1,11 @@
 /** The links of a lab, with a fabric that keeps what it is told, and machines that do too. */
 import test from 'ava';
 import {changedSetting, type LinkChange, type LinkSetting, plainLink} from '../../lab/fabric/link-setting.ts';
-import type {DirectionReport} from '../../lab/fabric/link.ts';
+import type {DirectionReport, LinkReport} from '../../lab/fabric/link.ts';
 import {failure} from '../../lab/host/failure.ts';
 import {until} from '../../lab/host/wait.ts';
 import {type LabLinks, openLinks} from '../../lab/runtime/links.ts';
+import {linkDirections} from '../../lab/spec/impairment.ts';
 import {standInPlan} from './stand-ins.ts';
 
 const link = 'node-2@cluster';
@@ -24,11 +25,10 @@ interface Scene {
 function scene(initial: LinkSetting = plainLink): Scene {
 	const settings = new Map([['node-1@cluster', plainLink], [link, initial]]);
 	const [told, faults, changes, broken]: [string[], string[], LinkChange[], Set<string>] = [[], [], [], new Set()];
-	const direction = {} as DirectionReport;
 	const links = openLinks({
 		machines: standInPlan(['node-1', 'node-2']).machines,
 		fabric: {
-			links: async () => [...settings].map(([name, {carrier, flap}]) => ({link: name, machine: name.split('@')[0]!, network: 'cluster', carrier, ...(flap && {flap}), from: direction, to: direction})),
+			links: async () => [...settings].map(([name, setting]) => reportOf(name, setting)),
 			async changeLink(change) {
 				changes.push(change);
 				const before = settings.get(change.link)!;
@@ -51,6 +51,13 @@ function scene(initial: LinkSetting = plainLink): Scene {
 		},
 	});
 	return {links, told, faults, changes, broken, setting: () => settings.get(link)!};
+}
+
+function reportOf(name: string, {carrier, flap, impairments}: LinkSetting): LinkReport {
+	const [from, to] = linkDirections.map((direction) => ({
+		impairments: impairments.filter((impairment) => impairment.direction === direction).map((impairment) => ({...impairment, frames: 0})),
+	}) as Partial<DirectionReport> as DirectionReport);
+	return {link: name, machine: name.split('@')[0]!, network: 'cluster', carrier, ...(flap && {flap}), from: from!, to: to!};
 }
 
 async function toldSoOften({told}: Scene, count: number): Promise<void> {
@@ -134,6 +141,20 @@ test('a fork tells its machines what they do not have, and flaps on', async (t) 
 	await flapping.links.takeUp();
 	await toldSoOften(flapping, 2);
 	flapping.links.stop();
+});
+
+test('what is wrong with a link of a fork from its start is told then, and not again after what a step does', async (t) => {
+	const delayed: LinkSetting = {...plainLink, impairments: [{direction: 'to', delay: 20}]};
+	const {links, faults, setting} = scene(delayed);
+	await links.takeUp();
+	t.deepEqual(faults.splice(0), [`${link} fault to the machine: delay 20ms`]);
+	await links.change({kind: 'impair', link, impairments: [{direction: 'from', cut: true}]});
+	await links.change({kind: 'put', link, setting: delayed});
+	t.deepEqual(faults.splice(0), [`${link} fault from the machine: cut`, `${link} recovered from the machine: cut`]);
+	t.deepEqual(setting(), delayed);
+	// A machine that is powered on again has what it had.
+	await links.takeUp('node-2');
+	t.deepEqual(faults, []);
 });
 
 test('what failed does not keep the next change from being made', async (t) => {

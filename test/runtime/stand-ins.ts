@@ -12,7 +12,7 @@ import {machineMarker} from '../../lab/machine/arguments.ts';
 import type {Machine} from '../../lab/machine/machine.ts';
 import type {Qmp, QmpEvent} from '../../lab/machine/qmp.ts';
 import type {MachineSpecification} from '../../lab/machine/specification.ts';
-import type {ExecResult, SshConnection} from '../../lab/machine/ssh.ts';
+import type {ExecOptions, ExecResult, SshConnection} from '../../lab/machine/ssh.ts';
 import type {Plan, PlannedMachine} from '../../lab/plan/plan.ts';
 import type {LabParts} from '../../lab/runtime/lab.ts';
 import type {ReadyCondition} from '../../lab/spec/overlay.ts';
@@ -65,8 +65,8 @@ export async function standInStages(folder: string): Promise<Map<string, MadeSta
 	return made;
 }
 
-/** What a command on a stand-in machine gives. Throws for a machine that cannot be asked. */
-export type Answer = (command: string, machine: string) => Partial<ExecResult>;
+/** What a command on a stand-in machine gives. Throws for a machine that cannot be asked; the signal is the command's. */
+export type Answer = (command: string, machine: string, signal?: AbortSignal) => Partial<ExecResult> | Promise<Partial<ExecResult>>;
 
 /** Parts of a lab that run no machines; what was started is there to be looked at and broken. */
 export interface StandIns extends LabParts {
@@ -178,7 +178,7 @@ export function createStandIns(options: {answer?: Answer; silent?: readonly stri
 			});
 			return {
 				machine: name,
-				exec: async (command: string) => ({stdout: '', stderr: '', bytes: Buffer.alloc(0), exitCode: 0, ...answer(command, name)}),
+				exec: async (command: string, options?: ExecOptions) => ({stdout: '', stderr: '', bytes: Buffer.alloc(0), exitCode: 0, ...await answer(command, name, options?.signal)}),
 				closed,
 				close() {
 					counts.connections -= 1;
