@@ -29,8 +29,8 @@ export type MachineEvent =
 	| {type: 'machine'; reason: 'ready'; lab: string; machine: string; seconds: number}
 	/** `expected`: its power was cut on purpose. */
 	| {type: 'machine'; reason: 'exited'; lab: string; machine: string; code: number | null; signal: string | null; expected?: true}
-	/** It begins anew, as with its reset button. */
-	| {type: 'machine'; reason: 'reset'; lab: string; machine: string}
+	/** It begins anew, as with its reset button. `byItself`: it was told so inside, or its kernel decided so. */
+	| {type: 'machine'; reason: 'reset'; lab: string; machine: string; byItself?: true}
 	/** Something is wrong with it on purpose, or is so no more: in words, such as 'paused' or 'clock +90s'. Seconds that it lasted. */
 	| {type: 'machine'; reason: 'fault'; lab: string; machine: string; fault: string}
 	| {type: 'machine'; reason: 'recovered'; lab: string; machine: string; fault: string; seconds: number};

@@ -337,11 +337,11 @@ function runningStep(history: History, scenario: string | undefined): StepSpan |
 	return last(runningScenario(history, scenario)?.steps ?? [], ({state}) => state === 'running');
 }
 
-function addReset(history: History, {lab, machine}: Extract<MachineEvent, {reason: 'reset'}>, at: number): void {
+function addReset(history: History, {lab, machine, byItself}: Extract<MachineEvent, {reason: 'reset'}>, at: number): void {
 	// What it takes to be ready again counts from here.
 	endSpan(last(history.machines, ({name, lab: of, end}) => name === machine && of === lab && end === undefined), at, undefined);
 	history.machines.push({name: machine, lab, start: at, state: 'running'});
-	history.faults.push({name: 'reset', lab, of: machine, start: at, end: at, state: 'done'});
+	history.faults.push({name: byItself === true ? 'reboot' : 'reset', lab, of: machine, start: at, end: at, state: 'done'});
 }
 
 function addFault(history: History, {lab, reason, fault: words}: Extract<MachineEvent | LinkEvent, {reason: 'fault' | 'recovered'}>, of: string, at: number): void {

@@ -243,7 +243,7 @@ function createLines({chalk, color, live, history}: Appearance): (event: TimedEv
 					}
 
 					case 'reset': {
-						return [`  ${chalk.yellow('!')} ${machine}: reset`];
+						return [`  ${chalk.yellow('!')} ${machine}: ${event.byItself === true ? 'reboots' : 'reset'}`];
 					}
 
 					case 'fault':

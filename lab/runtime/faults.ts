@@ -39,8 +39,8 @@ export interface FaultOwner {
 	changed(machine: string, faults: MachineFaults): void;
 	/** How far it is, faults left out. */
 	stateOf(machine: string): MachineState;
-	/** Told of each fault that begins or ends, in words, and of resets. Seconds that it lasted. */
-	tell(machine: string, event: {readonly reason: 'reset'} | {readonly reason: 'fault'; readonly fault: string} | {readonly reason: 'recovered'; readonly fault: string; readonly seconds: number}): void;
+	/** Told of each fault that begins or ends, in words, and of resets, the machine's own too. Seconds that it lasted. */
+	tell(machine: string, event: {readonly reason: 'reset'; readonly byItself?: true} | {readonly reason: 'fault'; readonly fault: string} | {readonly reason: 'recovered'; readonly fault: string; readonly seconds: number}): void;
 	/** Told of a machine that did not come up again, where nobody waited for it. */
 	warn(text: string): void;
 }
@@ -58,10 +58,10 @@ export interface LabFaults {
 	 * @throws `unknown-machine`, `machine-stands-still`, `fault-failed`, `monitor-lost`, `monitor-refused`, `wait-expired`, what `givePower` throws, the signals' reasons
 	 */
 	change(change: MachineChange, signal?: AbortSignal): Promise<MachineFaults>;
-	/** Returns when a machine that was reset or powered on is ready; at once where none was. Throws like `bringUp`, and `machine-stands-still`. */
+	/** Returns when a machine that was reset or powered on, or reboots by itself, is ready; at once where none does. Throws like `bringUp`, and `machine-stands-still`. */
 	settled(machine: string, signal?: AbortSignal): Promise<void>;
-	/** The machine has begun anew by itself. */
-	rebooted(machine: string): void;
+	/** The machine has begun anew. Where it did so by itself after it was ready, it is watched and waited for as after a reset: reboots hang no more rarely than first boots. */
+	rebooted(machine: string, options: {readonly byItself: boolean}): void;
 	/** Runs `use` while no fault is in force, and none can begin. Throws `faults-in-force`. */
 	without<Value>(use: () => Promise<Value>): Promise<Value>;
 	/** Returns when nothing is under way any more: to be called after the signal has aborted. */
@@ -80,10 +80,10 @@ interface Faulty {
 	readonly since: Map<string, number>;
 	/** The change before. */
 	last: Promise<unknown>;
-	/** It comes up: after a reset, or since it was powered on. */
+	/** It comes up: after a reset or a reboot, or since it was powered on. */
 	coming?: {readonly stop: AbortController; readonly done: Promise<void>} | undefined;
 	/** Why it did not come up, and what of its console was before it began. */
-	failed?: {readonly error: unknown; readonly consoleFrom: number} | undefined;
+	failed?: {readonly error: unknown; readonly consoleFrom: Promise<number>} | undefined;
 }
 
 /** Takes over the machines of a lab, with nothing wrong. */
@@ -130,14 +130,14 @@ export function openFaults(owner: FaultOwner): LabFaults {
 		}
 	};
 
-	const comeUp = (machine: string, consoleFrom: number): void => {
+	const comeUp = (machine: string, consoleFrom: Promise<number>): void => {
 		const faulty = find(machine);
 		faulty.coming?.stop.abort(failure.machineBeganAnew(machine));
 		faulty.failed = undefined;
 		const stop = new AbortController();
 		const coming = {
 			stop,
-			done: owner.bringUp(machine, consoleFrom, AbortSignal.any([owner.signal, stop.signal])).then(() => {
+			done: consoleFrom.then(async (length) => owner.bringUp(machine, length, AbortSignal.any([owner.signal, stop.signal]))).then(() => {
 				forget();
 			}, (error: unknown) => {
 				if (!stop.signal.aborted && !owner.signal.aborted) {
@@ -175,7 +175,8 @@ export function openFaults(owner: FaultOwner): LabFaults {
 
 	const reset = async (machine: string, signal: AbortSignal): Promise<void> => {
 		const monitor = owner.monitorOf(machine);
-		const consoleFrom = await owner.consoleLength(machine);
+		const consoleFrom = owner.consoleLength(machine);
+		await consoleFrom;
 		let done = false;
 		// QEMU answers before it has reset the machine, which would still be met as it was.
 		const end = monitor.onEvent(({event}) => {
@@ -238,7 +239,8 @@ export function openFaults(owner: FaultOwner): LabFaults {
 		const wantsPower = wanted.power !== 'off';
 		const mustAnswer = isWrong('fill') || (wantsPower && (isWrong('memory') || isWrong('skew')));
 		if (faulty.faults.power === 'off' && (wantsPower || mustAnswer)) {
-			const consoleFrom = await owner.consoleLength(machine);
+			const consoleFrom = owner.consoleLength(machine);
+			await consoleFrom;
 			await owner.givePower(machine, signal);
 			set({power: undefined});
 			comeUp(machine, consoleFrom);
@@ -340,9 +342,15 @@ export function openFaults(owner: FaultOwner): LabFaults {
 
 			await settledOf(faulty, signal === undefined ? owner.signal : AbortSignal.any([owner.signal, signal]));
 		},
-		rebooted(machine) {
-			const faulty = find(machine);
-			note(machine, faultsAfterReboot(faulty.faults));
+		rebooted(machine, {byItself}) {
+			const {faults, coming} = find(machine);
+			note(machine, faultsAfterReboot(faults));
+			// One that boots is watched already, by whoever waits for it.
+			if (byItself && coming === undefined && owner.stateOf(machine) === 'ready') {
+				owner.tell(machine, {reason: 'reset', byItself});
+				owner.forgetConnections(machine);
+				comeUp(machine, owner.consoleLength(machine));
+			}
 		},
 		async without(use) {
 			let go: (value: unknown) => void = () => {};

@@ -98,7 +98,7 @@ export interface Lab {
 	machineReports(): Promise<MachineReport[]>;
 	/** Changes what is wrong with a machine on purpose: see `LabFaults.change`, which says what it throws. */
 	changeMachine(change: MachineChange, signal?: AbortSignal): Promise<void>;
-	/** Returns when a machine that was reset or powered on is ready: see `LabFaults.settled`. */
+	/** Returns when a machine that was reset or powered on, or reboots by itself, is ready: see `LabFaults.settled`. */
 	machineReady(machine: string, signal?: AbortSignal): Promise<void>;
 	/** Makes a capture of its links, and gives the path of its socket: see `Fabric.capture`, which says what it throws. */
 	capture(request: CaptureRequest): Promise<string>;
@@ -256,7 +256,7 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 			if (event === 'BLOCK_IO_ERROR' && data['nospace'] === true) {
 				void breakDown(failure.diskFull(folder));
 			} else if (event === 'RESET') {
-				faults.rebooted(planned.name);
+				faults.rebooted(planned.name, {byItself: data['guest'] === true});
 			}
 		});
 		events({type: 'machine', reason: 'started', lab: name, machine: planned.name, pid: machine.machine.pid});

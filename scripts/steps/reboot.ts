@@ -9,12 +9,13 @@ async function bootOf({$, name}: MachineHandle): Promise<string> {
 	return stdout;
 }
 
-/** Reboots machines, all at once, and returns when each answers as another boot. */
+/** Reboots machines, all at once, and returns when each answers as another boot and is ready, as its overlays say. */
 export async function reboot({eventually}: StepContext, machines: readonly MachineHandle[]): Promise<void> {
 	const before = await Promise.all(machines.map(bootOf));
 	// The command may not live to see its own end.
 	await Promise.all(machines.map(async ({try$}) => try$`systemctl reboot`.catch(() => {})));
 	await Promise.all(machines.map(async (machine, index) => eventually(`${machine.name} has booted again`, async () => {
 		claim(await bootOf(machine) !== before[index], `${machine.name} has not gone down yet`);
-	}, {deadline: '60s', interval: '2s'})));
+	}, {deadline: '30s', interval: '2s'})));
+	await Promise.all(machines.map(async ({ready}) => ready()));
 }

@@ -15,9 +15,14 @@ export interface CommandOutcome {
 export interface CommandOptions {
 	readonly env?: Readonly<Record<string, string>>;
 	readonly cwd?: string;
+	/** Milliseconds until it is interrupted, as by Ctrl-C: it then says what it was waiting for, where a test that times out says nothing. Default 40 minutes. */
+	readonly longest?: number;
 	/** Called with each piece of stderr, and the process: to interrupt it at a moment of the test's choice. */
 	readonly onProgress?: (text: string, child: ChildProcess) => void;
 }
+
+/** More than any command takes from empty caches, and less than a test that boots machines may take. */
+const longestCommand = 40 * 60_000;
 
 /** The compiled command line. */
 export const vmlabProgram: string = path.join(packageFolder, '.build/lab/cli/main.js');
@@ -38,7 +43,11 @@ export async function vmlab(words: readonly string[], options: CommandOptions = 
 		stderr += chunk.toString();
 		options.onProgress?.(stderr, child);
 	});
+	const alarm = setTimeout(() => {
+		child.kill('SIGINT');
+	}, options.longest ?? longestCommand);
 	const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
+	clearTimeout(alarm);
 	return {stdout, stderr, code: code ?? signal ?? 'SIGKILL'};
 }
 

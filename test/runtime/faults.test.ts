@@ -177,13 +177,50 @@ test.serial('a machine that does not get ready with a full disk gets that emptie
 	}, {ready, answer: (command) => (command.startsWith('(\nup\n)') ? {exitCode: isUp ? 0 : 1} : {})});
 });
 
-test.serial('a machine that reboots by itself has its clock and its memory again', async (t) => {
-	await withScene(async ({lab, parts, state}) => {
+test.serial('a machine that reboots by itself has its clock and its memory again, and is waited for until it is ready anew', async (t) => {
+	let isUp = true;
+	const ready = [{sentence: 'it is up', deadline: '20s', command: 'up'}] as const;
+	await withScene(async ({lab, parts, state, told, events, folder, monitor}) => {
+		const machine = parts.machines.get('node-1')!;
+		const open = await lab.ssh('node-1');
 		await lab.changeMachine({kind: 'skew-clock', machine: 'node-1', skew: -90_000});
 		t.deepEqual(state(), ['ready', ['clock -90s']]);
-		parts.machines.get('node-1')!.tell({event: 'RESET', data: {guest: true}, at: 0});
+		isUp = false;
+		machine.tell({event: 'RESET', data: {guest: true}, at: 0});
 		t.deepEqual(state()[1], []);
-	});
+		await open.closed;
+		t.regex((await t.throwsAsync(lab.freeze(path.join(folder, 'frozen'), {} as never, {goesOn: true}), {code: 'faults-in-force'})).message, /node-1: coming up/);
+		await until('it is no more told to be ready', async () => (state()[0] === 'ready' ? {met: false, seen: 'ready'} : {met: true, value: undefined}), {deadline: 10_000, interval: 20});
+		// Its kernel may reboot again before it gets far: it is still one start that is waited for.
+		machine.tell({event: 'RESET', data: {guest: true}, at: 0});
+		isUp = true;
+		await appendFile(path.join(lab.folder, machine.spec.consoleLog), 'vmlab: the first process runs\n');
+		await lab.machineReady('node-1');
+		t.deepEqual(state(), ['ready', []]);
+		t.deepEqual(told().filter((each) => each === 'reset'), ['reset']);
+		t.true(events.some((event) => event.type === 'machine' && event.reason === 'reset' && event.byItself === true));
+		t.deepEqual(monitor(), []);
+	}, {ready, answer: (command) => (command.startsWith('(\nup\n)') ? {exitCode: isUp ? 0 : 1} : {})});
+});
+
+test.serial('a machine that hangs while it reboots by itself is started again', async (t) => {
+	let isUp = true;
+	await withScene(async ({lab, parts, monitor, state, events}) => {
+		const machine = parts.machines.get('node-1')!;
+		isUp = false;
+		machine.tell({event: 'RESET', data: {guest: true}, at: 0});
+		await until('the machine is reset', async () => (monitor().includes('system_reset') ? {met: true, value: undefined} : {met: false, seen: monitor().join()}), {deadline: 60_000, interval: 100});
+		t.true(events.some((event) => event.type === 'note' && /^node-1 did not come to its first process within .*: it is started again$/.test(event.text)));
+		isUp = true;
+		await appendFile(path.join(lab.folder, machine.spec.consoleLog), 'vmlab: the first process runs\n');
+		await lab.machineReady('node-1');
+		t.is(state()[0], 'ready');
+	}, {parts: (own) => ({
+		async connectSsh(options) {
+			await until('the machine is up', async () => (isUp ? {met: true, value: undefined} : {met: false, seen: 'it is not'}), {deadline: options.deadline, interval: 100, signal: options.signal});
+			return own.connectSsh(options);
+		},
+	})});
 });
 
 test.serial('a disk hangs by a throttle that nothing gets through, and what waited is let go', async (t) => {
