@@ -313,8 +313,8 @@ export const failure = {
 	/** A lab is to be kept while something is wrong with its machines on purpose. Each is told as `MACHINE: FAULT`. */
 	faultsInForce(lab: string, faults: readonly string[]): LabError {
 		return new LabError({
-			code: 'faults-in-force', kind: 'usage', message: `The lab ${lab} cannot be frozen while something is wrong with its machines on purpose: ${list(faults)}`,
-			hint: `End that first: \`recover()\` in a step, or \`vmlab machine recover ${lab}\`; a machine that is coming up is waited for.`,
+			code: 'faults-in-force', kind: 'usage', message: `The lab ${lab} cannot be frozen while its machines are not as they should be: ${list(faults)}`,
+			hint: `End what is wrong on purpose: \`recover()\` in a step, or \`vmlab machine recover ${lab}\`. Wait for a machine that is coming up: \`ready()\` in a step, or until \`vmlab machine list ${lab}\` says so.`,
 		});
 	},
 

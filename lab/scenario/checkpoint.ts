@@ -3,6 +3,7 @@ import {readFile, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import {deserialize, serialize} from 'node:v8';
 import {failure} from '../host/failure.ts';
+import type {Lab} from '../runtime/lab.ts';
 import {findKeptLab, type Freezable, keepLab, type KeepOptions, type KeptLab} from '../runtime/kept-lab.ts';
 import type {Store} from '../store/store.ts';
 import type {PassedStep, StoryOptions} from './story.ts';
@@ -26,13 +27,15 @@ export function stepName(number: number, title: string): string {
 }
 
 /**
- * Keeps the lab before each step, as the checkpoint RUN/STEP, and tells so.
+ * Keeps the lab before each step, as the checkpoint RUN/STEP, and tells so. What the step before has rebooted is let get ready first.
  *
  * @param run names the run; no other has that name
  */
-export function keepBeforeSteps(lab: Freezable, run: string, scenario: string, options: Omit<KeepOptions, 'attach'>): NonNullable<StoryOptions['before']> {
+export function keepBeforeSteps(lab: Freezable & Pick<Lab, 'machineReports' | 'machineReady'>, run: string, scenario: string, options: Omit<KeepOptions, 'attach'>): NonNullable<StoryOptions['before']> {
 	return async (title, passed) => {
 		const name = `${run}/${stepName(passed.length + 1, title)}`;
+		const running = (await lab.machineReports()).filter(({state}) => state !== 'off' && state !== 'paused');
+		await Promise.all(running.map(async ({machine}) => lab.machineReady(machine, options.signal)));
 		await keepLab(lab, 'checkpoint', name, {
 			...options,
 			attach: async (folder) => writeFile(path.join(folder, storyFile), serialize({scenario, passed: passed.map(serializable)} satisfies KeptStory), {mode: 0o600}),

@@ -19,7 +19,7 @@ async function writeScenario(name: string, steps: string): Promise<void> {
 
 let runs = 0;
 
-export default defineScenario({summary: 'Goes back', budget: '2m', lab: ${labDeclaration}, async steps({step, node}) {
+export default defineScenario({summary: 'Goes back', budget: '2m', lab: ${labDeclaration}, async steps({step, eventually, node}) {
 	const mark = async () => (await node('node-1').try$\`cat /run/mark\`).stdout;
 	const makeMark = async () => node('node-1').$\`echo made >>/run/mark\`;
 ${steps}
@@ -61,6 +61,20 @@ test.serial('a failed step is entered again from just before it, as often as one
 	const unknown = await bench.run(['run', 'back', '--from', `${before}-more`]);
 	t.is(unknown.code, 2, outcomeText(unknown));
 	t.regex(unknown.stderr, /02-the-mark-is-another/);
+});
+
+test.serial('a machine that a step reboots is ready in the checkpoint of the next', async (t) => {
+	t.timeout(long);
+	await writeScenario('again', `
+	await step('it boots anew', async () => {
+		await makeMark();
+		await node('node-1').$\`systemctl reboot\`.catch(() => {});
+		await eventually('nothing is left of the mark', async () => claim(await mark().catch(String) === '', 'it has the mark, or is silent'), {deadline: '30s'});
+	});
+	await step('it has no mark', async () => claim(await mark() === '', 'it has a mark: ' + await mark()));`);
+	const {code, stderr} = await bench.run(['run', 'again', '--checkpoint']);
+	t.is(code, 0, stderr);
+	t.regex(stderr, /node-1: reboots[^]*node-1 is ready[^]*Checkpoint \S+02-it-has-no-mark/);
 });
 
 test.serial('a scenario that fails now and then is found out by repeating it, each time on a lab of its own, two at once', async (t) => {
