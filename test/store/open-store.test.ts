@@ -177,12 +177,14 @@ test('an interrupted make whose maker rejects with an error of its own for that 
 });
 
 /** A maker in a process of its own, and what it says. */
-function startMaker(folder: string, ...words: readonly string[]): {child: ChildProcess; lines: Array<Record<string, unknown>>; said: (property: string) => Promise<void>} {
+function startMaker(folder: string, ...words: readonly string[]): {child: ChildProcess; lines: Array<Record<string, unknown>>; said: (property: string) => Promise<void>; silent: Promise<unknown>} {
 	const child = spawn(process.execPath, ['--import=tsx', path.join(import.meta.dirname, 'maker.ts'), folder, key, ...words], {stdio: ['pipe', 'pipe', 'inherit']});
 	const lines: Array<Record<string, unknown>> = [];
-	createInterface({input: child.stdout!}).on('line', (line) => lines.push(JSON.parse(line) as Record<string, unknown>));
+	const output = createInterface({input: child.stdout!}).on('line', (line) => lines.push(JSON.parse(line) as Record<string, unknown>));
 	return {
 		child, lines,
+		// Of a process that has exited there may still be lines to read.
+		silent: once(output, 'close'),
 		async said(property) {
 			await until(`a maker says \`${property}\``, async () => (lines.some((line) => property in line || line['reason'] === property)
 				? {met: true, value: undefined} : {met: false, seen: JSON.stringify(lines)}), {deadline: 60_000, interval: 100});
@@ -197,7 +199,7 @@ test('two processes that want the same stage make it once, and the second says w
 		const second = startMaker(folder);
 		await second.said('waiting');
 		first.child.stdin!.write('go on\n');
-		await Promise.all([once(first.child, 'exit'), once(second.child, 'exit')]);
+		await Promise.all([first.silent, second.silent]);
 		t.deepEqual(first.lines.flatMap(({reason}) => reason ?? []), ['started', 'made']);
 		t.deepEqual(second.lines.flatMap(({reason}) => reason ?? []), ['waiting', 'cached']);
 		t.is(second.lines.find(({reason}) => reason === 'waiting')?.['holder'], `process ${first.child.pid}`);
