@@ -48,7 +48,7 @@ async function steps(context: StepContext): Promise<void> {
 		}
 	});
 
-	await step('all machines are rebooted, and come back', async () => reboot(context, lab.machines.map(({name}) => context.machine(name))));
+	await step('all machines are rebooted, and come back', async () => reboot(lab.machines.map(({name}) => context.machine(name))));
 	await step('the cluster comes back by itself', async () => {
 		await eventually('all nodes are Ready', async () => nodesAreReady(context), {deadline: '120s'});
 		// What etcd has of before the reboot says so too.

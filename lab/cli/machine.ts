@@ -9,7 +9,7 @@ import {print, say, type Table} from './output.ts';
 import {defineVerb} from './verb.ts';
 
 /** What can be done, in the order of the help. */
-export const machineActions = ['list', 'pause', 'resume', 'reset', 'kill', 'start', 'hang-disk', 'fill-disk', 'skew-clock', 'take-memory', 'recover'] as const;
+export const machineActions = ['list', 'pause', 'resume', 'reboot', 'reset', 'kill', 'start', 'hang-disk', 'fill-disk', 'skew-clock', 'take-memory', 'recover'] as const;
 
 type Action = (typeof machineActions)[number];
 
@@ -84,7 +84,7 @@ export const verb = defineVerb({
 		.option('path', {type: 'string', requiresArg: true, defaultDescription: 'the machine\'s disk', describe: 'fill-disk: a folder of the filesystem'})
 		.option('by', {type: 'string', requiresArg: true, describe: 'skew-clock: how far it is moved away from the time that it would have: --by=+90s, --by=-1h'})
 		.option('amount', {type: 'string', requiresArg: true, describe: 'take-memory: of all that the machine has, or as a size: 70%, 256MiB'})
-		.option('wait', {type: 'boolean', default: true, describe: 'reset, start and recover: until the machine is ready again'}),
+		.option('wait', {type: 'boolean', default: true, describe: 'reboot, reset, start and recover: until the machine is ready again'}),
 	async run(args, {signal, output, outputChosen}) {
 		const {action, names} = args;
 		checkOptions(action, args);
@@ -110,7 +110,7 @@ export const verb = defineVerb({
 			// What cannot be done to one of them does not keep it from the others.
 			await allOf(chosen.map(async (each) => changeMachine(name, change(each.machine), signal)));
 
-			if (args.wait && (action === 'reset' || action === 'start' || action === 'recover')) {
+			if (args.wait && (action === 'reboot' || action === 'reset' || action === 'start' || action === 'recover')) {
 				await Promise.all(chosen.map(async (each) => machineReady(name, each.machine, signal)));
 			}
 		}

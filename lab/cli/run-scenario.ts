@@ -105,7 +105,7 @@ export async function runPrepared({name, scenario, loaded, plan: declared}: Prep
 			}
 		} else {
 			await withLab(await bootLab(request), events, async (lab) =>
-				runSteps(lab, checkpoints === undefined ? undefined : keepBeforeSteps(lab, `${name}-${checkpoints}`, scenario, {store, events, signal})));
+				runSteps(lab, checkpoints === undefined ? undefined : keepBeforeSteps(lab, `${name}-${checkpoints}`, scenario, {store, events})));
 		}
 
 		return {scenario: name, passed: true, seconds: seconds(), told};

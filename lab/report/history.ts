@@ -29,6 +29,8 @@ export interface MachineSpan extends Span {
 	answers?: number;
 	ready?: number;
 	exit?: string;
+	/** It began anew, and boots. */
+	again?: true;
 }
 
 /** A lab, from its boot until it was ready. */
@@ -340,7 +342,7 @@ function runningStep(history: History, scenario: string | undefined): StepSpan |
 function addReset(history: History, {lab, machine, byItself}: Extract<MachineEvent, {reason: 'reset'}>, at: number): void {
 	// What it takes to be ready again counts from here.
 	endSpan(last(history.machines, ({name, lab: of, end}) => name === machine && of === lab && end === undefined), at, undefined);
-	history.machines.push({name: machine, lab, start: at, state: 'running'});
+	history.machines.push({name: machine, lab, start: at, state: 'running', again: true});
 	history.faults.push({name: byItself === true ? 'reboot' : 'reset', lab, of: machine, start: at, end: at, state: 'done'});
 }
 

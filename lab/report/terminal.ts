@@ -361,7 +361,7 @@ export function liveView(history: History, now: number, chalk: ChalkInstance, co
 	return [
 		...history.stages.filter(({state}) => state === 'running').map(({name, start, progress}) => row('', name, start, progress)),
 		...history.labs.filter(({end, state, stopping}) => end === undefined && (state === 'running' || stopping)).map(({name, start, stopping}) => row('', `lab ${name}${stopping ? ': stopping' : ''}`, start)),
-		...history.machines.filter(({state, end}) => state === 'running' && end === undefined).map(({name, lab, start, answers}) => row('  ', severalAtOnce(history.labs) ? `${lab}/${name}` : name, start, isForked(history, lab) ? 'waking up' : answers === undefined ? 'booting' : 'getting ready')),
+		...history.machines.filter(({state, end}) => state === 'running' && end === undefined).map(({name, lab, start, answers, again}) => row('  ', severalAtOnce(history.labs) ? `${lab}/${name}` : name, start, isForked(history, lab) && again === undefined ? 'waking up' : answers === undefined ? 'booting' : 'getting ready')),
 		...history.scenarios.filter(({state}) => state === 'running').flatMap(({name: scenario, steps}) => steps.filter(({state}) => state === 'running').map(({name, parent, start}) => row(parent === undefined ? '  ' : '    ', severalAtOnce(history.scenarios) ? `${scenario}: ${name}` : name, start))),
 		...history.waits.filter(({state}) => state === 'running').map(({name, start, deadline, last}) => row('  ', `until ${name}`, start, `of ${formatSeconds(deadline)}${last === undefined ? '' : `: ${last}`}`)),
 	];

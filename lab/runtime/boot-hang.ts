@@ -33,6 +33,8 @@ export interface StartingMachine {
 	readonly signal: AbortSignal;
 	/** Starts the machine again from its power-on. */
 	reset(): Promise<void>;
+	/** Is it stopped on purpose, so that it does not hang? */
+	isStopped(): boolean;
 	/** The seconds that this computer's processors have worked for it so far; undefined where nothing follows from its standing still. */
 	worked(): Promise<number | undefined>;
 	/** Bytes of its console that were there before it was started. Default 0. */
@@ -50,13 +52,19 @@ interface Hang {
 }
 
 /** Starts a machine again each time that it hangs. Never rejects: what it is of no use to start again is told by those who wait for its answer. */
-async function restartEachTime({events, signal, reset}: StartingMachine, next: (resets: number) => Hang): Promise<void> {
-	for (let resets = 0; resets < mostResets; resets++) {
+async function restartEachTime({events, signal, reset, isStopped}: StartingMachine, next: (resets: number) => Hang): Promise<void> {
+	let resets = 0;
+	while (resets < mostResets) {
 		const {told, hangs} = next(resets);
 		if (!await hangs() || signal.aborted) {
 			return;
 		}
 
+		if (isStopped()) {
+			continue;
+		}
+
+		resets += 1;
 		events({type: 'note', level: 'warning', text: `${told}: it is started again`});
 		await reset().catch(() => {});
 	}

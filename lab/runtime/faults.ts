@@ -19,7 +19,7 @@ export interface FaultOwner {
 	/** Aborts when the lab ends. */
 	readonly signal: AbortSignal;
 	/** The monitor of a machine that has power. */
-	monitorOf(machine: string): Pick<Qmp, 'execute' | 'onEvent'>;
+	monitorOf(machine: string): Pick<Qmp, 'execute'>;
 	connect(machine: string, deadline: number, signal: AbortSignal): Promise<SshConnection>;
 	/** Ends all connections to a machine that knows nothing of them any more. */
 	forgetConnections(machine: string): void;
@@ -73,9 +73,14 @@ const connectDeadline = 10_000;
 const commandDeadline = 30_000;
 /** Milliseconds for QEMU to do a reset: it is the host's work. */
 const resetDeadline = 30_000;
+/** Milliseconds at KVM speed for a machine to shut down, and what that may take on any: systemd gives each service 90 s to end (systemd-system.conf(5)), by the guest's clock. */
+const shutdownDeadline = 20_000;
+const leastShutdown = 120_000;
 
 interface Faulty {
 	faults: MachineFaults;
+	/** How often it began anew. */
+	starts: number;
 	/** When each began, by its words; of `performance.now()`. */
 	readonly since: Map<string, number>;
 	/** The change before. */
@@ -88,7 +93,7 @@ interface Faulty {
 
 /** Takes over the machines of a lab, with nothing wrong. */
 export function openFaults(owner: FaultOwner): LabFaults {
-	const all = new Map(owner.machines.map((name): [string, Faulty] => [name, {faults: noFaults, since: new Map(), last: Promise.resolve()}]));
+	const all = new Map(owner.machines.map((name): [string, Faulty] => [name, {faults: noFaults, starts: 0, since: new Map(), last: Promise.resolve()}]));
 
 	const find = (machine: string): Faulty => {
 		const found = all.get(machine);
@@ -173,25 +178,33 @@ export function openFaults(owner: FaultOwner): LabFaults {
 		}
 	};
 
+	/** Has a machine begin anew, and returns when QEMU has said that it does. */
+	const restart = async (machine: string, sentence: string, deadline: number, press: () => Promise<unknown>, signal: AbortSignal): Promise<void> => {
+		const faulty = find(machine);
+		const {starts} = faulty;
+		await press();
+		await until(sentence, async () => (faulty.starts > starts ? {met: true, value: undefined} : {met: false, seen: 'QEMU has not said so'}), {deadline, interval: 20, signal});
+	};
+
 	const reset = async (machine: string, signal: AbortSignal): Promise<void> => {
-		const monitor = owner.monitorOf(machine);
 		const consoleFrom = owner.consoleLength(machine);
 		await consoleFrom;
-		let done = false;
 		// QEMU answers before it has reset the machine, which would still be met as it was.
-		const end = monitor.onEvent(({event}) => {
-			done ||= event === 'RESET';
-		});
-		try {
-			await monitor.execute('system_reset');
-			await until(`QEMU has reset the machine ${machine}`, async () => (done ? {met: true, value: undefined} : {met: false, seen: 'it has not said so'}), {deadline: resetDeadline, interval: 20, signal});
-		} finally {
-			end();
-		}
-
+		await restart(machine, `QEMU has reset the machine ${machine}`, resetDeadline, async () => owner.monitorOf(machine).execute('system_reset'), signal);
 		owner.tell(machine, {reason: 'reset'});
 		owner.forgetConnections(machine);
 		comeUp(machine, consoleFrom);
+	};
+
+	/** That it boots is seen as with one that reboots by itself. */
+	const reboot = async (machine: string, signal: AbortSignal): Promise<void> => {
+		const deadline = Math.max(leastShutdown, shutdownDeadline * owner.pace());
+		await restart(machine, `the machine ${machine} has shut down`, deadline, async () => inside(machine, 'reboot', 'systemctl reboot', signal).catch((error: unknown) => {
+			// The connection may not live to see the end of the command.
+			if (asLabError(error).code !== 'ssh-lost') {
+				throw error;
+			}
+		}), signal);
 	};
 
 	/** Takes its power away. What a reboot ends, and what QEMU did, is over. */
@@ -223,9 +236,10 @@ export function openFaults(owner: FaultOwner): LabFaults {
 			}
 
 			if (wish !== undefined) {
+				const {starts} = faulty;
 				await inside(machine, parts.take[0], parts.take[1](wish), signal).catch((error: unknown) => {
-					// A command that ended with a refusal has undone what it did; of one that was lost nobody knows how far it came, so that it counts as done.
-					if (asLabError(error).code !== 'fault-failed') {
+					// A command that ended with a refusal has undone what it did; of one that was lost nobody knows how far it came, so that it counts as done, but for what a reboot has ended.
+					if (asLabError(error).code !== 'fault-failed' && (key === 'fill' || faulty.starts === starts)) {
 						set({[key]: wish});
 					}
 
@@ -296,7 +310,7 @@ export function openFaults(owner: FaultOwner): LabFaults {
 		const faulty = find(machine);
 		const before = faulty.faults;
 		signal.throwIfAborted();
-		if (kind === 'reset' || kind === 'fill-disk' || kind === 'skew-clock' || kind === 'take-memory') {
+		if (kind === 'reset' || kind === 'reboot' || kind === 'fill-disk' || kind === 'skew-clock' || kind === 'take-memory') {
 			refuseStandstill(machine, faulty);
 		}
 
@@ -304,8 +318,8 @@ export function openFaults(owner: FaultOwner): LabFaults {
 			throw failure.machineStandsStill(machine, 'off');
 		}
 
-		if (kind === 'reset') {
-			await reset(machine, signal);
+		if (kind === 'reset' || kind === 'reboot') {
+			await (kind === 'reset' ? reset : reboot)(machine, signal);
 			note(machine, changedFaults(faulty.faults, change));
 		} else {
 			await move(machine, changedFaults(before, change), signal);
@@ -343,10 +357,14 @@ export function openFaults(owner: FaultOwner): LabFaults {
 			await settledOf(faulty, signal === undefined ? owner.signal : AbortSignal.any([owner.signal, signal]));
 		},
 		rebooted(machine, {byItself}) {
-			const {faults, coming} = find(machine);
+			const faulty = find(machine);
+			const {faults, coming, failed} = faulty;
+			const state = owner.stateOf(machine);
+			faulty.starts += 1;
 			note(machine, faultsAfterReboot(faults));
-			// One that boots is watched already, by whoever waits for it.
-			if (byItself && coming === undefined && owner.stateOf(machine) === 'ready') {
+			// One that boots is watched until it answers, and one that answers in the lab's boot is waited for by that. What QEMU said before its power was cut may come late.
+			const isUnwatched = state === 'ready' || failed !== undefined || (coming !== undefined && state === 'answers');
+			if (byItself && isUnwatched && faults.power !== 'off') {
 				owner.tell(machine, {reason: 'reset', byItself});
 				owner.forgetConnections(machine);
 				comeUp(machine, owner.consoleLength(machine));
@@ -365,12 +383,18 @@ export function openFaults(owner: FaultOwner): LabFaults {
 						await free;
 					});
 				})));
-				const inForce = [...all].flatMap(([machine, {faults, coming, failed}]) => [...showFaults(faults), ...(coming === undefined ? [] : ['coming up']), ...(failed === undefined ? [] : ['not ready'])].map((fault) => `${machine}: ${fault}`));
-				if (inForce.length > 0) {
-					throw failure.faultsInForce(owner.lab, inForce);
-				}
+				const refuse = (): void => {
+					const inForce = [...all].flatMap(([machine, {faults, coming, failed}]) => [...showFaults(faults), ...(coming === undefined ? [] : ['coming up']), ...(failed === undefined ? [] : ['not ready'])].map((fault) => `${machine}: ${fault}`));
+					if (inForce.length > 0) {
+						throw failure.faultsInForce(owner.lab, inForce);
+					}
+				};
 
-				return await use();
+				refuse();
+				const value = await use();
+				// A machine asks nobody before it reboots.
+				refuse();
+				return value;
 			} finally {
 				go(undefined);
 			}
@@ -381,16 +405,21 @@ export function openFaults(owner: FaultOwner): LabFaults {
 	};
 }
 
-/** Waits for what comes up. */
+/** Waits for what comes up, and for what comes up in its place where it begins anew meanwhile. */
 async function settledOf(faulty: Faulty, signal: AbortSignal): Promise<void> {
 	signal.throwIfAborted();
-	if (faulty.coming === undefined) {
-		if (faulty.failed !== undefined) {
-			throw faulty.failed.error;
+	while (faulty.coming !== undefined) {
+		const {coming} = faulty;
+		try {
+			await untilAborted(coming.done, signal);
+		} catch (error) {
+			if (signal.aborted || faulty.coming === undefined || faulty.coming === coming) {
+				throw error;
+			}
 		}
-
-		return;
 	}
 
-	await untilAborted(faulty.coming.done, signal);
+	if (faulty.failed !== undefined) {
+		throw faulty.failed.error;
+	}
 }

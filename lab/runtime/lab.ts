@@ -276,17 +276,16 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 
 	/** A machine that was powered on is watched until it answers; a fork has only to be connected to. */
 	const awaitMachine = async (planned: PlannedMachine, abort: AbortSignal, isFork = false, consoleFrom = 0): Promise<void> => {
+		const isStopped = (): boolean => faults.report().some(({machine, faults: {paused, disk}}) => machine === planned.name && (paused === true || disk === 'hung'));
 		const awaited: AwaitedMachine & StartingMachine = {
 			name: planned.name, folder, pace, events, signal: abort, consoleFrom,
 			connect: async ({deadline, signal: late}) => connect(planned.name, deadline, late),
 			reset: async () => {
 				await powered.get(planned.name)?.machine.qmp.execute('system_reset');
 			},
-			worked: async () => {
-				// Who was stopped on purpose stands still; and a guest with nothing to do takes next to nothing of a processor that runs it itself.
-				const isStopped = faults.report().some(({machine, faults: wrong}) => machine === planned.name && showFaults(wrong).length > 0);
-				return isStopped || accelerator?.accelerator !== 'tcg' ? undefined : processorTimeOf(powered.get(planned.name)!.machine.pid);
-			},
+			isStopped,
+			// A guest with nothing to do takes next to nothing of a processor that runs it itself.
+			worked: async () => (isStopped() || accelerator?.accelerator !== 'tcg' ? undefined : processorTimeOf(powered.get(planned.name)!.machine.pid)),
 		};
 		const powerOnTime = performance.now();
 		const seconds = (): number => (performance.now() - powerOnTime) / 1000;
@@ -489,6 +488,9 @@ export async function bootLab(request: BootRequest, parts: LabParts = ownParts):
 		if (origin !== undefined) {
 			await letGo(origin.frozenAt);
 		}
+
+		// One that was ready may have begun anew while others still booted.
+		await together(signal, plan.machines.map(({name: machine}) => async (abort) => faults.settled(machine, abort)));
 
 		// What was kept by name has its links as they were then; what is made once and shared is frozen without.
 		if (origin?.plan.links === undefined) {

@@ -4,8 +4,11 @@ import type {MachineState} from './lab-record.ts';
 
 /** A change; the machine is known by its name. */
 export type MachineChange = {readonly machine: string} & (
-	/** `kill` takes the power away, `start` gives it. `reset` is the button: afterwards nothing is wrong that a reboot ends. `recover` ends all that is wrong. */
-	| {readonly kind: 'pause' | 'resume' | 'reset' | 'kill' | 'start' | 'hang-disk' | 'recover'}
+	/**
+	 * `kill` takes the power away, `start` gives it. `reset` is the button, and `reboot` tells the machine to shut down and boot anew: afterwards nothing is wrong that a
+	 * reboot ends. `recover` ends all that is wrong.
+	 */
+	| {readonly kind: 'pause' | 'resume' | 'reset' | 'reboot' | 'kill' | 'start' | 'hang-disk' | 'recover'}
 	| {readonly kind: 'fill-disk'; readonly fill: NonNullable<MachineFaults['fill']>}
 	| {readonly kind: 'skew-clock'; readonly skew: number}
 	| {readonly kind: 'take-memory'; readonly memory: NonNullable<MachineFaults['memory']>}
@@ -37,6 +40,7 @@ export function changedFaults(faults: MachineFaults, change: MachineChange): Mac
 			return rest;
 		}
 
+		case 'reboot':
 		case 'reset': {
 			return faultsAfterReboot(faults);
 		}

@@ -27,17 +27,18 @@ export function stepName(number: number, title: string): string {
 }
 
 /**
- * Keeps the lab before each step, as the checkpoint RUN/STEP, and tells so. What the step before has rebooted is let get ready first.
+ * Keeps the lab before each step, as the checkpoint RUN/STEP, and tells so. A machine that boots since the step before is let get ready first.
  *
  * @param run names the run; no other has that name
  */
-export function keepBeforeSteps(lab: Freezable & Pick<Lab, 'machineReports' | 'machineReady'>, run: string, scenario: string, options: Omit<KeepOptions, 'attach'>): NonNullable<StoryOptions['before']> {
-	return async (title, passed) => {
+export function keepBeforeSteps(lab: Freezable & Pick<Lab, 'machineReports' | 'machineReady'>, run: string, scenario: string, options: Omit<KeepOptions, 'attach' | 'signal'>): NonNullable<StoryOptions['before']> {
+	return async (title, passed, signal) => {
 		const name = `${run}/${stepName(passed.length + 1, title)}`;
 		const running = (await lab.machineReports()).filter(({state}) => state !== 'off' && state !== 'paused');
-		await Promise.all(running.map(async ({machine}) => lab.machineReady(machine, options.signal)));
+		await Promise.all(running.map(async ({machine}) => lab.machineReady(machine, signal)));
 		await keepLab(lab, 'checkpoint', name, {
 			...options,
+			signal,
 			attach: async (folder) => writeFile(path.join(folder, storyFile), serialize({scenario, passed: passed.map(serializable)} satisfies KeptStory), {mode: 0o600}),
 		});
 		options.events({type: 'note', level: 'info', text: `Checkpoint ${name}`});

@@ -89,7 +89,7 @@ export function openMachines(lab: ScenarioLab, signal: AbortSignal, scope: StepS
 			});
 			await lab.changeMachine({...wanted, machine: name} as MachineChange, signal);
 		});
-		if (wanted.kind === 'reset' || wanted.kind === 'kill') {
+		if (wanted.kind === 'reset' || wanted.kind === 'reboot' || wanted.kind === 'kill') {
 			// Nobody at the other end knows of it any more.
 			await drop(name);
 		}
@@ -162,6 +162,7 @@ export function openMachines(lab: ScenarioLab, signal: AbortSignal, scope: StepS
 			},
 			pause: async () => change(name, {kind: 'pause'}),
 			resume: async () => change(name, {kind: 'resume'}),
+			reboot: async () => change(name, {kind: 'reboot'}),
 			reset: async () => change(name, {kind: 'reset'}),
 			kill: async () => change(name, {kind: 'kill'}),
 			async start() {

@@ -65,9 +65,9 @@ export async function runScenario(run: ScenarioRun): Promise<void> {
 	const budget = milliseconds(scenario.budget) * lab.speed;
 	const ending = new AbortController();
 	const story = new Story(name, events, ending.signal, {
-		async before(title, passed) {
+		async before(title, passed, abort) {
 			await mutation?.before(title, context());
-			await run.before?.(title, passed);
+			await run.before?.(title, passed, abort);
 		},
 		recalled: run.recalled,
 	});

@@ -48,13 +48,15 @@ export interface MachineHandle {
 	pause(): Promise<void>;
 	/** Lets a machine go on that was paused. */
 	resume(): Promise<void>;
+	/** Tells it to shut down and boot anew (`systemctl reboot`), and returns when it has shut down; see `ready`. */
+	reboot(): Promise<void>;
 	/** Presses its reset button: it boots anew, without having been told. Returns at once; see `ready`. */
 	reset(): Promise<void>;
 	/** Takes its power away: what it has not written out to its disk is lost. */
 	kill(): Promise<void>;
 	/** Powers it on again, and returns when it is ready. */
 	start(): Promise<void>;
-	/** Returns when it is as ready as it was when the lab was: after `reset`. At once where it is. */
+	/** Returns when it is as ready as it was when the lab was: after `reset` or `reboot`. At once where it is. */
 	ready(): Promise<void>;
 	/** From now on whatever it reads from its disk or writes to it waits, until the disk hangs no more; then it is done. What it has in memory it has. */
 	hangDisk(): Promise<void>;

@@ -29,8 +29,8 @@ export interface PassedStep {
 
 /** What is done with the steps beside running them. */
 export interface StoryOptions {
-	/** Called before each step that is not within another; the step begins when it has resolved. */
-	readonly before?: ((title: string, passed: readonly PassedStep[]) => Promise<void>) | undefined;
+	/** Called before each step that is not within another; the step begins when it has resolved. The signal aborts when the scenario is to end. */
+	readonly before?: ((title: string, passed: readonly PassedStep[], signal: AbortSignal) => Promise<void>) | undefined;
 	/** Steps that passed in the lab before: they are not run again, and give what they gave. */
 	readonly recalled?: readonly PassedStep[] | undefined;
 }
@@ -98,7 +98,8 @@ export class Story {
 
 		try {
 			if (around === undefined) {
-				await this.#options.before?.(title, this.#passed);
+				await this.#options.before?.(title, this.#passed, this.#signal);
+				this.#signal.throwIfAborted();
 			}
 
 			begin();

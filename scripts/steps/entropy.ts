@@ -45,7 +45,7 @@ async function sourcesOf(machine: MachineHandle): Promise<string> {
 
 /** Reboots a machine, waits until that boot is done, and claims that its first key is made anew. */
 async function rebootForKey(context: StepContext, machine: MachineHandle): Promise<void> {
-	await reboot(context, [machine]);
+	await reboot([machine]);
 	await context.eventually(`${machine.name} has finished its boot`, async () => bootDone(machine), {deadline: '60s'});
 	await machine.$`systemctl is-active vmlab-first-key.service`;
 }

@@ -7,6 +7,7 @@ import {timeLimit} from '../../lab/host/wait.ts';
 import {awaitFirstProcess, restartWhenStill, type StartingMachine} from '../../lab/runtime/boot-hang.ts';
 
 const worked = async (): Promise<number> => 0;
+const isStopped = (): boolean => false;
 
 test('a machine with nothing on its console is started again, and that is told', async (t) => {
 	await withTemporaryFolder(async (folder) => {
@@ -14,7 +15,7 @@ test('a machine with nothing on its console is started again, and that is told',
 		const events: LabEvent[] = [];
 		let resets = 0;
 		await awaitFirstProcess({
-			name: 'node-1', folder, pace: 1, patience: 50, signal: new AbortController().signal, worked,
+			name: 'node-1', folder, pace: 1, patience: 50, signal: new AbortController().signal, worked, isStopped,
 			events: (event) => {
 				events.push(event);
 			},
@@ -35,7 +36,7 @@ test('a machine whose first process runs is left alone', async (t) => {
 		await mkdir(path.join(folder, 'node-1'));
 		await writeFile(path.join(folder, 'node-1/console.log'), 'vmlab: the first process runs\n');
 		await awaitFirstProcess({
-			name: 'node-1', folder, pace: 1, patience: 50, signal: new AbortController().signal, events() {}, worked,
+			name: 'node-1', folder, pace: 1, patience: 50, signal: new AbortController().signal, events() {}, worked, isStopped,
 			async reset() {
 				t.fail('it was reset');
 			},
@@ -51,7 +52,7 @@ test('a machine that starts again because of its clock has come to its first pro
 		await writeFile(log, 'vmlab: the kernel misjudged how fast its clock runs, so the machine starts again\n[    3.2] reboot: Restarting system\n');
 		let resets = 0;
 		await awaitFirstProcess({
-			name: 'node-1', folder, pace: 1, patience: 50, signal: new AbortController().signal, events() {}, worked,
+			name: 'node-1', folder, pace: 1, patience: 50, signal: new AbortController().signal, events() {}, worked, isStopped,
 			async reset() {
 				resets += 1;
 				await appendFile(log, 'vmlab: the first process runs\n');
@@ -61,10 +62,31 @@ test('a machine that starts again because of its clock has come to its first pro
 	});
 });
 
+test('a machine that is paused in its boot is not started again, and has its time once it goes on', async (t) => {
+	await withTemporaryFolder(async (folder) => {
+		const enough = new AbortController();
+		let asked = 0;
+		let resets = 0;
+		await awaitFirstProcess({
+			name: 'node-1', folder, pace: 1, patience: 50, signal: enough.signal, events() {}, worked,
+			isStopped() {
+				asked += 1;
+				t.is(resets, 0);
+				return asked < 3;
+			},
+			async reset() {
+				resets += 1;
+				enough.abort();
+			},
+		});
+		t.deepEqual([asked, resets], [3, 1]);
+	});
+});
+
 test('the wait ends with its signal', async (t) => {
 	await withTemporaryFolder(async (folder) => {
 		await awaitFirstProcess({
-			name: 'node-1', folder, pace: 1, signal: timeLimit(50), events() {}, worked,
+			name: 'node-1', folder, pace: 1, signal: timeLimit(50), events() {}, worked, isStopped,
 			async reset() {
 				t.fail('it was reset');
 			},
@@ -85,6 +107,7 @@ async function watch(workOfLook: number, machine: Partial<StartingMachine> = {},
 				told.push(event.text);
 			}
 		},
+		isStopped,
 		async worked() {
 			looks += 1;
 			work += workOfLook;

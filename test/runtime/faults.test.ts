@@ -8,6 +8,7 @@ import {isAlive} from '../../lab/host/process.ts';
 import {until} from '../../lab/host/wait.ts';
 import {diskDevice} from '../../lab/machine/arguments.ts';
 import {attachLab} from '../../lab/runtime/attached-lab.ts';
+import {openFaults} from '../../lab/runtime/faults.ts';
 import {bootLab, type Lab, type LabParts} from '../../lab/runtime/lab.ts';
 import {connectMachine, readLab, statusOf} from '../../lab/runtime/labs.ts';
 import {endLab} from '../../lab/runtime/supervisor-client.ts';
@@ -191,16 +192,76 @@ test.serial('a machine that reboots by itself has its clock and its memory again
 		await open.closed;
 		t.regex((await t.throwsAsync(lab.freeze(path.join(folder, 'frozen'), {} as never, {goesOn: true}), {code: 'faults-in-force'})).message, /node-1: coming up/);
 		await until('it is no more told to be ready', async () => (state()[0] === 'ready' ? {met: false, seen: 'ready'} : {met: true, value: undefined}), {deadline: 10_000, interval: 20});
-		// Its kernel may reboot again before it gets far: it is still one start that is waited for.
+		// It answers, and reboots again before it is ready: who waits for it waits for that boot too.
+		await until('it answers', async () => (state()[0] === 'answers' ? {met: true, value: undefined} : {met: false, seen: state()[0]}), {deadline: 10_000, interval: 20});
+		const waiting = lab.machineReady('node-1');
 		machine.tell({event: 'RESET', data: {guest: true}, at: 0});
 		isUp = true;
 		await appendFile(path.join(lab.folder, machine.spec.consoleLog), 'vmlab: the first process runs\n');
-		await lab.machineReady('node-1');
+		await waiting;
 		t.deepEqual(state(), ['ready', []]);
-		t.deepEqual(told().filter((each) => each === 'reset'), ['reset']);
+		t.deepEqual(told().filter((each) => each === 'reset'), ['reset', 'reset']);
 		t.true(events.some((event) => event.type === 'machine' && event.reason === 'reset' && event.byItself === true));
 		t.deepEqual(monitor(), []);
 	}, {ready, answer: (command) => (command.startsWith('(\nup\n)') ? {exitCode: isUp ? 0 : 1} : {})});
+});
+
+test.serial('a machine that did not get ready after a reboot is waited for when it begins anew', async (t) => {
+	let isUp = true;
+	const ready = [{sentence: 'it is up', deadline: '200ms', command: 'up'}] as const;
+	await withScene(async ({lab, parts, state}) => {
+		const machine = parts.machines.get('node-1')!;
+		isUp = false;
+		machine.tell({event: 'RESET', data: {guest: true}, at: 0});
+		await t.throwsAsync(lab.machineReady('node-1'), {code: 'machine-not-ready'});
+		isUp = true;
+		machine.tell({event: 'RESET', data: {guest: true}, at: 0});
+		await until('it is ready', async () => (state()[0] === 'ready' ? {met: true, value: undefined} : {met: false, seen: state()[0]}), {deadline: 10_000, interval: 20});
+	}, {ready, answer: (command) => (command.startsWith('(\nup\n)') ? {exitCode: isUp ? 0 : 1} : {})});
+});
+
+test.serial('what QEMU said of a machine before its power was cut starts nothing', async (t) => {
+	await withScene(async ({lab, parts, state, told}) => {
+		const machine = parts.machines.get('node-1')!;
+		await lab.changeMachine({kind: 'kill', machine: 'node-1'});
+		machine.tell({event: 'RESET', data: {guest: true}, at: 0});
+		await lab.machineReports();
+		t.deepEqual(state()[0], 'off');
+		t.false(told().includes('reset'));
+		await lab.changeMachine({kind: 'start', machine: 'node-1'});
+		await lab.machineReady('node-1');
+	});
+});
+
+test.serial('a machine is told to reboot, and that is done when it has shut down', async (t) => {
+	await withScene(async ({lab, parts, commands, state, told}) => {
+		const machine = parts.machines.get('node-1')!;
+		await lab.changeMachine({kind: 'skew-clock', machine: 'node-1', skew: 1000});
+		commands.length = 0;
+		let isDone = false;
+		const rebooting = lab.changeMachine({kind: 'reboot', machine: 'node-1'}).then(() => {
+			isDone = true;
+		});
+		await until('it is told', async () => (commands.some((command) => command.endsWith('systemctl reboot')) ? {met: true, value: undefined} : {met: false, seen: commands.join()}), {deadline: 10_000, interval: 20});
+		t.false(isDone, 'it shuts down');
+		machine.tell({event: 'RESET', data: {guest: true}, at: 0});
+		await rebooting;
+		await lab.machineReady('node-1');
+		t.deepEqual(state(), ['ready', []]);
+		t.deepEqual(told(), ['fault clock +1s', 'recovered clock +1s', 'reset']);
+	});
+});
+
+test('a lab is not kept where a machine reboots while it is frozen', async (t) => {
+	const faults = openFaults({
+		lab: 'one', machines: ['node-1'], pace: () => 1, signal: new AbortController().signal,
+		monitorOf: () => t.fail() as never, connect: () => t.fail() as never, forgetConnections() {}, async cutPower() {}, async givePower() {},
+		bringUp: async () => new Promise(() => {}), consoleLength: async () => 0, changed() {}, stateOf: () => 'ready', tell() {}, warn() {},
+	});
+	t.is(await faults.without(async () => 'frozen'), 'frozen');
+	await t.throwsAsync(faults.without(async () => {
+		faults.rebooted('node-1', {byItself: true});
+	}), {code: 'faults-in-force', message: /node-1: coming up$/});
 });
 
 test.serial('a machine that hangs while it reboots by itself is started again', async (t) => {
