@@ -364,7 +364,7 @@ export function openFaults(owner: FaultOwner): LabFaults {
 			note(machine, faultsAfterReboot(faults));
 			// One that boots is watched until it answers, and one that answers in the lab's boot is waited for by that. What QEMU said before its power was cut may come late.
 			const isUnwatched = state === 'ready' || failed !== undefined || (coming !== undefined && state === 'answers');
-			if (byItself && isUnwatched && faults.power !== 'off') {
+			if (byItself && isUnwatched && faults.power !== 'off' && !owner.signal.aborted) {
 				owner.tell(machine, {reason: 'reset', byItself});
 				owner.forgetConnections(machine);
 				comeUp(machine, owner.consoleLength(machine));
