@@ -89,7 +89,8 @@ function explainUnknown(unknown: readonly string[], call: {entry: VerbEntry | un
 		);
 	}
 
-	return failure.usage(`\`${called}\` does not know what to do with \`${first}\``, entry === undefined ? help : `${help} Its form: \`${formOfVerb(entry)}\`.`);
+	const form = entry === undefined ? '' : entry.rest?.startsWith('-- ') === true ? ` What is handed on stands after \`--\`: \`${formOfVerb(entry)}\`.` : ` Its form: \`${formOfVerb(entry)}\`.`;
+	return failure.usage(`\`${called}\` does not know what to do with \`${first}\``, `${help}${form}`);
 }
 
 /** `help`, and `help VERB`, as the flag that yargs knows. */

@@ -58,7 +58,7 @@ test(usage, ['plan', 'ipv4', '--graph', 'svg'], /`vmlab plan` does not know what
 test(usage, ['cp', 'a'], /`vmlab cp` needs <to>\n/);
 test(usage, ['cp'], /`vmlab cp` needs <from> and <to>\n/);
 test(usage, ['run', 'ipv4', '-j'], /The option `-j` needs a value[^]*vmlab run --help/);
-test(usage, ['kubectl', 'mine', 'get', 'nodes'], /does not know what to do with `get`[^]*Its form: `vmlab kubectl \[lab\] -- arguments`/);
+test(usage, ['kubectl', 'mine', 'get', 'nodes'], /does not know what to do with `get`[^]*What is handed on stands after `--`: `vmlab kubectl \[lab\] -- arguments`/);
 test(usage, ['exec'], /needs <names\.\.>[^]*Its form: `vmlab exec <names\.\.> -- command`/);
 test(usage, ['run', 'ipv4', '--jobs', 'abc'], /--jobs is a whole number from 1, not `abc`/);
 test(usage, ['run', 'ipv4', '--repeat', '0'], /--repeat is a whole number from 1, not `0`/);
