@@ -86,6 +86,8 @@ export async function collectEvidence(collection: Collection): Promise<void> {
 			const {state, faults = []} = record.machines.find(({name}) => name === machine.name) ?? {state: 'off'};
 			if (faults.includes(state)) {
 				await writeFile(path.join(place, 'missing.txt'), `The machine could not be asked: it was ${state}, on purpose\n`);
+			} else if (state === 'booting') {
+				await writeFile(path.join(place, 'missing.txt'), 'The machine was not asked: it has not answered since it was powered on or began anew. Its console says how far it came\n');
 			}
 
 			if (!askable.includes(state)) {

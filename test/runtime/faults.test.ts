@@ -393,6 +393,25 @@ test.serial('evidence says of a machine that stands still that it does, and asks
 	});
 });
 
+test.serial('evidence says of a machine that has not answered since it rebooted that it was not asked', async (t) => {
+	let isUp = true;
+	await withScene(async ({lab, parts, folder, state}) => {
+		isUp = false;
+		parts.machines.get('node-1')!.tell({event: 'RESET', data: {guest: true}, at: 0});
+		await until('it boots', async () => (state()[0] === 'booting' ? {met: true, value: undefined} : {met: false, seen: state()[0]}), {deadline: 10_000, interval: 20});
+		const target = path.join(folder, 'evidence');
+		await mkdir(target);
+		await lab.collectEvidence(target);
+		t.regex(await readFile(path.join(target, 'node-1/missing.txt'), 'utf8'), /^The machine was not asked: it has not answered since it was powered on or began anew/);
+		t.is(await readFile(path.join(target, 'node-2/own.txt'), 'utf8'), '');
+	}, {parts: (own) => ({
+		async connectSsh(options) {
+			await until('the machine is up', async () => (isUp || options.machine !== 'node-1' ? {met: true, value: undefined} : {met: false, seen: 'it is not'}), {deadline: options.deadline, interval: 100, signal: options.signal});
+			return own.connectSsh(options);
+		},
+	})});
+});
+
 test.serial('another process makes faults over the socket, is told of them, and waits for machines', async (t) => {
 	await withScene(async ({lab, folder}) => {
 		const events: LabEvent[] = [];
