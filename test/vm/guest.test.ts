@@ -4,7 +4,7 @@ import path from 'node:path';
 import test from 'ava';
 import {makeStages} from '../../lab/build/make.ts';
 import {preparePlan} from '../../lab/build/prepare.ts';
-import {noEvents} from '../../lab/event/event.ts';
+import {type EventSink, noEvents} from '../../lab/event/event.ts';
 import {LabError} from '../../lab/host/error.ts';
 import {packageFolder} from '../../lab/host/folder.ts';
 import {run} from '../../lab/host/program.ts';
@@ -78,15 +78,16 @@ test.serial('two labs of the same addresses run at once, do not see each other, 
 });
 
 /** Boots a lab of one machine, changed so that it cannot come up, and gives the error. */
-async function failToBoot(change: (plan: Plan, made: Map<string, MadeStage>) => Promise<Plan>): Promise<{error: LabError; evidence: string}> {
+async function failToBoot(
+	change: (plan: Plan, made: Map<string, MadeStage>) => Promise<Plan>, signal = new AbortController().signal, events: EventSink = noEvents,
+): Promise<{error: LabError; evidence: string}> {
 	const before = process.env['VMLAB_STATE_DIR'];
 	process.env['VMLAB_STATE_DIR'] = bench.state;
 	try {
-		const {signal} = new AbortController();
 		const plan = await preparePlan(declare(1));
 		const made = new Map(await makeStages(plan, {store: await openStore(), events: noEvents, signal}));
 		const evidence = path.join(bench.folder, 'evidence');
-		const error = await bootLab({name: 'broken', plan: await change(plan, made), made, events: noEvents, signal, evidence}).then(async (lab) => {
+		const error = await bootLab({name: 'broken', plan: await change(plan, made), made, events, signal, evidence}).then(async (lab) => {
 			await lab.down();
 			throw new Error('it booted');
 		}, (thrown: unknown) => thrown as LabError);
@@ -130,6 +131,35 @@ test.serial('a machine whose kernel says that it measured its clock badly boots 
 	t.regex(again, /vmlab: the kernel misjudged how fast its clock runs, so the machine starts again\s+\[.*\] reboot: Restarting system\s*$/);
 	// Without the words it goes on, to what is missing here.
 	t.regex(await boot(), /the first process runs\s+vmlab: init failed: the kernel arguments lack vmlab\.layers=N\s+\[.*\] reboot: Power down\s*$/);
+});
+
+test.serial('a machine that stands still in its boot is started again: its timers are not taken for work', async (t) => {
+	t.timeout(50 * 60_000);
+	const enough = new AbortController();
+	const told: string[] = [];
+	const {error} = await failToBoot(
+		// A shell that waits for input is as still as a machine that hangs.
+		async (plan) => ({...plan, image: {...plan.image, kernelArguments: [...plan.image.kernelArguments ?? [], 'vmlab.shell']}}),
+		enough.signal,
+		(event) => {
+			if (event.type === 'note' && event.level === 'warning') {
+				told.push(event.text);
+				enough.abort(new Error('it was told'));
+			}
+		},
+	);
+	t.is(error.message, 'it was told');
+	t.deepEqual(told, ['tester-1 stood still for 30 s in the middle of its boot: it is started again']);
+	t.deepEqual(await remainsOf({name: 'broken', state: bench.state}), []);
+});
+
+test.serial('a machine whose network cannot be set up fails the boot within moments, with the reason', async (t) => {
+	t.timeout(50 * 60_000);
+	const {error} = await failToBoot(async (plan) => ({...plan, machines: plan.machines.map((machine) => ({...machine, maintenanceMac: '52:54:00:00:00:01'}))}));
+	t.true(error instanceof LabError, String(error));
+	t.is(error.exitCode, 6);
+	t.regex(error.message, /tester-1 crashed: vmlab: the network was not set up: no NIC has the address [\da-f:]+, which is to be eth0$/);
+	t.deepEqual(await remainsOf({name: 'broken', state: bench.state}), []);
 });
 
 test.serial('a machine whose layer is empty fails the boot within moments, with the line that says so', async (t) => {
