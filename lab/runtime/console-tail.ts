@@ -20,8 +20,8 @@ export async function tailOf(file: string, most = shownLines, from = 0): Promise
 	return plainText(before + end).split('\n').map((line) => line.trimEnd()).filter((line) => line !== '').slice(-most);
 }
 
-/** What a kernel, or the first process of an image, writes when it gives up. */
-const crashes = [/Kernel panic - not syncing: .*/, /vmlab: init failed: .*/];
+/** What a kernel, or the first process of an image, writes when it gives up, and the overlay `base` when nobody can reach the machine. */
+const crashes = [/Kernel panic - not syncing: .*/, /vmlab: init failed: .*/, /vmlab: the network was not set up: .*/];
 
 /** The line by which a console tells that its machine gave up, where it does. */
 export function findCrash(lines: readonly string[]): string | undefined {

@@ -3,8 +3,8 @@ import {availableParallelism} from 'node:os';
 
 /** More crowding than this is not made up for: then the computer is too small, and to say so beats waiting. */
 const mostCrowding = 4;
-/** Whatever the reasons: a machine that hangs is to be found out within half an hour. */
-const slowest = 60;
+/** Whatever the reasons: a machine that hangs is to be found out within a quarter of an hour. Clusters on two cores under TCG needed a fifth of it at most. */
+const slowest = 30;
 
 /**
  * The factor for deadlines, which are declared for KVM on a computer that has a core for each of the guests'. At least 1.

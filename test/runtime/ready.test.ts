@@ -30,8 +30,8 @@ test('deadlines grow with slowness and with crowding, within limits', (t) => {
 	t.is(paceOf(1, 2, 2), 1);
 	t.is(paceOf(0.5, 1, 8), 1);
 	t.is(paceOf(10, 4, 2), 20);
-	t.is(paceOf(10, 64, 2), 40);
-	t.is(paceOf(50, 64, 2), 60);
+	t.is(paceOf(5, 64, 2), 20);
+	t.is(paceOf(50, 64, 2), 30);
 });
 
 /** A machine whose commands run here, with programs in place of systemd's: `failed` gives the failed units of each look, the last of them from then on. */
