@@ -75,6 +75,9 @@ while [ $index -lt "$layers" ]; do
 	# first after the machine's own: vdb, vdc ...
 	letter=$(printf "\\$(printf '%o' $((98 + index)))")
 	if [ ! -e "/dev/vd$letter" ] && appears "/dev/pmem$index"; then
+		# Another layer in its place would be mounted as well as it, and the machine would come up without half of what it has.
+		set -- /sys/bus/virtio/devices/virtio$index/ndbus*/region*/namespace*/block/pmem$index
+		[ -e "$1" ] || fail "/dev/pmem$index is another layer than $index"
 		mount -t erofs -o ro,dax=always "/dev/pmem$index" "/layers/$index" || fail "cannot mount layer $index from /dev/pmem$index"
 	elif appears "/dev/vd$letter"; then
 		mount -t erofs -o ro "/dev/vd$letter" "/layers/$index" || fail "cannot mount layer $index from /dev/vd$letter"

@@ -9,7 +9,7 @@ import type {InstalledProgram, Plan, PlannedStage, StageRecipe} from './plan.ts'
 export type LocalDigests = Readonly<Record<string, string>>;
 
 /** Part of each key: to be raised when the code that makes such a stage changes what it makes. */
-const revisions: Readonly<Record<StageRecipe['kind'], number>> = {image: 6, component: 1, modules: 1, 'container-image': 1, layer: 2, disk: 1, 'image-store': 1};
+const revisions: Readonly<Record<StageRecipe['kind'], number>> = {image: 7, component: 1, modules: 1, 'container-image': 1, layer: 2, disk: 1, 'image-store': 1};
 
 function stage(name: string, needs: readonly PlannedStage[], recipe: StageRecipe, content: unknown): PlannedStage {
 	const {kind} = recipe;

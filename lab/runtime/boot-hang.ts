@@ -1,7 +1,7 @@
 /**
- * Machines that hang while they boot, and are started again. Both ways were seen under QEMU 7.2's emulation of several processors: in some fifty boots
- * once a kernel that does not come to its first process, all processors spinning; more rarely one that stands still later, all processors
- * waiting for an interrupt. A first boot that was cut short is done again by the machine itself (init.sh), so nothing is lost; and each is told.
+ * Machines that hang while they boot, and are started again. Under QEMU 7.2's emulation of several processors it was seen in some fifty boots
+ * once that a kernel does not come to its first process, all processors spinning. A machine may also stand still later, without anything that
+ * listens to the host. A first boot that was cut short is done again by the machine itself (init.sh), so nothing is lost; and each is told.
  */
 import path from 'node:path';
 import type {EventSink} from '../event/event.ts';

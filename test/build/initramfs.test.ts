@@ -4,6 +4,7 @@ import test from 'ava';
 import {makeInitramfs, moduleOrder, parseModules} from '../../lab/build/initramfs.ts';
 import {run} from '../../lab/host/program.ts';
 import {withTemporaryFolder} from '../../lab/host/temporary.ts';
+import {listImages, loadImage} from '../../lab/spec/load.ts';
 
 const dependencies = `kernel/drivers/virtio/virtio_pci.ko: kernel/drivers/virtio/virtio_pci_modern_dev.ko kernel/drivers/virtio/virtio.ko kernel/drivers/virtio/virtio_ring.ko
 kernel/drivers/virtio/virtio_pci_modern_dev.ko:
@@ -14,6 +15,19 @@ kernel/fs/unused.ko: kernel/lib/library.ko
 kernel/lib/library.ko:
 `;
 const modules = parseModules(dependencies, 'kernel/fs/ext4/ext4.ko\n');
+
+test('each image has the drivers of what is told apart by its order before the one that finds devices', async (t) => {
+	for (const name of await listImages()) {
+		const {image: {bootModules}} = await loadImage(name);
+		const place = (module: string): number => {
+			const found = bootModules.indexOf(module);
+			t.true(found >= 0, `${name}: ${module}`);
+			return found;
+		};
+
+		t.true(Math.max(place('virtio_pmem'), place('virtio_blk')) < place('virtio_pci'), name);
+	}
+});
 
 test('each module comes after all that it depends on, once', t => {
 	const order = moduleOrder(['virtio_pci', 'virtio_rng'], modules).map((file) => path.basename(file));
