@@ -113,7 +113,7 @@ export const verb = defineVerb({
 					rows: all.map((stage) => [stage.name, stage.key.slice(0, 12), formatBytes(stage.bytes)]),
 				}));
 				if (inUse.length > 0) {
-					throw failure.stageInUse(inUse.map(({name, key}) => `${name} ${key.slice(0, 12)}: ${users.get(key) ?? 'another command uses it'}`));
+					throw failure.stageInUse(inUse.map(({name, key}) => `${name} ${key.slice(0, 12)}: ${users.get(key) ?? 'another command or lab uses it'}`));
 				}
 
 				return exitCodes.done;

@@ -257,6 +257,14 @@ export const failure = {
 		});
 	},
 
+	/** Something failed that a scenario had started and did not wait for. */
+	notAwaited(cause: LabError): LabError {
+		return new LabError({
+			code: 'not-awaited', kind: 'declaration', message: `Something failed that the scenario did not wait for: ${cause.message}`, details: cause.details,
+			hint: 'An `await` is missing before a command, a wait or a claim.', ...(cause.where && {where: cause.where}), cause,
+		});
+	},
+
 	/** A scenario took longer than its budget. Seconds. */
 	budgetExceeded(scenario: string, seconds: number, running: readonly string[]): LabError {
 		return new LabError({

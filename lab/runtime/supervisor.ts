@@ -9,6 +9,7 @@ import {noEvents} from '../event/event.ts';
 import {asLabError, exitCodes} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import {identify} from '../host/process.ts';
+import {openStore} from '../store/open-store.ts';
 import {bootLab} from './lab.ts';
 import {readRecord, writeRecord} from './lab-record.ts';
 import {watchStarter} from './starter.ts';
@@ -32,6 +33,10 @@ async function supervise(folder: string): Promise<number> {
 	const own = {...record, supervisor: await identify(process.pid, folder)};
 	await writeRecord(folder, own);
 	await rm(path.join(folder, requestFile));
+	// The command that started it holds it until the lab is ready. Who removes it may look for labs in another folder than this one's.
+	const holding = openStore().then(async (store) => store.hold(made.map(([, {key}]) => key), controller.signal)).catch((error: unknown) => {
+		console.error(error);
+	});
 	const booted = new AbortController();
 	void watchStarter(starter, booted.signal, () => {
 		controller.abort(failure.interrupted('the end of the command that started it'));
@@ -41,6 +46,7 @@ async function supervise(folder: string): Promise<number> {
 		signal: controller.signal, clock, evidence, claim: {folder, record: own}, supervised: true,
 	});
 	booted.abort();
+	await holding;
 	const end = (): void => {
 		void lab.down().catch((error: unknown) => {
 			console.error(error);

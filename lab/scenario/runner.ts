@@ -14,6 +14,7 @@ import {openFlows} from './flow-query.ts';
 import {refuseForeignFrames, withForeignFrame} from './foreign-frames.ts';
 import {openMachines} from './machine-handle.ts';
 import {mutate} from './mutation.ts';
+import {onNotAwaited} from './not-awaited.ts';
 import type {MachineHandle, ScenarioDeclaration, StepContext} from './scenario.ts';
 import type {ScenarioLab} from './scenario-lab.ts';
 import {openStepScope, type StepScope} from './step-scope.ts';
@@ -51,7 +52,7 @@ const hurriedEvidenceTime: Duration = '10s';
 /**
  * Runs a scenario to its end. The lab is left as it is: whoever booted it takes it down.
  *
- * @throws `step-failed` (kind scenario: the claim failed), `foreign-frame`, `mutation-survived`, `mutation-missed`, `no-steps`, `step-misused`, `budget-exceeded` (kind timeout),
+ * @throws `step-failed` (kind scenario: the claim failed), `foreign-frame`, `mutation-survived`, `mutation-missed`, `no-steps`, `step-misused`, `not-awaited`, `budget-exceeded` (kind timeout),
  * a failure of kind machine (the machine broke), or `interrupted`; the same is told as event
  */
 export async function runScenario(run: ScenarioRun): Promise<void> {
@@ -86,6 +87,10 @@ export async function runScenario(run: ScenarioRun): Promise<void> {
 		ender.addEventListener('abort', end, {once: true});
 	}
 
+	const forget = onNotAwaited((reason) => {
+		const when = story.running.length === 0 ? 'outside of the steps' : `during "${story.running.join(' / ')}"`;
+		ending.abort(failure.notAwaited(asStepFailure(when, reason)));
+	});
 	const scope = openStepScope(ending.signal);
 	const machines = openMachines(lab, ending.signal, scope);
 	const fabric = openFabric(lab, scope);
@@ -164,6 +169,7 @@ export async function runScenario(run: ScenarioRun): Promise<void> {
 				events({type: 'note', level: 'warning', text: `What was changed could not be put back: ${asLabError(error).message}`});
 			}
 		});
+		forget();
 	}
 }
 

@@ -157,6 +157,15 @@ test('a file that is said to be empty, and then is not, fills no disk', async (t
 	}, {hides: true});
 });
 
+test('a file that is said to be empty, as those below /proc are, is copied as it is', async (t) => {
+	await withMachine(async (ssh, there, here) => {
+		await writeFile(path.join(there, 'a'), Buffer.alloc(100_000, 7), {mode: 0o640});
+		t.is(await ssh.download('/a', path.join(here, 'a')), 1);
+		t.deepEqual(await readFile(path.join(here, 'a')), Buffer.alloc(100_000, 7));
+		t.is((await stat(path.join(here, 'a'))).mode & 0o777, 0o640);
+	}, {hides: true});
+});
+
 test('a machine without sftp is told as such', async (t) => {
 	const server = await startSshServer();
 	t.teardown(async () => server.close());

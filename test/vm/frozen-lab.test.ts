@@ -168,6 +168,11 @@ test.serial('what a fork that starts or runs is made of is not pruned', async (t
 	await up;
 	t.true(rounds > 0);
 	t.deepEqual(JSON.parse(await bench.expect(t, 0, ['cache', 'prune', '--unused', '0s', '-o', 'json'])), []);
+	// Nor where nothing is known of the labs.
+	const elsewhere = ['--state-dir', path.join(bench.folder, 'elsewhere')];
+	t.deepEqual(JSON.parse(await bench.expect(t, 0, ['cache', 'prune', '--unused', '0s', '-o', 'json', ...elsewhere])), []);
+	const refused = await bench.run(['cache', 'remove', key, ...elsewhere]);
+	t.regex(refused.stderr, /another command or lab uses it/, outcomeText(refused));
 	t.is(await bench.ask(t, 'one', 'node-1', 'cat /proc/sys/kernel/hostname'), 'node-1');
 	await bench.expect(t, 0, ['freeze', 'one', 'kept']);
 	await bench.expect(t, 0, ['down', 'one']);

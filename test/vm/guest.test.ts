@@ -6,6 +6,7 @@ import {makeStages} from '../../lab/build/make.ts';
 import {preparePlan} from '../../lab/build/prepare.ts';
 import {type EventSink, noEvents} from '../../lab/event/event.ts';
 import {LabError} from '../../lab/host/error.ts';
+import {failure} from '../../lab/host/failure.ts';
 import {packageFolder} from '../../lab/host/folder.ts';
 import {run} from '../../lab/host/program.ts';
 import {until} from '../../lab/host/wait.ts';
@@ -144,11 +145,11 @@ test.serial('a machine that stands still in its boot is started again: its timer
 		(event) => {
 			if (event.type === 'note' && event.level === 'warning') {
 				told.push(event.text);
-				enough.abort(new Error('it was told'));
+				enough.abort(failure.interrupted('the test'));
 			}
 		},
 	);
-	t.is(error.message, 'it was told');
+	t.is(error.message, 'Interrupted by the test');
 	t.deepEqual(told, ['tester-1 stood still for 30 s in the middle of its boot: it is started again']);
 	t.deepEqual(await remainsOf({name: 'broken', state: bench.state}), []);
 });
