@@ -56,6 +56,12 @@ function explainUsage(message: string, parser: Argv, words: readonly string[]): 
 
 	const missing = /^Not enough non-option arguments: got (\d+)/.exec(message)?.[1];
 	if (missing !== undefined && entry !== undefined) {
+		// An option that there is none of takes the next word for its value, which is then missing.
+		const stranger = strangerAmong(words, parser);
+		if (stranger !== undefined) {
+			return explainUnknown([stranger], {entry, called, help, words, options: Object.keys((parser as unknown as DeclaredOptions).getOptions().key)});
+		}
+
 		return failure.usage(`\`${called}\` needs ${(entry.command.match(/<[^>]+>/g) ?? []).slice(Number(missing)).join(' and ')}`, `${help} Its form: \`${formOfVerb(entry)}\`.`);
 	}
 
@@ -66,10 +72,23 @@ function explainUsage(message: string, parser: Argv, words: readonly string[]): 
 
 	const [, name, given, choices] = /Argument: (\S+), Given: (.*), Choices: (.*)/.exec(message) ?? [];
 	if (name !== undefined && choices !== undefined) {
-		return failure.usage(`\`${flag(name)}\` must be one of ${choices.replaceAll('"', '')}${given === 'true' ? '' : `, not \`${given?.replaceAll('"', '')}\``}`, help);
+		const value = given?.replaceAll('"', '') ?? '';
+		const meant = suggest(value, choices.replaceAll('"', '').split(', '));
+		return failure.usage(
+			`\`${flag(name)}\` must be one of ${choices.replaceAll('"', '')}${given === 'true' ? '' : `, not \`${value}\``}`,
+			meant === undefined ? help : `Did you mean \`${meant}\`?`,
+		);
 	}
 
 	return failure.usage(message.replace(/\.$/, ''), help);
+}
+
+/** The first option among the words that is none of the parser's: its name without dashes. */
+function strangerAmong(words: readonly string[], parser: Argv): string | undefined {
+	const {key, alias} = (parser as unknown as DeclaredOptions).getOptions();
+	const declared = new Set([...Object.keys(key), ...Object.entries(alias).flatMap(([name, others]) => [name, ...others])].flatMap((name) => [name, `no-${name}`]));
+	const end = words.includes('--') ? words.indexOf('--') : words.length;
+	return words.slice(0, end).map((word) => /^(?:--([a-z][\w-]*)|-([a-z])$)/i.exec(word)).map((found) => found?.[1] ?? found?.[2]).find((name) => name !== undefined && !declared.has(name));
 }
 
 function explainUnknown(unknown: readonly string[], call: {entry: VerbEntry | undefined; called: string; help: string; words: readonly string[]; options: readonly string[]}): LabError {

@@ -51,6 +51,11 @@ export const verb = defineVerb({
 
 		try {
 			socket.pipe(stdout, {end: false});
+			if (!stdin.isTTY) {
+				// A console that nobody has used waits for Enter, and would take the first line for it.
+				socket.write('\n');
+			}
+
 			stdin.on('data', (chunk: Buffer) => {
 				if (stdin.isTTY && chunk.includes(leave)) {
 					socket.end();
@@ -60,7 +65,9 @@ export const verb = defineVerb({
 			});
 			// Of a pipe that has ended nothing more is typed: when the guest has said no more for a while, that was its answer.
 			stdin.once('end', () => {
-				socket.setTimeout(quietAfterInput * Math.max(1, lab.speed), () => {
+				const quiet = quietAfterInput * Math.max(1, lab.speed);
+				say(`The input has ended: ${Math.round(quiet / 1000)} s without a word leave the console.`);
+				socket.setTimeout(quiet, () => {
 					socket.destroy();
 				});
 			});

@@ -7,7 +7,7 @@ import {defineVerb} from './verb.ts';
 export const verb = defineVerb({
 	options: (command) => command
 		.positional('names', {type: 'string', array: true, demandOption: true, describe: '[lab] machine'})
-		.option('stdin', {type: 'boolean', default: false, describe: 'Give our standard input to the command'}),
+		.option('stdin', {alias: 'i', type: 'boolean', default: false, describe: 'Give our standard input to the command'}),
 	async run({names, stdin, ...rest}, {signal}) {
 		const command = (rest as {'--'?: Array<string | number>})['--']?.map(String) ?? [];
 		if (command.length === 0) {

@@ -115,7 +115,9 @@ export function parseRemote(text: string): {lab?: string; machine: string; path:
 		return undefined;
 	}
 
-	return {machine: match[2], path: match[3] === undefined || match[3] === '' ? '.' : match[3], ...(match[1] !== undefined && {lab: match[1]})};
+	// sftp begins in the home folder, and knows no `~`.
+	const place = match[3]?.replace(/^~(?:\/+|$)/, '') ?? '';
+	return {machine: match[2], path: place === '' ? '.' : place, ...(match[1] !== undefined && {lab: match[1]})};
 }
 
 /** Uses a connection to a machine of a running lab, and closes it. */

@@ -314,7 +314,7 @@ export const failure = {
 	/** A machine did not do what makes a fault, or ends one. Words are the last lines of what it said. */
 	faultFailed(machine: string, doing: string, words: readonly string[]): LabError {
 		return new LabError({
-			code: 'fault-failed', kind: 'machine', message: `The machine ${machine} could not ${doing}${words.length === 0 ? '' : `: ${words.at(-1)}`}`, details: words,
+			code: 'fault-failed', kind: 'machine', message: `The machine ${machine} could not ${doing}${words.length === 0 ? '' : `: ${words.at(-1)}`}`, details: words.slice(0, -1),
 		});
 	},
 
@@ -544,6 +544,14 @@ export const failure = {
 			code: 'unit-failed', kind: 'machine', message: `${unit} failed on ${machine}, and systemd does not start it again`,
 			details: [`while it was waited for: ${sentence}`, ...(journal.length === 0 ? ['its journal is empty'] : ['the end of its journal:', ...journal])],
 			hint: 'Correct the unit, or what it starts, in its overlay, and run it again. The machine\'s whole journal is journal.txt in the evidence.',
+		});
+	},
+
+	/** A systemd unit that an overlay enables is not on the machine. */
+	unitMissing(machine: string, unit: string): LabError {
+		return new LabError({
+			code: 'unit-missing', kind: 'declaration', message: `There is no unit ${unit} on ${machine}, and an overlay of the machine enables it`,
+			hint: 'Correct the name in the `units` of the overlay, or bring the unit: in the overlay\'s rootfs/usr/lib/systemd/system, in its `files`, or with a package.',
 		});
 	},
 

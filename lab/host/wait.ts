@@ -21,7 +21,7 @@ export interface WaitOptions {
 
 /**
  * Looks again and again until the observation is met. An observation that throws counts as not met, with its message
- * as what was seen; a LabError of kind 'machine' or 'interrupted' ends the wait at once.
+ * as what was seen; a LabError of kind 'machine', 'interrupted' or 'declaration' (what is declared wrongly does not get right by waiting) ends the wait at once.
  *
  * @throws the `wait-expired` failure with the sentence and the last observation; where that threw, with what it threw as its cause
  */
@@ -140,5 +140,5 @@ function onAbort(signal: AbortSignal, aborted: () => void): () => void {
 }
 
 function isFinal(error: unknown): boolean {
-	return error instanceof Error && 'kind' in error && (error.kind === 'machine' || error.kind === 'interrupted');
+	return error instanceof Error && 'kind' in error && (error.kind === 'machine' || error.kind === 'interrupted' || error.kind === 'declaration');
 }

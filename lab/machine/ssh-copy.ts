@@ -8,6 +8,7 @@ import {LabError} from '../host/error.ts';
 import {failure} from '../host/failure.ts';
 import {throwIfInterrupted} from '../host/interruption.ts';
 import {untilAborted} from '../host/wait.ts';
+import {quoteWord} from './quoting.ts';
 
 /** How files are copied. */
 export interface CopyOptions {
@@ -86,7 +87,16 @@ async function copying(sftp: SFTPWrapper, machine: string, file: string, options
  */
 export async function upload(sftp: SFTPWrapper, machine: string, local: string, remote: string, options: CopyOptions): Promise<number> {
 	return copying(sftp, machine, local, options, async () => {
-		const target = (await remoteStat(sftp, remote))?.isDirectory() ? path.posix.join(remote, path.basename(path.resolve(local))) : remote;
+		const there = await remoteStat(sftp, remote);
+		const target = there?.isDirectory() ? path.posix.join(remote, path.basename(path.resolve(local))) : remote;
+		if (there === undefined) {
+			// sftp's own words are of neither file. What ends in a slash is meant to be a folder; a folder that is copied makes it.
+			const parent = remote.endsWith('/') && !(await stat(local)).isDirectory() ? remote : path.posix.dirname(remote);
+			if (!(await remoteStat(sftp, parent))?.isDirectory()) {
+				throw failure.copyFailed(machine, local, `there is no folder ${parent} on it`, `Make it first: \`vmlab exec ${machine} -- mkdir -p ${quoteWord(parent)}\`.`);
+			}
+		}
+
 		return uploadEntry(sftp, local, target, options, 0);
 	});
 }

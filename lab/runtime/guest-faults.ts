@@ -45,7 +45,7 @@ export function takeMemoryCommand(memory: Memory): string {
 		'umask 077',
 		`wanted=${kibibytes}`,
 		'available=$(awk \'/^MemAvailable:/ {print $2}\' /proc/meminfo)',
-		'[ "$wanted" -lt "$available" ] || { echo "$wanted KiB are wanted, and $available KiB are available" >&2; exit 1; }',
+		'[ "$wanted" -lt "$available" ] || { echo "$((wanted / 1024)) MiB are wanted, and $((available / 1024)) MiB are available" >&2; exit 1; }',
 		`mkdir -p ${memoryFolder}`,
 		`mount -t tmpfs -o size=100%,mode=0700 vmlab-memory ${memoryFolder}`,
 		`fallocate -l "\${wanted}KiB" ${memoryFolder}/taken || { umount ${memoryFolder}; rmdir ${memoryFolder}; exit 1; }`,

@@ -9,6 +9,7 @@ import type {PlannedMachine} from '../plan/plan.ts';
 import type {ReadyCondition} from '../spec/overlay.ts';
 import {milliseconds} from '../spec/units.ts';
 import {consoleLogOf, findCrash, tailOf} from './console-tail.ts';
+import {unitFile} from './seed.ts';
 import {awaitFirstProcess, restartWhenStill, type StartingMachine} from './boot-hang.ts';
 
 /** What the waits need to know of a machine that runs. Its signal aborts with the machine's end as a LabError, or with an interruption. */
@@ -130,6 +131,20 @@ function observation(result: {stdout: string; stderr: string; exitCode: number})
 	};
 }
 
+/** Where systemd looks for units that overlays, their files and generators bring (systemd.unit(5)). */
+const unitFolders = ['/etc/systemd/system', '/run/systemd/system', '/run/systemd/generator', '/run/systemd/generator.late', '/usr/local/lib/systemd/system', '/usr/lib/systemd/system'];
+
+/** Before the name of a unit that is enabled and not there, on a line of a look's output. systemd says nothing of such a unit. */
+const missingMark = 'vmlab: no such unit: ';
+
+/** The shell command that prints a line for each unit of which there is no file. It starts no process: a machine that boots has enough to do. */
+function missingUnitsCommand(units: readonly string[]): string {
+	return units.map((unit) => {
+		const tests = unitFolders.flatMap((folder) => [...new Set([unitFile(unit), unit])].map((file) => `[ -e ${quoteWord(`${folder}/${file}`)} ]`));
+		return `${tests.join(' || ')} || echo ${quoteWord(`${missingMark}${unit}`)}`;
+	}).join('\n');
+}
+
 /** The end of a unit's journal; none where it cannot be had. */
 async function journalOf(unit: string, connection: SshConnection, options: {timeout: number; signal: AbortSignal}): Promise<string[]> {
 	const {stdout} = await connection.exec(`journalctl --boot --unit ${quoteWord(unit)} --lines 10 --output cat --no-pager`, options).catch(() => ({stdout: ''}));
@@ -144,12 +159,14 @@ async function journalOf(unit: string, connection: SshConnection, options: {time
  * not start it again (one that it does is `activating (auto-restart)`, systemd.service(5)).
  *
  * @param planned `units` of its overlays, and `ready`: the conditions
- * @throws `machine-not-ready`, `unit-failed`, and what the signal was aborted with
+ * @throws `machine-not-ready`, `unit-failed`, `unit-missing` for one that an overlay enables and that the machine does not have, and what the signal was aborted with
  */
 export async function awaitReady(machine: AwaitedMachine, {ready, units}: Pick<PlannedMachine, 'ready' | 'units'>, first: SshConnection): Promise<void> {
 	const {name, folder, pace, events, signal} = machine;
 	const needed = new Set([...units, ...ready.flatMap(({unit}) => unit ?? [])]);
 	let connection: SshConnection | undefined = first;
+	/** Is it known that all units that overlays enable are there? */
+	let areThere = units.length === 0;
 	try {
 		for (const condition of ready) {
 			const deadline = milliseconds(condition.deadline) * pace;
@@ -161,7 +178,13 @@ export async function awaitReady(machine: AwaitedMachine, {ready, units}: Pick<P
 					async () => {
 						try {
 							connection ??= await machine.connect({deadline: lookDeadline * pace, signal});
-							const result = await connection.exec(command, {timeout: lookDeadline * pace, signal});
+							const result = await connection.exec(areThere ? command : `${missingUnitsCommand(units)}\n${command}`, {timeout: lookDeadline * pace, signal});
+							const missing = result.stdout.split('\n').find((line) => line.startsWith(missingMark));
+							if (missing !== undefined && !areThere) {
+								throw failure.unitMissing(name, missing.slice(missingMark.length));
+							}
+
+							areThere = true;
 							if (result.exitCode === 0) {
 								return {met: true, value: undefined};
 							}

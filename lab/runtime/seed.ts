@@ -64,12 +64,16 @@ async function resolve(file: FileDeclaration, machine: string, secrets: LabSecre
 		: secret(`${(await secrets.loginKey()).publicKey}\n`);
 }
 
+/** The file that a unit is loaded from: for an instance of a template the template's (systemd.unit(5)). */
+export function unitFile(unit: string): string {
+	return unit.replace(/@.*(?=\.)/, '@');
+}
+
 /** All entries of a machine's seed: its files, and a link for each unit to enable (systemd.unit(5), `.wants/`). */
 export async function seedEntries(machine: SeededMachine, secrets: LabSecrets): Promise<SeedEntry[]> {
 	const files = await Promise.all(machine.files.map(async (file) => resolve(file, machine.name, secrets)));
 	const links = machine.units.map((unit): SeedEntry => {
-		// An instance of a template is enabled by a link to the template.
-		const file = unit.replace(/@.*(?=\.)/, '@');
+		const file = unitFile(unit);
 		const own = `/etc/systemd/system/${file}`;
 		return {
 			path: `/etc/systemd/system/multi-user.target.wants/${unit}`,

@@ -56,6 +56,8 @@ test(usage, ['plan', 'ipv4', '--graph=png'], /`--graph` must be one of mermaid, 
 test(usage, ['plan', 'ipv4', '--graph', '-o', 'json'], /A picture is text of its own, and not of the form json[^]*--graph=svg/);
 test(usage, ['plan', 'ipv4', '--graph', 'svg'], /`vmlab plan` does not know what to do with `svg`/);
 test(usage, ['cp', 'a'], /`vmlab cp` needs <to>\n/);
+test(usage, ['cp', '-r', 'a', 'node-1:b'], /`vmlab cp` has no option `-r`/);
+test(usage, ['machine', 'puase', 'node-1'], /`<action>` must be one of list, pause[^]*Did you mean `pause`\?/);
 test(usage, ['cp'], /`vmlab cp` needs <from> and <to>\n/);
 test(usage, ['run', 'ipv4', '-j'], /The option `-j` needs a value[^]*vmlab run --help/);
 test(usage, ['kubectl', 'mine', 'get', 'nodes'], /does not know what to do with `get`[^]*What is handed on stands after `--`: `vmlab kubectl \[lab\] -- arguments`/);

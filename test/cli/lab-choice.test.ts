@@ -12,6 +12,9 @@ test('a place on a machine is machine:path, or lab/machine:path', (t) => {
 	t.deepEqual(parseRemote('node-1:/etc/hosts'), {machine: 'node-1', path: '/etc/hosts'});
 	t.deepEqual(parseRemote('ipv4/node-1:/etc/hosts'), {lab: 'ipv4', machine: 'node-1', path: '/etc/hosts'});
 	t.deepEqual(parseRemote('node-1:'), {machine: 'node-1', path: '.'});
+	t.deepEqual(parseRemote('node-1:~/a'), {machine: 'node-1', path: 'a'});
+	t.deepEqual(parseRemote('node-1:~'), {machine: 'node-1', path: '.'});
+	t.deepEqual(parseRemote('node-1:~a'), {machine: 'node-1', path: '~a'});
 	t.deepEqual(parseRemote('node-1:a:b'), {machine: 'node-1', path: 'a:b'});
 });
 

@@ -45,6 +45,15 @@ test('a machine that broke ends the wait at once', async (t) => {
 	t.like(events.at(-1), {type: 'wait', reason: 'expired', last: 'The machine node-1 broke: it ended'});
 });
 
+test('what is declared wrongly ends the wait at once', async (t) => {
+	let looks = 0;
+	await t.throwsAsync(until('a unit', async () => {
+		looks += 1;
+		throw failure.unitMissing('node-1', 'helo.service');
+	}, {deadline: 60_000}), {code: 'unit-missing'});
+	t.is(looks, 1);
+});
+
 test('an abort ends the wait with its reason', async (t) => {
 	const controller = new AbortController();
 	const events: LabEvent[] = [];

@@ -100,7 +100,10 @@ test('what is not there is an error that names it', async (t) => {
 	await withMachine(async (ssh, _there, here) => {
 		t.regex((await t.throwsAsync(ssh.download('/no/such', here), {instanceOf: LabError})).message, /\/no\/such.*no such file/);
 		t.is((await t.throwsAsync(ssh.upload(path.join(here, 'missing'), '/x'), {instanceOf: LabError})).code, 'copy-failed');
-		t.is((await t.throwsAsync(ssh.upload(here, '/a/b/c'), {instanceOf: LabError})).code, 'copy-failed');
+		t.is((await t.throwsAsync(ssh.upload(here, '/a/b/c'), {instanceOf: LabError})).message, `${here} could not be copied to or from the machine node-1: there is no folder /a/b on it`);
+		await writeFile(path.join(here, 'file'), '');
+		t.regex((await t.throwsAsync(ssh.upload(path.join(here, 'file'), '/new/'), {instanceOf: LabError})).message, /there is no folder \/new\/ on it$/);
+		t.is(await ssh.upload(here, '/new/'), 1);
 	});
 });
 

@@ -326,9 +326,9 @@ test.serial('faults from inside are made and ended by commands, and each replace
 test.serial('a fault that the machine cannot make is told with what it said, and is not in force', async (t) => {
 	await withScene(async ({lab, state}) => {
 		const error = await t.throwsAsync(lab.changeMachine({kind: 'take-memory', machine: 'node-1', memory: {share: 0.9}}));
-		t.is(error.message, 'The machine node-1 could not take memory: 100 KiB are wanted, and 50 KiB are available');
+		t.is(error.message, 'The machine node-1 could not take memory: 100 MiB are wanted, and 50 MiB are available');
 		t.deepEqual(state()[1], undefined);
-	}, {answer: () => ({exitCode: 1, stderr: '100 KiB are wanted, and 50 KiB are available\n'})});
+	}, {answer: () => ({exitCode: 1, stderr: '100 MiB are wanted, and 50 MiB are available\n'})});
 });
 
 test.serial('what was wrong is put back in an order in which it can be, whatever has happened since', async (t) => {

@@ -41,6 +41,8 @@ async function withMachine(failed: readonly string[], use: (wait: (ready: ReadyC
 		const events: LabEvent[] = [];
 		const program = async (name: string, text: string): Promise<void> => writeFile(path.join(folder, name), `#!/bin/sh\n${text}\n`, {mode: 0o755});
 		await program('systemctl', `case $1 in\nis-active) exit 3;;\nshow) echo ActiveState=failed;;\nlist-units) cat '${folder}/failed';;\n*) exit 1;;\nesac`);
+		await writeFile(path.join(folder, 'hello.service'), '');
+		await writeFile(path.join(folder, 'each@.service'), '');
 		await program('journalctl', 'echo "hello.service: Main process exited, code=exited, status=1/FAILURE"');
 		let looks = 0;
 		const connection = {
@@ -48,7 +50,7 @@ async function withMachine(failed: readonly string[], use: (wait: (ready: ReadyC
 				commands.push(command);
 				await writeFile(path.join(folder, 'failed'), (failed[Math.min(looks, failed.length - 1)] ?? '').split(' ').filter((unit) => unit !== '').map((unit) => `${unit} loaded failed failed What it is\n`).join(''));
 				looks += 1;
-				const {stdout, stderr, status} = spawnSync('sh', ['-c', command], {encoding: 'utf8', cwd: folder, env: {...process.env, PATH: `${folder}:${process.env['PATH']}`}});
+				const {stdout, stderr, status} = spawnSync('sh', ['-c', command.replaceAll('/usr/lib/systemd/system', folder)], {encoding: 'utf8', cwd: folder, env: {...process.env, PATH: `${folder}:${process.env['PATH']}`}});
 				return {stdout, stderr, bytes: Buffer.alloc(0), exitCode: status ?? -1};
 			},
 			close() {},
@@ -104,5 +106,16 @@ test('conditions that hold are not looked at further, whatever has failed', asyn
 		await wait([{sentence: 's', deadline: '1s', command: 'true'}], ['hello.service']);
 		t.is(commands.length, 1);
 		await t.throwsAsync(wait([{sentence: 's', deadline: '1s', command: 'echo seen; exit 4'}], []), {message: /did not become ready/});
+	});
+});
+
+test('a unit that an overlay enables and that is not there is told at the first look, though all conditions hold', async (t) => {
+	const holds: ReadyCondition = {...reached, unit: undefined, command: 'true'} as ReadyCondition;
+	await withMachine([''], async (wait, {commands}) => {
+		const error = await t.throwsAsync(wait([holds], ['hello.service', 'helo.service', 'each@1.service']), {instanceOf: LabError, code: 'unit-missing'});
+		t.is(error.message, 'There is no unit helo.service on node-1, and an overlay of the machine enables it');
+		t.is(error.exitCode, 3);
+		await t.notThrowsAsync(wait([holds, holds], ['hello.service', 'each@1.service']));
+		t.deepEqual(commands.map((command) => command.includes('each@')), [true, true, false], 'asked once of each machine');
 	});
 });
