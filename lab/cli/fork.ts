@@ -33,7 +33,7 @@ export const verb = defineVerb({
 		const copy = lab ?? (at === undefined ? wanted : 'checkpoint');
 		await withTerminal(async (events) => startLab({name: copy, plan, made, events, signal, clock, evidence: evidenceFolderOf(copy)}));
 		if (outputChosen) {
-			await showStatus(copy, output);
+			await showStatus(copy, output, signal);
 		}
 	},
 });

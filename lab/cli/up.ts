@@ -39,7 +39,7 @@ export const verb = defineVerb({
 		}
 
 		if (outputChosen) {
-			await showStatus(name, output);
+			await showStatus(name, output, signal);
 		}
 	},
 });

@@ -1,6 +1,7 @@
 /** The labs that live on this computer, as other processes than their owners see them. */
 import {readdir, readFile} from 'node:fs/promises';
 import path from 'node:path';
+import {type LinkReport, showReport} from '../fabric/link.ts';
 import {failure} from '../host/failure.ts';
 import {folders, labFolder} from '../host/folder.ts';
 import {isAlive} from '../host/process.ts';
@@ -27,6 +28,12 @@ export interface LabStatus {
 		readonly ssh: {readonly host: string; readonly port: number; readonly user: string};
 	}>;
 	readonly forwards: ReadonlyArray<{readonly name: string; readonly machine: string; readonly port: number; readonly hostPort: number}>;
+	/** None of a lab that does not answer: one that is still being started, or whose owner is stopped. */
+	readonly links: ReadonlyArray<{
+		readonly name: string;
+		/** What is wrong with it on purpose. */
+		readonly faults: readonly string[];
+	}>;
 }
 
 /** The folder that the labs' folders are in. */
@@ -71,8 +78,8 @@ export async function readLab(name: string): Promise<LabRecord> {
 	return record;
 }
 
-/** The part of a record that is told to the outside. */
-export function statusOf(record: LabRecord): LabStatus {
+/** The part of a record that is told to the outside, with its links. */
+export function statusOf(record: LabRecord, links: readonly LinkReport[] = []): LabStatus {
 	return {
 		name: record.name,
 		scenario: record.scenario ?? null,
@@ -80,6 +87,7 @@ export function statusOf(record: LabRecord): LabStatus {
 		supervisor: {pid: record.supervisor.pid},
 		machines: record.machines.map(({name, role, pid, state, faults = [], addresses = [], ssh: {host, port, user}}) => ({name, role, pid, state, faults, addresses, ssh: {host, port, user}})),
 		forwards: record.forwards.map(({name, machine, port, hostPort}) => ({name, machine, port, hostPort})),
+		links: links.map((report) => ({name: report.link, faults: showReport(report)})),
 	};
 }
 

@@ -4,17 +4,19 @@ import test from 'ava';
 import {startFabric} from '../../lab/fabric/fabric.ts';
 import type {LinkReport} from '../../lab/fabric/link.ts';
 import {bootLab} from '../../lab/runtime/lab.ts';
+import type {LabStatus} from '../../lab/runtime/labs.ts';
 import {outcomeText, vmlab} from '../rig/command.ts';
 import {createStandIns, type StandIns, standInPlan, standInStages, withStateFolder} from '../runtime/stand-ins.ts';
 
 type Call = (...words: string[]) => ReturnType<typeof vmlab>;
 
-async function withLab(use: (link: Call, parts: StandIns) => Promise<void>): Promise<void> {
+async function withLab(use: (link: Call, parts: StandIns, call: Call) => Promise<void>): Promise<void> {
 	await withStateFolder(async (folder) => {
 		const parts = {...createStandIns(), startFabric};
 		const lab = await bootLab({name: 'mine', plan: standInPlan(['node-1', 'node-2']), made: await standInStages(folder), events() {}, signal: new AbortController().signal}, parts);
 		try {
-			await use(async (...words) => vmlab(['link', ...words], {env: {VMLAB_STATE_DIR: path.join(folder, 'state'), VMLAB_CACHE_DIR: path.join(folder, 'cache')}}), parts);
+			const call: Call = async (...words) => vmlab(words, {env: {VMLAB_STATE_DIR: path.join(folder, 'state'), VMLAB_CACHE_DIR: path.join(folder, 'cache')}});
+			await use(async (...words) => call('link', ...words), parts, call);
 		} finally {
 			await lab.down();
 		}
@@ -22,7 +24,8 @@ async function withLab(use: (link: Call, parts: StandIns) => Promise<void>): Pro
 }
 
 test.serial('links are listed, impaired, and cleared', async (t) => {
-	await withLab(async (link, parts) => {
+	await withLab(async (link, parts, call) => {
+		t.false((await call('status')).stdout.includes('LINK'));
 		t.is((await link('list')).stdout.replaceAll(/ +$/gm, ''), [
 			'LINK            CARRIER  DIRECTION  FRAMES  WAITING  DROPPED  IMPAIRMENTS',
 			'node-1@cluster  up       from       0       0',
@@ -44,6 +47,8 @@ test.serial('links are listed, impaired, and cleared', async (t) => {
 		t.is((await link('set', 'node-2@cluster', '--carrier', 'down')).code, 0, 'of the only lab, and as links are listed');
 		t.deepEqual(parts.machines.get('node-2')!.commands, [['set_link', {name: 'nic-link0', up: false}]]);
 		t.regex((await link('list', '-o', 'yaml')).stdout, /carrier: down/);
+		t.regex((await call('status')).stdout, /\nLINK +FAULTS\nnode-1@cluster +tcp port 443: cut; to the machine: loss 5%, delay 20ms\nnode-2@cluster +without carrier\n$/);
+		t.deepEqual((JSON.parse((await call('status', '-o', 'json')).stdout) as LabStatus).links[1], {name: 'node-2@cluster', faults: ['without carrier']});
 		const cleared = await link('clear', 'mine');
 		t.is(cleared.stderr, 'node-1@cluster: nothing is wrong with it\nnode-2@cluster: nothing is wrong with it\n');
 		t.is(parts.machines.get('node-2')!.commands.length, 2);
