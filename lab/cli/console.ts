@@ -16,7 +16,7 @@ import {defineVerb} from './verb.ts';
 /** Ctrl-], as telnet(1) has it. */
 const leave = 0x1d;
 /** Milliseconds, at KVM speed, without a word after the end of what was typed by a program. */
-const quietAfterInput = 5000;
+const quietAfterInput = 2000;
 
 export const verb = defineVerb({
 	options: (command) => command
