@@ -3,7 +3,7 @@ import {availableParallelism} from 'node:os';
 
 /** More crowding than this is not made up for: then the computer is too small, and to say so beats waiting. */
 const mostCrowding = 4;
-/** Whatever the reasons: a machine that hangs is to be found out within a quarter of an hour. Clusters on two cores under TCG needed a fifth of it at most. */
+/** Whatever the reasons: a machine that hangs is to be found out within a quarter of an hour. Clusters on two cores under TCG needed a twentieth of their deadlines at most. */
 const slowest = 30;
 
 /**
