@@ -156,7 +156,7 @@ export async function runCommandLine(given: readonly string[]): Promise<number> 
 		.demandCommand(1, 'No verb says what is to be done')
 		.strict()
 		.exitProcess(false)
-		.epilogue('Exit codes: 0 done, 1 a scenario failed, 2 usage, 3 a declaration is wrong, 4 this computer, 5 a component\nor image, 6 a machine, 7 the cluster never became ready, 70 our own bug, 124 out of time, 130 interrupted.');
+		.epilogue('Exit codes: 0 done, 1 a scenario failed, 2 usage, 3 a declaration is wrong, 4 this computer, 5 a component\nor image, 6 a machine, 7 a machine or the cluster was not ready in time, 70 our own bug,\n124 out of time, 130 interrupted.');
 	addCommonOptions(parser);
 	parser.fail((message, error) => {
 		throw error ?? explainUsage(message, parser, words);
